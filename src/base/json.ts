@@ -1,0 +1,77 @@
+import { Fault, type Mistake, reasonOf } from './fault.ts';
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [key: string]: Json };
+
+/** Deeper nesting than this is refused: no event needs it, and recursive readers break on it. */
+export const maxJsonDepth = 64;
+
+const maxMistakes = 10;
+
+/**
+ * Parses JSON text such that what is stored is what was sent: numbers that would change (integers that a double cannot
+ * hold, 1e400), lone surrogates and deep nesting are refused with a pointer each (RFC 7493 recommends the same).
+ * @throws Fault `malformed` when it is no JSON (NaN and Infinity are none), `invalid` when it would not survive.
+ */
+export function parseJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Fault('malformed', `This is not valid JSON: ${reasonOf(error)}.`, {
+      hint: 'Check quotes, commas and brackets. NaN and Infinity are not JSON; send null or a string.',
+    });
+  }
+  const mistakes: Mistake[] = [];
+  let suspiciousNumber = false;
+  const walk = (node: unknown, pointer: string, depth: number): void => {
+    if (mistakes.length >= maxMistakes) return;
+    if (typeof node === 'string') {
+      if (!node.isWellFormed())
+        mistakes.push({ pointer, detail: 'has half of a surrogate pair, which is no character' });
+    } else if (typeof node === 'number') {
+      if (!Number.isFinite(node)) mistakes.push({ pointer, detail: 'is a number too large for JSON readers' });
+      else if (Number.isInteger(node) && !Number.isSafeInteger(node)) suspiciousNumber = true;
+    } else if (node !== null && typeof node === 'object') {
+      if (depth >= maxJsonDepth) {
+        mistakes.push({ pointer, detail: `is nested deeper than ${maxJsonDepth} levels` });
+        return;
+      }
+      if (Array.isArray(node)) for (let i = 0; i < node.length; i++) walk(node[i], `${pointer}/${i}`, depth + 1);
+      else
+        for (const key of Object.keys(node)) {
+          const below = `${pointer}/${escapePointer(key)}`;
+          if (!key.isWellFormed()) mistakes.push({ pointer, detail: 'has a key with half of a surrogate pair' });
+          walk((node as Record<string, unknown>)[key], below, depth + 1);
+        }
+    }
+  };
+  walk(value, '', 0);
+  if (suspiciousNumber && mistakes.length === 0) mistakes.push(...lossyIntegers(text));
+  if (mistakes.length > 0)
+    throw new Fault('invalid', `This JSON could not be stored unchanged: ${describe(mistakes)}.`, { mistakes });
+  return value;
+}
+
+/** RFC 6901: `~` and `/` in a key are escaped. */
+export function escapePointer(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** Mistakes as half a sentence: `/details/n is …; /target must …`. */
+export function describe(mistakes: readonly Mistake[]): string {
+  return mistakes.map((m) => `${m.pointer === '' ? 'the body' : m.pointer} ${m.detail}`).join('; ');
+}
+
+/** Integer literals beyond 2^53 that a double would change. `1e20` and 2^60 survive and are let through. */
+function lossyIntegers(text: string): Mistake[] {
+  const found: Mistake[] = [];
+  JSON.parse(text, (key, value: unknown, context?: { source?: string }) => {
+    const source = context?.source;
+    if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) return value;
+    if (/^-?\d+$/.test(source) && BigInt(source) !== BigInt(value) && found.length < maxMistakes)
+      found.push({ pointer: `…/${escapePointer(key)}`, detail: `is ${source}, beyond 2^53; send it as a string` });
+    return value;
+  });
+  return found;
+}

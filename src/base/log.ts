@@ -1,0 +1,25 @@
+/** Structured log lines on one stream: `time level message key=value …`. Never hand it a secret. */
+export type Log = {
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+};
+
+/** Text from events and clients is hostile: anything but printable text is escaped, so that no log line can be forged. */
+export function makeLog(write: (line: string) => void, now: () => number): Log {
+  const line =
+    (level: string) =>
+    (message: string, fields: Record<string, unknown> = {}) => {
+      const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value) ?? 'undefined'}`);
+      write(`${new Date(now()).toISOString()} ${level} ${printable(message)}${pairs.join('')}\n`);
+    };
+  return { info: line('info'), warn: line('warn'), error: line('error') };
+}
+
+/** The text with control characters (also the C1 ones and direction marks) shown as escapes instead of acted upon. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

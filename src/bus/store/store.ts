@@ -1,0 +1,127 @@
+import type { Answer, Resolution } from '../../events/answer.ts';
+import type { Draft } from '../../events/draft.ts';
+import type { Event, PendingQuestion, Status } from '../../events/event.ts';
+import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
+
+/**
+ * Where the bus keeps everything. A write's promise settles once it is on disk; reads see every settled write. Each
+ * store passes `store.contract.ts`. Any call may throw a Fault: `storage-full`, `unavailable`, `damaged`, `queue-full`;
+ * nothing is stored then.
+ *
+ * Left open for what follows: claims under a lease and dead letters (the `deliveries` are rows already), streams (the
+ * `committed` listener tells the new head), the audit chain (events are immutable and numbered without a gap).
+ */
+export interface Store {
+  /** The log's epoch: half of every bookmark. */
+  readonly epoch: string;
+
+  publish(draft: Draft): Promise<Published>;
+  acknowledge(id: string, agent: string): Promise<Acknowledged>;
+  answer(id: string, answer: Answer): Promise<Answered>;
+  /** Takes a question back; only its asker may. */
+  cancel(id: string, by: string, via: string, reason: string | null): Promise<Cancelled>;
+  /** Notes that a channel has shown the question to a person. Safe to repeat. */
+  noteShown(id: string, via: string): Promise<Noted>;
+  /** Applies every deadline and escalation rung that is due, at most `maxSweep` of each at a time. Safe to repeat. */
+  sweep(): Promise<Swept>;
+
+  addSubscription(subscription: NewSubscription, origin: 'operator' | 'agent'): Promise<SubscriptionAdded>;
+  changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription | undefined>;
+  /** Leaves a tombstone, so that neither a default nor an agent's own list brings it back. Safe to repeat. */
+  deleteSubscription(id: string): Promise<Subscription | undefined>;
+
+  event(id: string): Promise<Event | undefined>;
+  /** Newest first. */
+  events(filter: EventFilter, page: Page): Promise<EventPage>;
+  /** What this agent heard, newest first, by queue and by tail. */
+  inbox(agent: string, unacknowledgedOnly: boolean, page: Page): Promise<EventPage>;
+  /** Open questions, soonest deadline first, those without one last. */
+  pending(page: PendingPageRequest): Promise<PendingPage>;
+  subscriptions(filter: { agent?: string | undefined; deleted: boolean }): Promise<Subscription[]>;
+  explain(action: string, requiresHuman: boolean): Promise<Explanation>;
+  stats(): Promise<StoreStats>;
+
+  /** Called after each commit, in commit order. Returns the function that ends it. */
+  onCommitted(listener: (commit: Commit) => void): () => void;
+  /** Finishes what was accepted, then lets go of the files. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+export type Receipt = {
+  id: string;
+  seq: number;
+  /** RFC 3339, UTC, milliseconds. */
+  timestamp: string;
+  subscribedAgents: readonly string[];
+  /** Only for a question; null is never. */
+  timeoutAt: string | null;
+};
+
+export type Published =
+  | { kind: 'stored'; receipt: Receipt }
+  /** The same sender sent the same event before. */
+  | { kind: 'duplicate'; receipt: Receipt }
+  /** The id names another event. */
+  | { kind: 'id-taken'; by: string };
+
+export type Acknowledged = { kind: 'acknowledged'; at: string } | { kind: 'unknown' };
+
+export type Answered =
+  | { kind: 'answered'; resolution: Resolution }
+  | { kind: 'already-resolved'; resolution: Resolution }
+  | { kind: 'unknown' }
+  | { kind: 'asks-nothing' }
+  | { kind: 'not-an-option'; options: readonly string[] }
+  | { kind: 'not-an-answerer'; answerers: readonly string[] }
+  | { kind: 'self-answer' }
+  /** What was shown is not what was asked. */
+  | { kind: 'payload-changed' };
+
+export type Cancelled =
+  | { kind: 'cancelled'; resolution: Resolution }
+  | { kind: 'already-resolved'; resolution: Resolution }
+  | { kind: 'unknown' }
+  | { kind: 'asks-nothing' }
+  | { kind: 'not-the-asker'; asker: string };
+
+export type Noted = { kind: 'noted' } | { kind: 'unknown' } | { kind: 'asks-nothing' };
+
+/** `nextDueAt`: milliseconds since the epoch of the next deadline or rung, or null. */
+export type Swept = { timedOut: number; escalated: number; nextDueAt: number | null };
+
+/** How many deadlines and how many rungs one sweep applies. When it hits this, sweep again. */
+export const maxSweep = 200;
+
+export type SubscriptionAdded =
+  | { kind: 'added'; subscription: Subscription }
+  /** It was there (for `only_if_new` perhaps as a tombstone) and stays as it is. */
+  | { kind: 'exists'; subscription: Subscription };
+
+export type EventFilter = {
+  source_agent?: string | undefined;
+  action?: string | undefined;
+  status?: Status | undefined;
+};
+
+/** `before`: only events with a smaller seq. `limit`: 1…1000. */
+export type Page = { limit: number; before?: number | undefined };
+/** `next`: the seq to give as `before` for the following page, or null when there is none. */
+export type EventPage = { events: Event[]; next: number | null };
+
+/** `after`: the last question of the page before, by its place in the order. */
+export type PendingPlace = { deadline: number | null; seq: number };
+export type PendingPageRequest = { limit: number; after?: PendingPlace | undefined };
+export type PendingPage = { pending: PendingQuestion[]; next: PendingPlace | null };
+
+export type StoreStats = {
+  head: number;
+  openQuestions: number;
+  /** Rows owed to agents that hear by queue. */
+  openDeliveries: number;
+  subscriptions: number;
+  /** Bytes of the database and its write-ahead log. */
+  bytes: number;
+};
+
+/** `resolved`: ids of the questions that this commit ended. */
+export type Commit = { head: number; resolved: readonly string[] };

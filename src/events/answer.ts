@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { Event, QuestionState } from './event.ts';
+import { name, text } from './name.ts';
+
+/** Characters in the name of a channel or a reason. */
+const channel = name.meta({ description: 'The channel it came through', examples: ['cli'] });
+
+/** The body of an answer. */
+export const answerSchema = z
+  .object({
+    response: text.min(1, 'must not be empty'),
+    responder: name.nullish().meta({ description: 'Who answers; "human" when left out' }),
+    via: channel.nullish(),
+    payload_hash: text
+      .nullish()
+      .meta({ description: 'The hash of what was shown to the person; must be the question’s' }),
+  })
+  .meta({ id: 'Answer' });
+
+export type AnswerBody = z.infer<typeof answerSchema>;
+
+/** The body of a cancellation: only the asker takes a question back. */
+export const cancelSchema = z
+  .object({ cancelled_by: name, reason: text.nullish(), via: channel.nullish() })
+  .meta({ id: 'Cancel' });
+
+export type CancelBody = z.infer<typeof cancelSchema>;
+
+/** The body with which a channel says that it has shown a question to a person. */
+export const notifiedSchema = z.object({ via: channel }).meta({ id: 'Notified' });
+
+export type Answer = { response: string; responder: string; via: string; payloadHash: string | null };
+
+/** How a question ended: what the loser of a race is told. */
+export type Resolution = {
+  state: Exclude<QuestionState, 'open'>;
+  /** The answer or the fallback; null when there was neither. */
+  response: string | null;
+  responded_by: string | null;
+  responded_via: string | null;
+  resolved_at: string;
+};
+
+/** The resolution an event shows, or undefined while its question is open (or when it asks nothing). */
+export function resolutionOf(event: Event): Resolution | undefined {
+  if (event.human_state === null || event.human_state === 'open') return undefined;
+  return {
+    state: event.human_state,
+    response: event.human_response,
+    responded_by: event.human_responded_by,
+    responded_via: event.human_responded_via,
+    resolved_at: event.human_responded_at ?? event.updated_at,
+  };
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import type { JsonObject } from '../base/json.ts';
+import { maxTextLength, name, text } from './name.ts';
+
+export const maxOptions = 100;
+export const maxAnswerers = 100;
+export const maxRungs = 20;
+export const maxTags = 50;
+/** A hundred years. Longer is a mistake of units, and "for ever" is said by leaving the field out. */
+export const maxTimeoutMinutes = 52_560_000;
+
+/** Ids that are paths of the API and so can name no event. */
+const reservedIds: readonly string[] = ['stream', 'pending'];
+
+export const eventId = z
+  .string('must be a string')
+  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
+  .refine((id) => !reservedIds.includes(id), 'is a path of the API and can be no id');
+
+const orNull = <T extends z.ZodType>(schema: T) => schema.nullish();
+
+const details = z
+  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    error: 'must be a JSON object',
+  })
+  .meta({ type: 'object', description: 'Anything the hearers need, as a JSON object' });
+
+const rung = z
+  .object({
+    after_minutes: z
+      .number('must be a number of minutes')
+      .min(0, 'must not be negative')
+      .max(maxTimeoutMinutes, `must be at most ${maxTimeoutMinutes}`),
+    notify: z
+      .array(name, 'must be a list of names')
+      .min(1, 'must name somebody')
+      .max(maxAnswerers, `must have at most ${maxAnswerers} names`),
+  })
+  .meta({ description: 'After this many minutes without a resolution, tell these people too' });
+
+/** The body of a publish, as it arrives. */
+export const draftSchema = z
+  .object({
+    source_agent: name.meta({ description: 'Who publishes, in upper case by custom', examples: ['HEPHAESTUS'] }),
+    action: name.meta({ description: 'What happened, in snake case by custom', examples: ['deploy_started'] }),
+    target: orNull(text).meta({ description: 'What it happened to', examples: ['dev'] }),
+    details: orNull(details),
+    source_workflow_id: orNull(text),
+    source_execution_id: orNull(text),
+    requires_human: orNull(z.boolean('must be true or false')).meta({ description: 'A person must decide' }),
+    human_question: orNull(text),
+    human_options: orNull(
+      z
+        .array(text, 'must be a list of strings')
+        .min(1, 'must not be empty; leave it out for a free answer')
+        .max(maxOptions, `must have at most ${maxOptions} entries`)
+        .refine((options) => new Set(options).size === options.length, 'must not name an option twice'),
+    ),
+    human_timeout_minutes: orNull(
+      z
+        .number('must be a number of minutes')
+        .min(0, 'must not be negative; leave it out to wait for ever')
+        .max(maxTimeoutMinutes, `must be at most ${maxTimeoutMinutes}; leave it out to wait for ever`),
+    ),
+    human_fallback: orNull(text).meta({ description: 'The answer when nobody answers in time' }),
+    free_text: orNull(z.boolean('must be true or false')).meta({ description: 'Accept answers beside the options' }),
+    answerers: orNull(
+      z
+        .array(name, 'must be a list of names')
+        .min(1, 'must not be empty; leave it out to let anyone answer')
+        .max(maxAnswerers, `must have at most ${maxAnswerers} names`),
+    ).meta({ description: 'Only these may answer (and whoever an escalation names)' }),
+    payload_hash: orNull(text).meta({ description: 'Hash of what was shown; an answer to anything else is void' }),
+    escalation: orNull(z.array(rung).max(maxRungs, `must have at most ${maxRungs} rungs`)),
+    id: orNull(eventId).meta({ description: 'Your own id; sending the same event again is then safe' }),
+    correlation_id: orNull(text),
+    causation_id: orNull(text),
+    traceparent: orNull(text),
+    tags: orNull(z.array(name, 'must be a list of strings').max(maxTags, `must have at most ${maxTags} tags`)),
+  })
+  .superRefine((draft, context) => {
+    const { human_timeout_minutes: timeout, human_options: options, human_fallback: fallback } = draft;
+    draft.escalation?.forEach((step, index) => {
+      if (timeout != null && step.after_minutes >= timeout)
+        context.addIssue({
+          code: 'custom',
+          path: ['escalation', index, 'after_minutes'],
+          message: `must be before the deadline of ${timeout} minutes`,
+        });
+    });
+    if (options && fallback != null && !draft.free_text && !options.includes(fallback))
+      context.addIssue({
+        code: 'custom',
+        path: ['human_fallback'],
+        message: 'must be one of human_options, since it stands in for an answer (or set free_text)',
+      });
+  })
+  .meta({ id: 'Publish', description: 'An event to publish' });
+
+/** A publish after validation; absent and null are the same. */
+export type Draft = z.infer<typeof draftSchema>;
+
+/** The fields that only mean something on a question. */
+export const questionFields = [
+  'human_question',
+  'human_options',
+  'human_timeout_minutes',
+  'human_fallback',
+  'free_text',
+  'answerers',
+  'payload_hash',
+  'escalation',
+] as const satisfies readonly (keyof Draft)[];
+
+export { maxTextLength };

@@ -1,0 +1,87 @@
+import type { z } from 'zod';
+import { Fault, type Mistake } from '../base/fault.ts';
+import { describe, escapePointer } from '../base/json.ts';
+import { type Draft, draftSchema, questionFields } from './draft.ts';
+
+/** What was wrong but not wrong enough to refuse; sent back so that a typing mistake is seen. */
+export type Warning = { pointer: string; detail: string };
+export type Parsed<T> = { value: T; warnings: Warning[] };
+
+const maxWarnings = 20;
+const maxShownName = 60;
+
+/**
+ * Turns unknown input into a shape, with every mistake reported at once.
+ * @throws Fault `invalid` with a pointer for each mistake.
+ */
+export function parseAs<T extends z.ZodObject>(schema: T, input: unknown, what = 'The body'): Parsed<z.infer<T>> {
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw new Fault('invalid', `${what} must be a JSON object.`, {
+      mistakes: [{ pointer: '', detail: 'must be a JSON object' }],
+    });
+  const result = schema.safeParse(input);
+  if (!result.success) {
+    const mistakes = result.error.issues.map((issue) => mistakeOf(issue, input));
+    throw new Fault('invalid', `${what} makes no sense: ${describe(mistakes)}.`, { mistakes });
+  }
+  return { value: result.data as z.infer<T>, warnings: unknownFields(schema, input) };
+}
+
+/**
+ * Parses a publish.
+ * @throws Fault `invalid`
+ */
+export function parseDraft(input: unknown): Parsed<Draft> {
+  const parsed = parseAs(draftSchema, input, 'The event');
+  if (!parsed.value.requires_human)
+    for (const field of questionFields)
+      if (parsed.value[field] != null)
+        parsed.warnings.push({ pointer: `/${field}`, detail: 'asks nobody, because requires_human is not true' });
+  return parsed;
+}
+
+function mistakeOf(issue: z.core.$ZodIssue, input: unknown): Mistake {
+  const pointer = issue.path.map((part) => `/${escapePointer(String(part))}`).join('');
+  const found = issue.path.reduce<unknown>((node, part) => (node as Record<PropertyKey, unknown>)?.[part], input);
+  return { pointer, detail: found === undefined ? 'is missing' : issue.message };
+}
+
+function unknownFields(schema: z.ZodObject, input: object): Warning[] {
+  const known = Object.keys(schema.shape);
+  const warnings: Warning[] = [];
+  for (const key of Object.keys(input)) {
+    if (Object.hasOwn(schema.shape, key)) continue;
+    if (warnings.length >= maxWarnings) break;
+    const guess = key.length <= maxShownName ? nearest(key, known) : undefined;
+    const shown = key.length <= maxShownName ? key : `${key.slice(0, maxShownName)}…`;
+    const detail = guess
+      ? `is no field that the bus knows and was ignored; did you mean ${guess}?`
+      : 'is no field that the bus knows and was ignored';
+    warnings.push({ pointer: `/${escapePointer(shown)}`, detail });
+  }
+  return warnings;
+}
+
+/** The known name a typing mistake most likely meant: at most two edits away. */
+export function nearest(typed: string, known: readonly string[]): string | undefined {
+  let best: { name: string; edits: number } | undefined;
+  for (const name of known) {
+    const edits = editDistance(typed.toLowerCase(), name.toLowerCase());
+    if (edits <= 2 && edits < name.length / 2 && (!best || edits < best.edits)) best = { name, edits };
+  }
+  return best?.name;
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min((next[j - 1] as number) + 1, (row[j] as number) + 1, (row[j - 1] as number) + same));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
