@@ -24,6 +24,7 @@ describe('parsing JSON', () => {
 
   it('lets large numbers through that a double holds exactly', () => {
     assert.deepEqual(parseJson('[1e20, 1152921504606846976, 9007199254740991]'), [1e20, 2 ** 60, 2 ** 53 - 1]);
+    assert.deepEqual(parseJson('[123456789012345670000]'), [123456789012345670000]);
   });
 
   it('keeps any JSON value as it was', () => {

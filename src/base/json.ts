@@ -67,9 +67,11 @@ export function describe(mistakes: readonly Mistake[]): string {
 function lossyIntegers(text: string): Mistake[] {
   const found: Mistake[] = [];
   JSON.parse(text, (key, value: unknown, context?: { source?: string }) => {
-    const source = context?.source;
-    if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) return value;
-    if (/^-?\d+$/.test(source) && BigInt(source) !== BigInt(value) && found.length < maxMistakes)
+    const source = context?.source ?? '';
+    if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source))
+      return value;
+    const survives = String(value) === source || BigInt(source) === BigInt(value);
+    if (!survives && found.length < maxMistakes)
       found.push({ pointer: `…/${escapePointer(key)}`, detail: `is ${source}, beyond 2^53; send it as a string` });
     return value;
   });

@@ -14,6 +14,8 @@ import type { Explanation, NewSubscription, Subscription, SubscriptionChange } f
 export interface Store {
   /** The log's epoch: half of every bookmark. */
   readonly epoch: string;
+  /** What was done at opening that the owner should know (a takeover, a migration), as sentences. */
+  readonly notices: readonly string[];
 
   publish(draft: Draft): Promise<Published>;
   acknowledge(id: string, agent: string): Promise<Acknowledged>;
@@ -118,10 +120,12 @@ export type StoreStats = {
   openQuestions: number;
   /** Rows owed to agents that hear by queue. */
   openDeliveries: number;
-  subscriptions: number;
   /** Bytes of the database and its write-ahead log. */
   bytes: number;
 };
 
-/** `resolved`: ids of the questions that this commit ended. */
-export type Commit = { head: number; resolved: readonly string[] };
+/**
+ * `resolved`: ids of the questions that this commit ended. `dueAt`: the earliest deadline or rung among those it made,
+ * in milliseconds since the epoch, or null; sweep then.
+ */
+export type Commit = { head: number; resolved: readonly string[]; dueAt: number | null };

@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type Clock, rfc3339 } from '../../../base/clock.ts';
+import { Fault } from '../../../base/fault.ts';
+import { uuidV7Maker } from '../../../base/uuid-v7.ts';
+import { defaultSubscriptions } from '../../../events/defaults.ts';
+import { sqliteFault } from './sqlite-fault.ts';
+import { findSubscription, putSubscription } from './subscription-rows.ts';
+import { looksLikeFirst, takeOver } from './takeover.ts';
+
+/** "LEVB" in the header, so that `file` and others can tell whose database this is. */
+const applicationId = 0x4c455642;
+/** Larger files are not read whole at each start; `leveredge doctor` does that. */
+const maxCheckedBytes = 64 * 1024 * 1024;
+const busyTimeoutMs = 5000;
+
+export type OpenDatabase = { db: DatabaseSync; epoch: string; notices: string[] };
+
+/**
+ * Opens the file for writing, making or migrating it first. A file of the first implementation is copied aside and taken
+ * over, in one transaction.
+ * @throws Fault `damaged`, `newer-schema`, `unavailable`, `storage-full`; the file is as it was then.
+ */
+export async function openDatabase(file: string, clock: Clock): Promise<OpenDatabase> {
+  let db: DatabaseSync | undefined;
+  try {
+    if (file !== ':memory:') checkHeader(file);
+    db = new DatabaseSync(file, { timeout: busyTimeoutMs });
+    if (file !== ':memory:') checkPages(db, file);
+    const notices = await bringUpToDate(db, file, clock);
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
+      PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;`);
+    addMissingDefaults(db, clock);
+    const epoch = db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()?.value as string;
+    return { db, epoch, notices };
+  } catch (error) {
+    db?.close();
+    throw sqliteFault(error, file);
+  }
+}
+
+/** A file that never was a database is refused before SQLite could touch it. */
+function checkHeader(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0) return;
+  const header = Buffer.alloc(16);
+  const fd = openSync(file, 'r');
+  try {
+    readSync(fd, header, 0, header.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+  if (header.toString('latin1') !== 'SQLite format 3\0')
+    throw damaged(file, 'it does not start like a SQLite database');
+}
+
+function checkPages(db: DatabaseSync, file: string): void {
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxCheckedBytes) return;
+  const found = db.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined;
+  if (found?.quick_check !== 'ok') throw damaged(file, `SQLite's check says: ${found?.quick_check}`);
+}
+
+function damaged(file: string, why: string): Fault {
+  return new Fault('damaged', `The database ${file} is damaged: ${why}.`, {
+    hint: 'Nothing was changed. Keep the file: move it aside and put the newest copy ("leveredge backup" makes them) in its place, or start with an empty one.',
+  });
+}
+
+type Migration = { version: number; sql: string };
+
+function readMigrations(): Migration[] {
+  const folder = new URL('./migrations/', import.meta.url);
+  return readdirSync(folder)
+    .filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name))
+    .sort()
+    .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, folder), 'utf8') }));
+}
+
+async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Promise<string[]> {
+  const migrations = readMigrations();
+  const latest = migrations.at(-1)?.version ?? 0;
+  const version = db.prepare('PRAGMA user_version').get()?.user_version as number;
+  const owner = db.prepare('PRAGMA application_id').get()?.application_id as number;
+  if (owner !== 0 && owner !== applicationId) throw foreign(file);
+  if (version > latest)
+    throw new Fault(
+      'newer-schema',
+      `The database ${file} has schema ${version}; this program knows schemas up to ${latest}.`,
+      { hint: 'Start the newer LeverEdge that wrote it, or put back the copy made before the upgrade.' },
+    );
+  if (version === latest) return [];
+  const isFirst = version === 0 && looksLikeFirst(db);
+  if (version === 0 && !isFirst && hasTables(db)) throw foreign(file);
+  const migrate = () => {
+    for (const { version: to, sql } of migrations) if (to > version) db.exec(sql);
+    if (version === 0) makeMeta(db);
+    db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${latest};`);
+  };
+  db.exec(isFirst ? 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE' : 'BEGIN IMMEDIATE');
+  try {
+    const notices = isFirst ? await takeOver(db, file, clock, migrate) : [];
+    if (!isFirst) migrate();
+    db.exec('COMMIT');
+    return notices;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function foreign(file: string): Fault {
+  return new Fault('damaged', `${file} is a database of another program, not of the event bus.`, {
+    hint: 'Nothing was changed. Move it aside, or give another folder with --home.',
+  });
+}
+
+function hasTables(db: DatabaseSync): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE name NOT LIKE 'sqlite%' LIMIT 1").get() !== undefined;
+}
+
+function makeMeta(db: DatabaseSync): void {
+  const add = db.prepare('INSERT INTO meta (name, value) VALUES (?, ?)');
+  add.run('epoch', randomBytes(4).toString('hex'));
+  add.run('head', 0);
+}
+
+/** Defaults are added once and never twice: what was deleted is still there as a tombstone. */
+function addMissingDefaults(db: DatabaseSync, clock: Clock): void {
+  const newId = uuidV7Maker(clock);
+  const now = rfc3339(clock());
+  for (const { agent, pattern, priority, mode } of defaultSubscriptions) {
+    if (findSubscription(db, agent, pattern)) continue;
+    putSubscription(db, {
+      id: newId(),
+      agent_name: agent,
+      action_pattern: pattern,
+      priority,
+      enabled: true,
+      mode,
+      except: [],
+      origin: 'default',
+      created_at: now,
+      updated_at: now,
+      deleted_at: null,
+    });
+  }
+}

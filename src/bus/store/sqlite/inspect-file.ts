@@ -1,0 +1,63 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import { reasonOf } from '../../../base/fault.ts';
+import { sqliteFault } from './sqlite-fault.ts';
+
+/** What lies in a database file, as far as it can be read. */
+export type Inspection =
+  | { kind: 'absent' }
+  | { kind: 'unreadable'; reason: string }
+  | { kind: 'damaged'; reason: string }
+  | { kind: 'newer'; schema: number; known: number }
+  | { kind: 'first-implementation'; events: number }
+  | { kind: 'sound'; schema: number; events: number; openQuestions: number; bytes: number; epoch: string };
+
+/** Reads a database file from one end to the other, beside a running bus or without one, and changes nothing. */
+export function inspectFile(file: string): Inspection {
+  if (!existsSync(file)) return { kind: 'absent' };
+  let db: DatabaseSync | undefined;
+  try {
+    db = openUntouched(file);
+    const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (check !== 'ok') return { kind: 'damaged', reason: String(check) };
+    const schema = Number(db.prepare('PRAGMA user_version').get()?.user_version);
+    const known = latestSchema();
+    if (schema > known) return { kind: 'newer', schema, known };
+    if (schema === 0) return { kind: 'first-implementation', events: countsOf(db).events };
+    const epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()?.value);
+    return { kind: 'sound', schema, ...countsOf(db), bytes: statSync(file).size, epoch };
+  } catch (error) {
+    const kind = sqliteFault(error, file).code === 'damaged' ? 'damaged' : 'unreadable';
+    return { kind, reason: reasonOf(error) };
+  } finally {
+    db?.close();
+  }
+}
+
+/** How many events and open questions a database has, whoever made it. An empty one has none. */
+export function countsOf(db: DatabaseSync): { events: number; openQuestions: number } {
+  const count = (sql: string) => Number(db.prepare(sql).get()?.n);
+  const has = (name: string) => count(`SELECT count(*) AS n FROM sqlite_schema WHERE name = '${name}'`) > 0;
+  if (has('event_log'))
+    return {
+      events: count('SELECT count(*) AS n FROM event_log'),
+      openQuestions: count("SELECT count(*) AS n FROM questions WHERE state = 'open'"),
+    };
+  return {
+    events: has('events') ? count('SELECT count(*) AS n FROM events') : 0,
+    openQuestions: has('pending_human_requests') ? count('SELECT count(*) AS n FROM pending_human_requests') : 0,
+  };
+}
+
+/** Without a log beside it nobody writes to the file, and SQLite is told so; else it would leave an empty log behind. */
+function openUntouched(file: string): DatabaseSync {
+  const url = pathToFileURL(file);
+  url.searchParams.set(existsSync(`${file}-wal`) ? 'mode' : 'immutable', existsSync(`${file}-wal`) ? 'ro' : '1');
+  return new DatabaseSync(url, { readOnly: true, timeout: 5000 });
+}
+
+function latestSchema(): number {
+  const names = readdirSync(new URL('./migrations/', import.meta.url));
+  return Math.max(0, ...names.map((name) => Number.parseInt(name, 10) || 0));
+}

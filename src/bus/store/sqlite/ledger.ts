@@ -1,0 +1,72 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../../../base/clock.ts';
+import { uuidV7Maker } from '../../../base/uuid-v7.ts';
+import type { Status } from '../../../events/event.ts';
+import { type FanOut, fanOutOf } from '../../../events/fan-out.ts';
+import type { Committed } from './commands.ts';
+import { type Interning, interningOf } from './interning.ts';
+import { readSubscriptions } from './subscription-rows.ts';
+
+/**
+ * What the writer knows beside the tables: the head of the log, the counts of what is open, the compiled subscriptions.
+ * All of it can be read back from the tables, which is what `reload` does after a rollback.
+ */
+export type Ledger = {
+  readonly db: DatabaseSync;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly interning: Interning;
+  readonly fanOut: FanOut;
+  /** What the transaction under way has done so far. */
+  readonly committed: Committed;
+  /** Starts the account of a new transaction. */
+  begin(): void;
+  /** Notes that a deadline or a rung is due at this time. */
+  noteDue(at: number | null): void;
+  /** Moves an event to another status. */
+  setStatus(seq: number, status: Status): void;
+  subscriptionsChanged(): void;
+  reload(): void;
+};
+
+export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
+  const interning = interningOf(db);
+  const readFacet = db.prepare(
+    'SELECT f.source_agent, f.action, f.audience_id FROM event_log e JOIN facets f USING (facet_id) WHERE e.seq = ?',
+  );
+  const moveEvent = db.prepare('UPDATE event_log SET facet_id = ? WHERE seq = ?');
+  const ledger = {
+    db,
+    clock,
+    newId: uuidV7Maker(clock),
+    interning,
+    fanOut: fanOutOf([]),
+    committed: { head: 0, resolved: [] as string[], dueAt: null as number | null, openQuestions: 0, openDeliveries: 0 },
+    begin() {
+      ledger.committed.resolved = [];
+      ledger.committed.dueAt = null;
+    },
+    noteDue(at: number | null) {
+      const { dueAt } = ledger.committed;
+      if (at !== null && (dueAt === null || at < dueAt)) ledger.committed.dueAt = at;
+    },
+    setStatus(seq: number, status: Status) {
+      const row = readFacet.get(seq) as { source_agent: string; action: string; audience_id: number };
+      const facet = { source: row.source_agent, action: row.action, status, audienceId: row.audience_id };
+      moveEvent.run(interning.facet(facet), seq);
+    },
+    subscriptionsChanged() {
+      ledger.fanOut = fanOutOf(readSubscriptions(db, { deleted: false }));
+    },
+    reload() {
+      interning.forget();
+      const count = (sql: string) => db.prepare(sql).get()?.n as number;
+      ledger.committed.head = count("SELECT value AS n FROM meta WHERE name = 'head'");
+      ledger.committed.openQuestions = count("SELECT count(*) AS n FROM questions WHERE state = 'open'");
+      ledger.committed.openDeliveries = count('SELECT count(*) AS n FROM deliveries');
+      ledger.subscriptionsChanged();
+    },
+  };
+  ledger.reload();
+  return ledger;
+}

@@ -1,0 +1,114 @@
+import { statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../../../base/clock.ts';
+import type { Commit, Store } from '../store.ts';
+import type { Command, Committed } from './commands.ts';
+import { openDatabase } from './database.ts';
+import { type CommitBatch, groupCommit } from './group-commit.ts';
+import { type Reader, readerOf } from './reader.ts';
+import { sqliteFault } from './sqlite-fault.ts';
+import { type StartingPoint, startingPoint, writerOf } from './writer.ts';
+import { startWriterThread } from './writer-thread.ts';
+
+export type SqliteOptions = {
+  /** The database file; its folder is made. `:memory:` only without `worker`. */
+  file: string;
+  /** The database's clock. A worker always uses the system's. */
+  clock: Clock;
+  /** Entry of the writer's thread. Without it the writer runs in this thread, which is what tests want. */
+  worker?: URL;
+};
+
+/**
+ * Opens the store on SQLite: one writer with group commit, and a connection of its own for reads, so that neither waits
+ * for the other. Makes, migrates or takes over the file.
+ * @throws Fault `damaged`, `newer-schema`, `unavailable`, `storage-full`
+ */
+export async function openSqliteStore({ file, clock, worker }: SqliteOptions): Promise<Store> {
+  const backend = worker ? await threaded(worker, file) : await inline(file, clock);
+  return storeOn(file, backend);
+}
+
+type Backend = { at: StartingPoint; reader: Reader; commitBatch: CommitBatch; close(): Promise<void> };
+
+async function threaded(worker: URL, file: string): Promise<Backend> {
+  const { at, commitBatch, close } = await startWriterThread(worker, file);
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
+  db.exec('PRAGMA cache_size = -32768');
+  return {
+    at,
+    commitBatch,
+    reader: readerOf(db, at.epoch),
+    async close() {
+      db.close();
+      await close();
+    },
+  };
+}
+
+async function inline(file: string, clock: Clock): Promise<Backend> {
+  const open = await openDatabase(file, clock);
+  const writer = writerOf(open.db, clock, file);
+  return {
+    at: startingPoint(open, writer),
+    reader: readerOf(open.db, open.epoch),
+    commitBatch: async (commands) => writer.commit(commands),
+    async close() {
+      open.db.close();
+    },
+  };
+}
+
+function storeOn(file: string, { at, reader, commitBatch, close }: Backend): Store {
+  let latest: Committed = at.committed;
+  let closing: Promise<void> | undefined;
+  const listeners = new Set<(commit: Commit) => void>();
+  const queue = groupCommit(commitBatch, (committed) => {
+    latest = committed;
+    for (const listener of listeners) listener(committed);
+  });
+  const write = <T>(command: Command) => queue.run<T>(command);
+  const read = async <T>(ask: (reader: Reader) => T): Promise<T> => {
+    try {
+      return ask(reader);
+    } catch (error) {
+      throw sqliteFault(error, file);
+    }
+  };
+  return {
+    epoch: at.epoch,
+    notices: at.notices,
+    publish({ details, ...rest }) {
+      return write({ op: 'publish', draft: { ...rest, details: details == null ? null : JSON.stringify(details) } });
+    },
+    acknowledge: (id, agent) => write({ op: 'acknowledge', id, agent }),
+    answer: (id, answer) => write({ op: 'answer', id, answer }),
+    cancel: (id, by, via, reason) => write({ op: 'cancel', id, by, via, reason }),
+    noteShown: (id, via) => write({ op: 'note-shown', id, via }),
+    sweep: () => write({ op: 'sweep' }),
+    addSubscription: (subscription, origin) => write({ op: 'add-subscription', subscription, origin }),
+    changeSubscription: (id, change) => write({ op: 'change-subscription', id, change }),
+    deleteSubscription: (id) => write({ op: 'delete-subscription', id }),
+    event: (id) => read((r) => r.event(id)),
+    events: (filter, page) => read((r) => r.events(filter, page)),
+    inbox: (agent, unacknowledgedOnly, page) => read((r) => r.inbox(agent, unacknowledgedOnly, page)),
+    pending: (page) => read((r) => r.pending(page)),
+    subscriptions: (filter) => read((r) => r.subscriptions(filter)),
+    explain: (action, requiresHuman) => read((r) => r.explain(action, requiresHuman)),
+    stats: () =>
+      read((r) => ({
+        head: latest.head,
+        openQuestions: latest.openQuestions,
+        openDeliveries: latest.openDeliveries,
+        bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
+      })),
+    onCommitted(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      closing ??= queue.drain().then(close);
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,189 @@
+import { existsSync } from 'node:fs';
+import { backup, type DatabaseSync } from 'node:sqlite';
+import { type Clock, rfc3339 } from '../../../base/clock.ts';
+import type { Json } from '../../../base/json.ts';
+import { uuidV7Maker } from '../../../base/uuid-v7.ts';
+import { type Status, statuses } from '../../../events/event.ts';
+import type { Hearer } from '../../../events/subscription.ts';
+import { firstJson, firstTime } from './first-values.ts';
+import { type Interning, interningOf } from './interning.ts';
+import { takeOverSubscriptions } from './takeover-subscriptions.ts';
+
+/** A row of the first implementation's table, in which any column may hold anything. */
+type FirstEvent = Record<string, unknown>;
+
+/** Pages copied at a time: all of them, since nobody else writes. */
+const allPages = 2e9;
+
+/** Whether this is a database of the first implementation: a table (not our view) of that name with those columns. */
+export function looksLikeFirst(db: DatabaseSync): boolean {
+  const columns = db
+    .prepare(
+      "SELECT p.name FROM sqlite_schema s, pragma_table_info(s.name) p WHERE s.type = 'table' AND s.name = 'events'",
+    )
+    .all();
+  const names = new Set(columns.map((c) => c.name));
+  return ['id', 'timestamp', 'source_agent', 'action', 'acknowledged_by', 'status'].every((name) => names.has(name));
+}
+
+/**
+ * Takes over a database of the first implementation, inside the caller's exclusive transaction: copies the file aside,
+ * moves its tables out of the way, makes ours (`migrate`) and carries every row over.
+ * What was heard but not acknowledged stays in the inboxes, as tail: history is to be read, not to be worked off again.
+ * @returns sentences for the owner.
+ */
+export async function takeOver(db: DatabaseSync, file: string, clock: Clock, migrate: () => void): Promise<string[]> {
+  const aside = freeName(`${file}.first-${rfc3339(clock()).slice(0, 10)}`);
+  await backup(db, aside, { rate: allPages });
+  db.exec(`DROP VIEW IF EXISTS pending_human_requests; DROP VIEW IF EXISTS recent_events;
+    ALTER TABLE events RENAME TO first_events;`);
+  const hadSubscriptions = isTable(db, 'agent_subscriptions');
+  if (hadSubscriptions) db.exec('ALTER TABLE agent_subscriptions RENAME TO first_subscriptions');
+  migrate();
+  const subscriptions = hadSubscriptions ? takeOverSubscriptions(db, clock) : 'There were no subscriptions.';
+  const events = takeOverEvents(db, clock);
+  db.exec('DROP TABLE first_events; DROP TABLE IF EXISTS first_subscriptions');
+  return [`Took over ${events} events of the first implementation. ${subscriptions}`, `Its file is kept as ${aside}.`];
+}
+
+function freeName(wanted: string): string {
+  for (let n = 1; ; n++) {
+    const name = n === 1 ? wanted : `${wanted}-${n}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+function isTable(db: DatabaseSync, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
+}
+
+function takeOverEvents(db: DatabaseSync, clock: Clock): number {
+  const store = eventStoring(db, clock);
+  // Its times have whole seconds; the rowid keeps the order within one.
+  const rows = db.prepare('SELECT * FROM first_events ORDER BY timestamp, rowid').iterate();
+  let seq = 0;
+  for (const row of rows) store.event(row, ++seq);
+  store.flushRuns();
+  db.prepare("UPDATE meta SET value = ? WHERE name = 'head'").run(seq);
+  return seq;
+}
+
+function eventStoring(db: DatabaseSync, clock: Clock) {
+  const interning = interningOf(db);
+  const audienceOf = audiencesBy(interning);
+  const newId = uuidV7Maker(clock);
+  const addEvent = db.prepare(
+    `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const addAcknowledgement = db.prepare('INSERT INTO acknowledgements (seq, agent, at) VALUES (?, ?, ?)');
+  const addRun = db.prepare('INSERT INTO tail_runs (agent, to_seq, from_seq) VALUES (?, ?, ?)');
+  const addQuestion = questionStoring(db);
+  const runs = new Map<string, { from: number; to: number }>();
+  const endRun = (agent: string) => {
+    const run = runs.get(agent);
+    if (run) addRun.run(agent, run.to, run.from);
+    runs.delete(agent);
+  };
+
+  return {
+    event(row: FirstEvent, seq: number): void {
+      const at = firstTime(row.timestamp) ?? firstTime(row.created_at) ?? clock();
+      const agents = namesOf(row.subscribed_agents);
+      const status = statuses.includes(row.status as Status) ? (row.status as Status) : 'pending';
+      const source = String(row.source_agent);
+      const audienceId = audienceOf(agents).id;
+      const facet = interning.facet({ source, action: String(row.action), status, audienceId });
+      const id = row.id == null ? newId() : String(row.id);
+      const workflow = textOf(row.source_workflow_id);
+      const execution = textOf(row.source_execution_id);
+      addEvent.run(seq, id, facet, at, textOf(row.target), detailsOf(row.details), workflow, execution);
+      addQuestion(row, seq, at, status);
+      const acknowledged = new Map(acknowledgementsOf(row.acknowledged_by, at));
+      for (const [agent, time] of acknowledged) addAcknowledgement.run(seq, agent, time);
+      for (const agent of agents) {
+        const run = runs.get(agent);
+        if (!acknowledged.has(agent)) endRun(agent);
+        else if (run) run.to = seq;
+        else runs.set(agent, { from: seq, to: seq });
+      }
+    },
+    flushRuns(): void {
+      for (const agent of [...runs.keys()]) endRun(agent);
+    },
+  };
+}
+
+function audiencesBy(interning: Interning) {
+  const known = new Map<string, readonly Hearer[]>();
+  return (agents: readonly string[]) => {
+    const key = agents.join('\0');
+    let hearers = known.get(key);
+    if (!hearers) {
+      const blank = { priority: 5, mode: 'tail' as const, pattern: '', subscription_id: '', heard_as: '', also: [] };
+      hearers = agents.map((agent) => ({ agent, ...blank }));
+      known.set(key, hearers);
+    }
+    return interning.audience(hearers);
+  };
+}
+
+/** A question keeps its answer; one that is still open keeps its deadline, which the next sweep applies. */
+function questionStoring(db: DatabaseSync) {
+  const add = db.prepare(
+    `INSERT INTO questions (seq, state, question, options, timeout_minutes, fallback, free_text, deadline, shown_at,
+       response, responded_by, responded_via, resolved_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
+  );
+  const stateBy: Partial<Record<Status, string>> = { completed: 'answered', timeout: 'timed_out', failed: 'cancelled' };
+  return (row: FirstEvent, seq: number, at: number, status: Status): void => {
+    const asks = Boolean(row.requires_human) && row.requires_human !== '0';
+    const fields = [
+      row.human_question,
+      row.human_options,
+      row.human_timeout_minutes,
+      row.human_fallback,
+      row.human_response,
+    ];
+    if (!asks && fields.every((value) => value == null)) return;
+    const response = textOf(row.human_response);
+    const state = !asks ? null : response !== null ? 'answered' : (stateBy[status] ?? 'open');
+    const minutes = Number.isFinite(Number(row.human_timeout_minutes ?? Number.NaN))
+      ? Number(row.human_timeout_minutes)
+      : null;
+    const deadline = asks && minutes !== null ? at + Math.round(minutes * 60_000) : null;
+    const isOver = state !== null && state !== 'open';
+    const resolvedAt = isOver ? (firstTime(row.human_responded_at) ?? firstTime(row.updated_at) ?? at) : null;
+    const options = row.human_options == null ? null : JSON.stringify(namesOf(row.human_options));
+    const shownAt = row.human_notified ? at : null;
+    // Whoever answered was not recorded.
+    const by = state === 'answered' ? 'human' : null;
+    const question = textOf(row.human_question);
+    const fallback = textOf(row.human_fallback);
+    add.run(seq, state, question, options, minutes, fallback, deadline, shownAt, response, by, null, resolvedAt);
+  };
+}
+
+function textOf(value: unknown): string | null {
+  return value == null ? null : String(value);
+}
+
+/** Details as JSON text. What the first implementation stored but no reader could parse (NaN) is kept as text. */
+function detailsOf(value: unknown): string | null {
+  if (value == null) return null;
+  const parsed = firstJson(value);
+  if (parsed === undefined) return JSON.stringify({ unparsed: String(value) });
+  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  return JSON.stringify(isObject ? parsed : { value: parsed });
+}
+
+function namesOf(value: unknown): string[] {
+  const parsed: Json | undefined = value == null ? [] : firstJson(value);
+  if (!Array.isArray(parsed)) return [];
+  return [...new Set(parsed.filter((name) => typeof name === 'string'))];
+}
+
+function acknowledgementsOf(value: unknown, at: number): [agent: string, time: number][] {
+  const parsed = value == null ? undefined : firstJson(value);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return [];
+  return Object.entries(parsed).map(([agent, time]) => [agent, firstTime(time) ?? at]);
+}

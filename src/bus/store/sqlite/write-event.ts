@@ -1,0 +1,186 @@
+import { rfc3339 } from '../../../base/clock.ts';
+import { questionFields } from '../../../events/draft.ts';
+import type { Status } from '../../../events/event.ts';
+import type { Hearer } from '../../../events/subscription.ts';
+import type { Published, Receipt } from '../store.ts';
+import type { WrittenDraft } from './commands.ts';
+import type { Ledger } from './ledger.ts';
+
+const msPerMinute = 60_000;
+
+/** Stores events. One statement for each table, prepared once. */
+export type EventWriter = {
+  publish(draft: WrittenDraft): Published;
+  /** Stores what the bus itself says. `told` hear it by tail beside the subscribers. */
+  announce(draft: WrittenDraft, told?: readonly string[]): Receipt;
+};
+
+/** Called in the same transaction for a question that is due the moment it is asked. */
+type WhenDueAtOnce = (seq: number) => void;
+
+export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): EventWriter {
+  const { db, interning, committed } = ledger;
+  const addEvent = db.prepare(
+    `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id,
+       correlation_id, causation_id, traceparent, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const addDelivery = db.prepare('INSERT INTO deliveries (seq, agent, priority) VALUES (?, ?, ?)');
+  const storeQuestion = questionStorerOf(ledger, whenDueAtOnce);
+  const earlier = earlierPublish(ledger);
+
+  function store(draft: WrittenDraft, id: string, hearers: readonly Hearer[]): Receipt {
+    const now = ledger.clock();
+    const audience = interning.audience(hearers);
+    const seq = ++committed.head;
+    const status: Status = 'pending';
+    const facet = interning.facet({
+      source: draft.source_agent,
+      action: draft.action,
+      status,
+      audienceId: audience.id,
+    });
+    addEvent.run(
+      seq,
+      id,
+      facet,
+      now,
+      draft.target ?? null,
+      draft.details,
+      draft.source_workflow_id ?? null,
+      draft.source_execution_id ?? null,
+      draft.correlation_id ?? null,
+      draft.causation_id ?? null,
+      draft.traceparent ?? null,
+      draft.tags?.length ? JSON.stringify(draft.tags) : null,
+    );
+    for (const { agent, priority } of audience.queues) addDelivery.run(seq, agent, priority);
+    committed.openDeliveries += audience.queues.length;
+    const deadline = asksSomething(draft) ? storeQuestion(draft, seq, now) : null;
+    return {
+      id,
+      seq,
+      timestamp: rfc3339(now),
+      subscribedAgents: audience.agents,
+      timeoutAt: deadline === null ? null : rfc3339(deadline),
+    };
+  }
+
+  return {
+    publish(draft) {
+      if (draft.id != null) {
+        const before = earlier(draft, draft.id);
+        if (before) return before;
+      }
+      const hearers = ledger.fanOut.hearers(draft.action, draft.requires_human === true);
+      return { kind: 'stored', receipt: store(draft, draft.id ?? ledger.newId(), hearers) };
+    },
+    announce(draft, told = []) {
+      const hearers = ledger.fanOut.hearers(draft.action, false);
+      return store(draft, ledger.newId(), told.length ? withTold(hearers, told) : hearers);
+    },
+  };
+}
+
+/** Stores what a question adds to its event, and returns its deadline in milliseconds, or null for never. */
+function questionStorerOf(
+  ledger: Ledger,
+  whenDueAtOnce: WhenDueAtOnce,
+): (draft: WrittenDraft, seq: number, now: number) => number | null {
+  const { db, committed } = ledger;
+  const addQuestion = db.prepare(
+    `INSERT INTO questions (seq, state, question, options, timeout_minutes, fallback, free_text, answerers,
+       payload_hash, deadline, escalation, next_rung_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  return (draft, seq, now) => {
+    const open = draft.requires_human === true;
+    const minutes = draft.human_timeout_minutes ?? null;
+    const deadline = open && minutes !== null ? now + Math.round(minutes * msPerMinute) : null;
+    const rungs = draft.escalation?.length ? [...draft.escalation] : null;
+    rungs?.sort((a, b) => a.after_minutes - b.after_minutes);
+    const stored = rungs?.map((rung) => ({ ...rung, fired_at: null }));
+    const nextRung = open && rungs?.[0] ? now + Math.round(rungs[0].after_minutes * msPerMinute) : null;
+    addQuestion.run(
+      seq,
+      open ? 'open' : null,
+      draft.human_question ?? null,
+      draft.human_options ? JSON.stringify(draft.human_options) : null,
+      minutes,
+      draft.human_fallback ?? null,
+      draft.free_text ? 1 : 0,
+      draft.answerers ? JSON.stringify(draft.answerers) : null,
+      draft.payload_hash ?? null,
+      deadline,
+      stored ? JSON.stringify(stored) : null,
+      nextRung,
+    );
+    if (!open) return null;
+    committed.openQuestions += 1;
+    if (deadline !== null && deadline <= now) whenDueAtOnce(seq);
+    else ledger.noteDue(Math.min(deadline ?? Infinity, nextRung ?? Infinity));
+    return deadline;
+  };
+}
+
+function asksSomething(draft: WrittenDraft): boolean {
+  return draft.requires_human === true || questionFields.some((field) => draft[field] != null);
+}
+
+function withTold(hearers: readonly Hearer[], told: readonly string[]): readonly Hearer[] {
+  const known = new Set(hearers.map((h) => h.agent));
+  const added = [...new Set(told)]
+    .filter((agent) => !known.has(agent))
+    .map<Hearer>((agent) => ({
+      agent,
+      priority: 1,
+      mode: 'tail',
+      pattern: '',
+      subscription_id: '',
+      heard_as: '',
+      also: [],
+    }));
+  return [...added, ...hearers];
+}
+
+/** Looks for an event of this id: the same one sent again, or another that has the id already. */
+function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Published | undefined {
+  const find = db.prepare(
+    `SELECT e.seq, e.at, e.target, e.details, e.source_workflow_id, e.source_execution_id, e.correlation_id,
+       e.causation_id, e.tags, f.source_agent, f.action, a.agents, q.state, q.question, q.options, q.timeout_minutes,
+       q.fallback, q.payload_hash, q.deadline
+     FROM event_log e JOIN facets f USING (facet_id) JOIN audiences a USING (audience_id) LEFT JOIN questions q USING (seq)
+     WHERE e.id = ?`,
+  );
+  return (draft, id) => {
+    const row = find.get(id);
+    if (!row) return undefined;
+    const sent = [
+      [row.source_agent, draft.source_agent],
+      [row.action, draft.action],
+      [row.target, draft.target],
+      [row.details, draft.details],
+      [row.source_workflow_id, draft.source_workflow_id],
+      [row.source_execution_id, draft.source_execution_id],
+      [row.correlation_id, draft.correlation_id],
+      [row.causation_id, draft.causation_id],
+      [row.tags, draft.tags?.length ? JSON.stringify(draft.tags) : null],
+      [(row.state ?? null) !== null, draft.requires_human === true],
+      [row.question, draft.human_question],
+      [row.options, draft.human_options ? JSON.stringify(draft.human_options) : null],
+      [row.timeout_minutes, draft.human_timeout_minutes],
+      [row.fallback, draft.human_fallback],
+      [row.payload_hash, draft.payload_hash],
+    ];
+    if (!sent.every(([stored, now]) => (stored ?? null) === (now ?? null)))
+      return { kind: 'id-taken', by: row.source_agent as string };
+    return {
+      kind: 'duplicate',
+      receipt: {
+        id,
+        seq: row.seq as number,
+        timestamp: rfc3339(row.at as number),
+        subscribedAgents: JSON.parse(row.agents as string),
+        timeoutAt: row.deadline == null ? null : rfc3339(row.deadline as number),
+      },
+    };
+  };
+}

@@ -1,0 +1,80 @@
+import { type MessagePort, Worker } from 'node:worker_threads';
+import { systemClock } from '../../../base/clock.ts';
+import { Fault } from '../../../base/fault.ts';
+import type { BatchResult, Command, FaultData } from './commands.ts';
+import { openDatabase } from './database.ts';
+import type { CommitBatch } from './group-commit.ts';
+import { faultData, faultOf, sqliteFault } from './sqlite-fault.ts';
+import { type StartingPoint, startingPoint, writerOf } from './writer.ts';
+
+type FromThread =
+  | { kind: 'ready'; at: StartingPoint }
+  | { kind: 'refused'; fault: FaultData }
+  | { kind: 'done'; result: BatchResult }
+  | { kind: 'closed' };
+type ToThread = { commands: readonly Command[] } | 'close';
+
+export type WriterThread = { at: StartingPoint; commitBatch: CommitBatch; close(): Promise<void> };
+
+/** The thread's side: opens the database, then writes one batch after the other. */
+export async function serveWriter(port: MessagePort, file: string): Promise<void> {
+  const say = (message: FromThread) => port.postMessage(message);
+  try {
+    const open = await openDatabase(file, systemClock);
+    const writer = writerOf(open.db, systemClock, file);
+    port.on('message', (message: ToThread) => {
+      if (message !== 'close') return say({ kind: 'done', result: writer.commit(message.commands) });
+      open.db.close();
+      say({ kind: 'closed' });
+      return port.close();
+    });
+    say({ kind: 'ready', at: startingPoint(open, writer) });
+  } catch (error) {
+    say({ kind: 'refused', fault: faultData(sqliteFault(error, file)) });
+    port.close();
+  }
+}
+
+/**
+ * Starts the thread and waits until the database is open.
+ * @throws Fault when the database is refused. If the thread dies later the process dies with it: its supervisor starts
+ *   it again, and the log is whole.
+ */
+export async function startWriterThread(entry: URL, file: string): Promise<WriterThread> {
+  const thread = new Worker(entry, { workerData: { file }, name: 'store-writer' });
+  let heard: (message: FromThread) => void = () => {};
+  let isClosing = false;
+  thread.on('message', (message: FromThread) => heard(message));
+  thread.on('error', (error) => {
+    throw error;
+  });
+  thread.on('exit', (code) => {
+    if (!isClosing) throw new Error(`the writer thread ended with code ${code}`);
+  });
+  const next = () =>
+    new Promise<FromThread>((resolve) => {
+      heard = resolve;
+    });
+
+  const first = await next();
+  if (first.kind !== 'ready') {
+    isClosing = true;
+    throw first.kind === 'refused' ? faultOf(first.fault) : new Fault('unavailable', 'The writer did not start.');
+  }
+  return {
+    at: first.at,
+    async commitBatch(commands) {
+      const answer = next();
+      thread.postMessage({ commands } satisfies ToThread);
+      const message = await answer;
+      if (message.kind !== 'done') throw new Error(`the writer thread answered ${message.kind}`);
+      return message.result;
+    },
+    async close() {
+      isClosing = true;
+      const answer = next();
+      thread.postMessage('close' satisfies ToThread);
+      await answer;
+    },
+  };
+}

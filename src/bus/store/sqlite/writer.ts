@@ -1,0 +1,121 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../../../base/clock.ts';
+import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
+import type { OpenDatabase } from './database.ts';
+import { type Ledger, ledgerOf } from './ledger.ts';
+import { faultData, sqliteFault, strikesEveryone } from './sqlite-fault.ts';
+import { acknowledgerOf } from './write-acknowledgement.ts';
+import { type EventWriter, eventWriterOf } from './write-event.ts';
+import { type QuestionWriter, questionWriterOf } from './write-question.ts';
+import { addSubscription, changeSubscription, deleteSubscription } from './write-subscription.ts';
+
+/** The only one who writes. */
+export type Writer = {
+  /**
+   * Runs the commands in one transaction and returns once it is on disk (`synchronous=FULL`). A command that fails takes
+   * no neighbour with it: the batch is rolled back and each command tried alone.
+   */
+  commit(commands: readonly Command[]): BatchResult;
+  /** Head and counts as they stand. */
+  current(): Committed;
+};
+
+export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
+  const ledger = ledgerOf(db, clock);
+  const run = runnerOf(ledger);
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const end = db.prepare('COMMIT');
+  const noteHead = db.prepare("UPDATE meta SET value = ? WHERE name = 'head' AND value <> ?1");
+
+  function transact(commands: readonly Command[]): BatchResult {
+    ledger.begin();
+    try {
+      begin.run();
+      const outcomes = commands.map<Outcome>((command) => ({ value: run(command) }));
+      noteHead.run(ledger.committed.head);
+      end.run();
+      return { outcomes, committed: { ...ledger.committed } };
+    } catch (error) {
+      rollBack();
+      throw error;
+    }
+  }
+
+  function rollBack(): void {
+    // SQLite has rolled back by itself after some errors (a full disk, for one).
+    if (db.isTransaction) db.exec('ROLLBACK');
+    ledger.reload();
+  }
+
+  function alone(command: Command): BatchResult {
+    try {
+      return transact([command]);
+    } catch (error) {
+      return failed([command], error);
+    }
+  }
+
+  function failed(commands: readonly Command[], error: unknown): BatchResult {
+    const fault = faultData(sqliteFault(error, file));
+    return { outcomes: commands.map(() => ({ fault })), committed: undefined };
+  }
+
+  return {
+    current: () => ({ ...ledger.committed }),
+    commit(commands) {
+      try {
+        return transact(commands);
+      } catch (error) {
+        if (commands.length === 1 || strikesEveryone(error)) return failed(commands, error);
+        return joined(commands.map(alone));
+      }
+    },
+  };
+}
+
+function joined(results: readonly BatchResult[]): BatchResult {
+  const commits = results.flatMap((r) => r.committed ?? []);
+  const last = commits.at(-1);
+  const dues = commits.flatMap((c) => c.dueAt ?? []);
+  const committed = last && {
+    ...last,
+    resolved: commits.flatMap((c) => c.resolved),
+    dueAt: dues.length ? Math.min(...dues) : null,
+  };
+  return { outcomes: results.flatMap((r) => r.outcomes), committed };
+}
+
+function runnerOf(ledger: Ledger): (command: Command) => unknown {
+  const events: EventWriter = eventWriterOf(ledger, (seq) => questions.timeOut(seq));
+  const questions: QuestionWriter = questionWriterOf(ledger, () => events);
+  const acknowledge = acknowledgerOf(ledger);
+  return (command) => {
+    switch (command.op) {
+      case 'publish':
+        return events.publish(command.draft);
+      case 'acknowledge':
+        return acknowledge(command.id, command.agent);
+      case 'answer':
+        return questions.answer(command.id, command.answer);
+      case 'cancel':
+        return questions.cancel(command.id, command.by, command.via, command.reason);
+      case 'note-shown':
+        return questions.noteShown(command.id, command.via);
+      case 'sweep':
+        return questions.sweep();
+      case 'add-subscription':
+        return addSubscription(ledger, command.subscription, command.origin);
+      case 'change-subscription':
+        return changeSubscription(ledger, command.id, command.change);
+      case 'delete-subscription':
+        return deleteSubscription(ledger, command.id);
+    }
+  };
+}
+
+/** What the rest of the store needs to know about a database that was just opened. */
+export type StartingPoint = { epoch: string; notices: string[]; committed: Committed };
+
+export function startingPoint({ epoch, notices }: OpenDatabase, { current }: Writer): StartingPoint {
+  return { epoch, notices, committed: current() };
+}

@@ -1,0 +1,559 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import {
+  aFact,
+  anAnswer,
+  aQuestion,
+  aSubscription,
+  minute,
+  resolutionIn,
+  stored,
+  type TestClock,
+  testClock,
+} from './store.fixtures.ts';
+import type { Store } from './store.ts';
+
+/** Opens a fresh store on this clock; `again` closes it and opens the same data anew. */
+export type OpenStore = (t: TestContext, clock: TestClock) => Promise<{ store: Store; again: () => Promise<Store> }>;
+
+/** What every store promises. */
+export function testStore(driver: string, open: OpenStore): void {
+  const fresh = async (t: TestContext, clock = testClock()) => {
+    const { store, again } = await open(t, clock);
+    return { store, again, clock };
+  };
+  const whole = { limit: 1000 };
+
+  describe(`${driver} store: events`, () => {
+    it('numbers events without a gap, in commit order, however many arrive at once', async (t) => {
+      const { store } = await fresh(t);
+      const receipts = await Promise.all(
+        Array.from({ length: 200 }, (_, i) => stored(store, aFact({ target: `${i}` }))),
+      );
+      assert.deepEqual(
+        receipts.map((r) => r.seq),
+        Array.from({ length: 200 }, (_, i) => i + 1),
+      );
+    });
+
+    it('lists newest first also within one millisecond', async (t) => {
+      const { store } = await fresh(t);
+      for (const target of ['a', 'b', 'c']) await store.publish(aFact({ target }));
+      const { events } = await store.events({}, { limit: 2 });
+      assert.deepEqual(
+        events.map((e) => e.target),
+        ['c', 'b'],
+      );
+    });
+
+    it('gives every field back as it was given', async (t) => {
+      const { store } = await fresh(t);
+      const given = {
+        source_agent: 'a"b%é\\',
+        action: '日本_\u{1f600}',
+        target: "it's; DROP TABLE events",
+        details: { empty: {}, list: [1, 'zwei', null], 'a/b~c': { deep: true }, nul: 'a\u0000b' },
+        source_workflow_id: 'w1',
+        source_execution_id: 'x1',
+        correlation_id: 'c1',
+        causation_id: 'c0',
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+        tags: ['red', 'blue'],
+        id: 'my-own-id',
+      };
+      await stored(store, given);
+      const event = await store.event('my-own-id');
+      for (const [field, value] of Object.entries(given)) assert.deepEqual(event?.[field as 'id'], value, field);
+    });
+
+    it('keeps empty details apart from none', async (t) => {
+      const { store } = await fresh(t);
+      const empty = await stored(store, aFact({ details: {} }));
+      const none = await stored(store, aFact());
+      assert.deepEqual((await store.event(empty.id))?.details, {});
+      assert.equal((await store.event(none.id))?.details, null);
+    });
+
+    it('keeps a key named __proto__', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aFact({ details: JSON.parse('{"__proto__":{"a":1}}') }));
+      assert.equal(JSON.stringify((await store.event(id))?.details), '{"__proto__":{"a":1}}');
+    });
+
+    it('stores the same event once when it is sent again, also at the same moment', async (t) => {
+      const { store } = await fresh(t);
+      const sent = aFact({ id: 'once', details: { n: 1 } });
+      const outcomes = await Promise.all([store.publish(sent), store.publish(sent), store.publish(sent)]);
+      assert.deepEqual(
+        outcomes.map((o) => o.kind),
+        ['stored', 'duplicate', 'duplicate'],
+      );
+      assert.deepEqual(outcomes[2]?.kind === 'duplicate' && outcomes[2].receipt.seq, 1);
+      assert.equal((await store.events({}, whole)).events.length, 1);
+    });
+
+    for (const [what, other] of Object.entries({
+      'another sender': { source_agent: 'AEGIS' },
+      'other details': { details: { n: 2 } },
+      'another action': { action: 'deploy_failed' },
+      'a question': { requires_human: true },
+    }))
+      it(`refuses an id that is taken when ${what} comes with it`, async (t) => {
+        const { store } = await fresh(t);
+        await stored(store, aFact({ id: 'mine', details: { n: 1 } }));
+        const outcome = await store.publish(aFact({ id: 'mine', details: { n: 1 }, ...other }));
+        assert.deepEqual(outcome, { kind: 'id-taken', by: 'HEPHAESTUS' });
+        assert.equal((await store.stats()).head, 1);
+      });
+
+    it('pages through everything without a repeat or a gap', async (t) => {
+      const { store } = await fresh(t);
+      for (let i = 0; i < 25; i++) await store.publish(aFact({ action: i % 3 ? 'a' : 'b', target: String(i) }));
+      for (const filter of [{}, { action: 'a' }, { action: 'b' }, { source_agent: 'HEPHAESTUS' }]) {
+        const all = (await store.events(filter, whole)).events.map((e) => e.target);
+        const paged: (string | null)[] = [];
+        for (let before: number | undefined; ; ) {
+          const page = await store.events(filter, { limit: 4, before });
+          paged.push(...page.events.map((e) => e.target));
+          if (page.next === null) break;
+          before = page.next;
+        }
+        assert.deepEqual(paged, all);
+      }
+    });
+
+    it('is as it was after it is closed and opened again', async (t) => {
+      const { store, again } = await fresh(t);
+      const { id } = await stored(store, aFact({ details: { a: 1 } }));
+      await store.acknowledge(id, 'CHRONOS');
+      await stored(store, aQuestion());
+      const before = [
+        await store.events({}, whole),
+        await store.pending(whole),
+        await store.subscriptions({ deleted: true }),
+      ];
+      const stats = await store.stats();
+      const reopened = await again();
+      const after = [
+        await reopened.events({}, whole),
+        await reopened.pending(whole),
+        await reopened.subscriptions({ deleted: true }),
+      ];
+      assert.deepEqual(after, before);
+      assert.deepEqual({ ...(await reopened.stats()), bytes: 0 }, { ...stats, bytes: 0 });
+      assert.equal((await stored(reopened, aFact())).seq, 3);
+    });
+  });
+
+  describe(`${driver} store: who hears`, () => {
+    it('names each hearer once, best priority first, queue and tail', async (t) => {
+      const { store } = await fresh(t);
+      const { subscribedAgents } = await stored(store, aFact({ action: 'audit_failed' }));
+      assert.deepEqual(subscribedAgents, ['HADES', 'HERMES', 'ARIA', 'ATHENA']);
+      assert.equal((await store.stats()).openDeliveries, 2, 'tails get no rows');
+    });
+
+    it('takes names literally', async (t) => {
+      const { store } = await fresh(t);
+      for (const agent of ['é', 'a"b', '%', '_'])
+        await store.addSubscription(aSubscription({ agent_name: agent }), 'operator');
+      await stored(store, aFact({ action: 'hunt_began' }));
+      await stored(store, aFact({ action: 'huntXbegan' }));
+      for (const agent of ['é', 'a"b', '%', '_'])
+        assert.deepEqual(
+          (await store.inbox(agent, true, whole)).events.map((e) => e.action),
+          ['hunt_began'],
+          agent,
+        );
+      assert.deepEqual((await store.inbox('nobody', false, whole)).events, []);
+    });
+
+    it('tells who would hear an action, by which pattern, and who is silent and why', async (t) => {
+      const { store } = await fresh(t);
+      const hears = { agent_name: 'ARTEMIS', mode: 'queue' } as const;
+      await store.addSubscription(aSubscription({ ...hears, action_pattern: 'x_*', priority: 7 }), 'operator');
+      await store.addSubscription(
+        aSubscription({ ...hears, action_pattern: '*_y', priority: 3, mode: 'tail' }),
+        'operator',
+      );
+      await store.addSubscription(
+        aSubscription({ agent_name: 'OFF', action_pattern: 'x_y', enabled: false }),
+        'operator',
+      );
+      await store.addSubscription(
+        aSubscription({ agent_name: 'NOT', action_pattern: 'x*', except: ['*y'] }),
+        'operator',
+      );
+      const { hearers, silent } = await store.explain('x_y', false);
+      const artemis = hearers.find((h) => h.agent === 'ARTEMIS');
+      assert.deepEqual(
+        [artemis?.priority, artemis?.mode, artemis?.pattern, artemis?.also],
+        [3, 'queue', '*_y', ['x_*']],
+      );
+      assert.deepEqual(
+        silent.map((s) => [s.agent, s.because]),
+        [
+          ['NOT', 'excepted by *y'],
+          ['OFF', 'disabled'],
+        ],
+      );
+      const { subscribedAgents } = await stored(store, aFact({ action: 'x_y' }));
+      assert.deepEqual(subscribedAgents, ['ARTEMIS', 'ARIA', 'ATHENA']);
+    });
+
+    it('lets those who hear human_input_required hear every question, as one event', async (t) => {
+      const { store } = await fresh(t);
+      const { subscribedAgents } = await stored(store, aQuestion());
+      assert.deepEqual(subscribedAgents, ['ARIA', 'HERMES', 'ATHENA']);
+      assert.equal((await store.events({}, whole)).events.length, 1);
+    });
+
+    it('brings nothing back that was deleted, neither at a restart nor from an agent’s own list', async (t) => {
+      const { store, again } = await fresh(t);
+      const [athena] = await store.subscriptions({ agent: 'ATHENA', deleted: false });
+      await store.deleteSubscription(athena?.id as string);
+      const mine = aSubscription({ agent_name: 'ATHENA', action_pattern: '*', only_if_new: true });
+      assert.equal((await store.addSubscription(mine, 'agent')).kind, 'exists');
+      const reopened = await again();
+      assert.deepEqual(await reopened.subscriptions({ agent: 'ATHENA', deleted: false }), []);
+      assert.equal((await reopened.subscriptions({ agent: 'ATHENA', deleted: true }))[0]?.deleted_at !== null, true);
+      const revived = await reopened.addSubscription({ ...mine, only_if_new: false }, 'operator');
+      assert.equal(revived.kind, 'added');
+      assert.equal((await reopened.subscriptions({ agent: 'ATHENA', deleted: false })).length, 1);
+    });
+
+    it('keeps an operator’s change over a restart and creates no default twice', async (t) => {
+      const { store, again } = await fresh(t);
+      const all = await store.subscriptions({ deleted: true });
+      const chosen = all.find((s) => s.agent_name === 'AEGIS' && s.action_pattern === 'config_changed');
+      await store.changeSubscription(chosen?.id as string, {
+        priority: 9,
+        enabled: false,
+        except: ['x'],
+        mode: 'tail',
+      });
+      const reopened = await again();
+      const after = await reopened.subscriptions({ deleted: true });
+      assert.equal(after.length, all.length);
+      const { priority, enabled, except, mode } = after.find((s) => s.id === chosen?.id) as (typeof after)[number];
+      assert.deepEqual(
+        { priority, enabled, except, mode },
+        { priority: 9, enabled: false, except: ['x'], mode: 'tail' },
+      );
+    });
+
+    it('knows no subscription that does not exist', async (t) => {
+      const { store } = await fresh(t);
+      assert.equal(await store.changeSubscription('none', { priority: 1 }), undefined);
+      assert.equal(await store.deleteSubscription('none'), undefined);
+    });
+  });
+
+  describe(`${driver} store: acknowledgement and inbox`, () => {
+    it('keeps both of two simultaneous acknowledgements', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aFact({ action: 'audit_failed' }));
+      await Promise.all([store.acknowledge(id, 'HADES'), store.acknowledge(id, 'HERMES')]);
+      const event = await store.event(id);
+      assert.deepEqual(Object.keys(event?.acknowledged_by ?? {}).sort(), ['HADES', 'HERMES']);
+      assert.equal(event?.status, 'acknowledged');
+      assert.equal((await store.stats()).openDeliveries, 0);
+    });
+
+    it('stays pending until the last delivery is acknowledged, and the first time stands', async (t) => {
+      const { store, clock } = await fresh(t);
+      const { id } = await stored(store, aFact({ action: 'audit_failed' }));
+      const first = await store.acknowledge(id, 'HADES');
+      clock.now += minute;
+      assert.deepEqual(await store.acknowledge(id, 'HADES'), first);
+      await store.acknowledge(id, 'A stranger');
+      assert.equal((await store.event(id))?.status, 'pending');
+      assert.equal((await store.event(id))?.updated_at, '2026-01-16T10:31:00.000Z');
+      await store.acknowledge(id, 'HERMES');
+      assert.equal((await store.event(id))?.status, 'acknowledged');
+      assert.deepEqual(await store.acknowledge('none', 'HADES'), { kind: 'unknown' });
+    });
+
+    it('moves a question only by its resolution', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aQuestion());
+      for (const agent of ['ARIA', 'HERMES', 'ATHENA']) await store.acknowledge(id, agent);
+      assert.equal((await store.event(id))?.status, 'pending');
+      await store.answer(id, anAnswer());
+      assert.equal((await store.event(id))?.status, 'completed');
+    });
+
+    for (const mode of ['queue', 'tail'] as const)
+      it(`shows an inbox newest first and skips what is acknowledged, in any order (${mode})`, async (t) => {
+        const { store } = await fresh(t);
+        await store.addSubscription(aSubscription({ mode, priority: 1 }), 'operator');
+        const ids: string[] = [];
+        for (let i = 0; i < 30; i++) {
+          const { id } = await stored(
+            store,
+            aFact({ action: i % 3 ? 'hunt_x' : 'other', source_agent: i % 2 ? 'A' : 'B' }),
+          );
+          if (i % 3) ids.unshift(id);
+        }
+        const unseen = async () => (await store.inbox('ARTEMIS', true, whole)).events.map((e) => e.id);
+        assert.deepEqual(await unseen(), ids);
+        const order = [3, 4, 5, 0, 19, 18, 10, 12, 11, 1, 2, 6, 7, 8, 9, 13, 14, 15, 16];
+        for (const [n, at] of order.entries()) {
+          await store.acknowledge(ids[at] as string, 'ARTEMIS');
+          const done = new Set(order.slice(0, n + 1).map((i) => ids[i]));
+          assert.deepEqual(
+            await unseen(),
+            ids.filter((id) => !done.has(id)),
+            `after ${n + 1}`,
+          );
+          const two = await store.inbox('ARTEMIS', true, { limit: 2 });
+          assert.deepEqual(
+            two.events.map((e) => e.id),
+            ids.filter((id) => !done.has(id)).slice(0, 2),
+          );
+        }
+        assert.deepEqual(
+          (await store.inbox('ARTEMIS', false, whole)).events.map((e) => e.id),
+          ids,
+        );
+      });
+
+    it('keeps what was heard in the inbox when the subscription goes', async (t) => {
+      const { store } = await fresh(t);
+      const added = await store.addSubscription(aSubscription({ mode: 'tail' }), 'operator');
+      const { id } = await stored(store, aFact({ action: 'hunt_x' }));
+      await store.deleteSubscription(added.subscription.id);
+      await stored(store, aFact({ action: 'hunt_y' }));
+      assert.deepEqual(
+        (await store.inbox('ARTEMIS', true, whole)).events.map((e) => e.id),
+        [id],
+      );
+    });
+  });
+
+  describe(`${driver} store: questions`, () => {
+    it('takes an answer, says it as an event, and shows it in the event', async (t) => {
+      const { store, clock } = await fresh(t);
+      const { id } = await stored(
+        store,
+        aQuestion({ human_timeout_minutes: 5, target: 'dev', correlation_id: 'deploy-7' }),
+      );
+      clock.now += minute;
+      const outcome = await store.answer(id, anAnswer());
+      assert.equal(outcome.kind, 'answered');
+      const event = await store.event(id);
+      assert.equal(event?.status, 'completed');
+      assert.equal(event?.human_response, 'yes');
+      assert.equal(event?.human_responded_by, 'damon');
+      assert.equal(event?.human_responded_via, 'cli');
+      assert.equal(event?.human_responded_at, '2026-01-16T10:31:00.000Z');
+      const [said] = (await store.events({ action: 'human_responded' }, whole)).events;
+      assert.equal(said?.source_agent, 'EVENT-BUS');
+      assert.equal(said?.causation_id, id);
+      assert.equal(said?.correlation_id, 'deploy-7');
+      assert.equal(said?.target, 'dev');
+      assert.equal(said?.details?.response, 'yes');
+      assert.deepEqual((await store.pending(whole)).pending, []);
+    });
+
+    it('lets exactly one of 16 simultaneous answers win and tells the others who did', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aQuestion());
+      const outcomes = await Promise.all(
+        Array.from({ length: 16 }, (_, i) =>
+          store.answer(id, anAnswer({ responder: `p${i}`, response: i % 2 ? 'yes' : 'no' })),
+        ),
+      );
+      assert.equal(outcomes.filter((o) => o.kind === 'answered').length, 1);
+      const winners = new Set(outcomes.map((o) => resolutionIn(o).responded_by));
+      assert.equal(winners.size, 1);
+      assert.equal((await store.events({ action: 'human_responded' }, whole)).events.length, 1);
+    });
+
+    for (const [at, kind] of [
+      [5 * minute - 1, 'answered'],
+      [5 * minute, 'already-resolved'],
+    ] as const)
+      it(`finds an answer ${at} ms after the question with 5 minutes ${kind}, although no sweep came`, async (t) => {
+        const { store, clock } = await fresh(t);
+        const { id } = await stored(store, aQuestion({ human_timeout_minutes: 5, human_fallback: 'no' }));
+        clock.now += at;
+        const outcome = await store.answer(id, anAnswer());
+        assert.equal(outcome.kind, kind);
+        const { state, response } = resolutionIn(outcome);
+        assert.deepEqual([state, response], kind === 'answered' ? ['answered', 'yes'] : ['timed_out', 'no']);
+        assert.equal((await store.sweep()).timedOut, 0, 'nothing is left to do');
+      });
+
+    it('applies the fallback at the deadline, also when nobody was there', async (t) => {
+      const { store, again, clock } = await fresh(t);
+      const { id } = await stored(store, aQuestion({ human_timeout_minutes: 5, human_fallback: 'no' }));
+      await stored(store, aQuestion({ human_timeout_minutes: 90 }));
+      assert.deepEqual(await store.sweep(), { timedOut: 0, escalated: 0, nextDueAt: clock.now + 5 * minute });
+      clock.now += 60 * minute;
+      const reopened = await again();
+      assert.deepEqual(await reopened.sweep(), { timedOut: 1, escalated: 0, nextDueAt: clock.now + 30 * minute });
+      const event = await reopened.event(id);
+      assert.deepEqual([event?.status, event?.human_state, event?.human_response], ['timeout', 'timed_out', 'no']);
+      assert.equal((await reopened.events({ action: 'human_timed_out' }, whole)).events[0]?.causation_id, id);
+    });
+
+    it('times out without an answer when there is no fallback', async (t) => {
+      const { store, clock } = await fresh(t);
+      const { id } = await stored(store, aQuestion({ human_timeout_minutes: 1 }));
+      clock.now += minute;
+      await store.sweep();
+      const event = await store.event(id);
+      assert.deepEqual([event?.status, event?.human_response, event?.human_responded_at], ['timeout', null, null]);
+    });
+
+    it('is due at once with a timeout of 0, and never without one', async (t) => {
+      const { store, clock } = await fresh(t);
+      const now = await stored(store, aQuestion({ human_timeout_minutes: 0, human_fallback: 'no' }));
+      assert.equal((await store.event(now.id))?.human_response, 'no');
+      const never = await stored(store, aQuestion());
+      assert.equal(never.timeoutAt, null);
+      clock.now += 1000 * 365 * 24 * 60 * minute;
+      await store.sweep();
+      assert.equal((await store.answer(never.id, anAnswer())).kind, 'answered');
+    });
+
+    const refused: [
+      what: string,
+      question: Parameters<typeof aQuestion>[0],
+      answer: Parameters<typeof anAnswer>[0],
+      kind: string,
+    ][] = [
+      ['what is no option', {}, { response: 'maybe' }, 'not-an-option'],
+      ['the asker itself', {}, { responder: 'HADES' }, 'self-answer'],
+      ['the asker in small letters', {}, { responder: 'hades' }, 'self-answer'],
+      ['somebody not named', { answerers: ['ann'] }, {}, 'not-an-answerer'],
+      ['an answer to other contents', { payload_hash: 'sha256:1' }, { payloadHash: 'sha256:2' }, 'payload-changed'],
+      ['a hash where none was shown', {}, { payloadHash: 'sha256:2' }, 'payload-changed'],
+    ];
+    for (const [what, question, answer, kind] of refused)
+      it(`refuses ${what}, and the question stays open`, async (t) => {
+        const { store } = await fresh(t);
+        const { id } = await stored(store, aQuestion(question));
+        assert.equal((await store.answer(id, anAnswer(answer))).kind, kind);
+        assert.equal((await store.event(id))?.human_state, 'open');
+      });
+
+    const taken: [what: string, question: Parameters<typeof aQuestion>[0], answer: Parameters<typeof anAnswer>[0]][] = [
+      ['free text where it is allowed', { free_text: true }, { response: 'maybe' }],
+      ['any text where there are no options', { human_options: null }, { response: 'maybe' }],
+      ['a named answerer', { answerers: ['ann'] }, { responder: 'ann' }],
+      ['the hash of what was shown', { payload_hash: 'sha256:1' }, { payloadHash: 'sha256:1' }],
+    ];
+    for (const [what, question, answer] of taken)
+      it(`takes ${what}`, async (t) => {
+        const { store } = await fresh(t);
+        const { id } = await stored(store, aQuestion(question));
+        assert.equal((await store.answer(id, anAnswer(answer))).kind, 'answered');
+      });
+
+    it('knows no question that does not exist, and none where nothing was asked', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aFact({ human_question: 'kept, but nobody is asked' }));
+      assert.equal((await store.answer('none', anAnswer())).kind, 'unknown');
+      assert.equal((await store.answer(id, anAnswer())).kind, 'asks-nothing');
+      assert.equal((await store.cancel('none', 'HADES', 'http', null)).kind, 'unknown');
+      assert.equal((await store.noteShown('none', 'telegram')).kind, 'unknown');
+      const event = await store.event(id);
+      assert.deepEqual([event?.requires_human, event?.human_question], [false, 'kept, but nobody is asked']);
+      assert.deepEqual((await store.pending(whole)).pending, []);
+    });
+
+    it('lets only the asker take a question back, and no answer afterwards', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aQuestion());
+      assert.deepEqual(await store.cancel(id, 'AEGIS', 'http', null), { kind: 'not-the-asker', asker: 'HADES' });
+      assert.equal((await store.cancel(id, 'HADES', 'http', 'settled by itself')).kind, 'cancelled');
+      assert.equal((await store.answer(id, anAnswer())).kind, 'already-resolved');
+      assert.equal((await store.cancel(id, 'HADES', 'http', null)).kind, 'already-resolved');
+      assert.equal((await store.event(id))?.status, 'failed');
+      const [said] = (await store.events({ action: 'human_cancelled' }, whole)).events;
+      assert.equal(said?.details?.reason, 'settled by itself');
+    });
+
+    it('notes that a channel has shown it', async (t) => {
+      const { store } = await fresh(t);
+      const { id } = await stored(store, aQuestion());
+      await store.noteShown(id, 'telegram');
+      assert.equal((await store.event(id))?.human_notified, true);
+      assert.equal((await store.pending(whole)).pending[0]?.human_notified, true);
+    });
+
+    it('lists the soonest deadline first, those without one last, and pages through them', async (t) => {
+      const { store } = await fresh(t);
+      for (const minutes of [null, 30, 10, null, 20])
+        await stored(store, aQuestion({ human_timeout_minutes: minutes, target: String(minutes) }));
+      const order = ['10', '20', '30', 'null', 'null'];
+      assert.deepEqual(
+        (await store.pending(whole)).pending.map((q) => q.target),
+        order,
+      );
+      const first = await store.pending({ limit: 3 });
+      const second = await store.pending({ limit: 3, after: first.next ?? undefined });
+      const third = first.next && (await store.pending({ limit: 1, after: first.next }));
+      assert.deepEqual(
+        [...first.pending, ...second.pending].map((q) => q.target),
+        order,
+      );
+      assert.equal(second.next, null);
+      assert.notEqual(third?.next, null);
+    });
+
+    it('tells each rung once, to the people it names, who may then answer', async (t) => {
+      const { store, again, clock } = await fresh(t);
+      const escalation = [
+        { after_minutes: 10, notify: ['boss'] },
+        { after_minutes: 5, notify: ['bob', 'ann'] },
+      ];
+      const { id } = await stored(store, aQuestion({ answerers: ['ann'], escalation, human_timeout_minutes: 60 }));
+      assert.equal((await store.sweep()).nextDueAt, clock.now + 5 * minute);
+      clock.now += 5 * minute;
+      assert.deepEqual(await store.sweep(), { timedOut: 0, escalated: 1, nextDueAt: clock.now + 5 * minute });
+      assert.equal((await store.sweep()).escalated, 0);
+      const [told] = (await store.inbox('bob', true, whole)).events;
+      assert.deepEqual(
+        [told?.action, told?.causation_id, told?.details?.notify],
+        ['human_escalated', id, ['bob', 'ann']],
+      );
+      assert.equal((await store.answer(id, anAnswer({ responder: 'boss' }))).kind, 'not-an-answerer');
+      clock.now += 30 * minute;
+      const reopened = await again();
+      assert.equal((await reopened.sweep()).escalated, 1);
+      assert.deepEqual(
+        (await reopened.event(id))?.escalation?.map((r) => r.fired_at),
+        ['2026-01-16T10:35:00.000Z', '2026-01-16T11:05:00.000Z'],
+      );
+      assert.equal((await reopened.answer(id, anAnswer({ responder: 'boss' }))).kind, 'answered');
+    });
+
+    it('tells its listeners after each commit which questions ended and when the next is due', async (t) => {
+      const { store, clock } = await fresh(t);
+      const heard: unknown[] = [];
+      const stop = store.onCommitted(({ head, resolved, dueAt }) => heard.push([head, [...resolved], dueAt]));
+      const { id } = await stored(store, aQuestion({ human_timeout_minutes: 1 }));
+      await store.answer(id, anAnswer());
+      stop();
+      await stored(store, aFact());
+      assert.deepEqual(heard, [
+        [1, [], clock.now + minute],
+        [2, [id], null],
+      ]);
+    });
+  });
+
+  describe(`${driver} store: its end`, () => {
+    it('finishes what it accepted before it closes, and refuses what comes after', async (t) => {
+      const { store, again } = await fresh(t);
+      const publishing = Array.from({ length: 50 }, () => store.publish(aFact()));
+      const reopened = again();
+      assert.equal((await Promise.all(publishing)).length, 50);
+      assert.equal((await (await reopened).stats()).head, 50);
+      await assert.rejects(store.publish(aFact()), /stopping/);
+    });
+  });
+}
