@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Clock, rfc3339 } from '../../../base/clock.ts';
@@ -8,7 +8,7 @@ import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import { defaultSubscriptions } from '../../../events/defaults.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 import { findSubscription, putSubscription } from './subscription-rows.ts';
-import { looksLikeFirst, takeOver } from './takeover.ts';
+import { carryOver, copyAside, looksLikeFirst } from './takeover.ts';
 
 /** "LEVB" in the header, so that `file` and others can tell whose database this is. */
 const applicationId = 0x4c455642;
@@ -99,12 +99,38 @@ async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Prom
     if (version === 0) makeMeta(db);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${latest};`);
   };
-  db.exec(isFirst ? 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE' : 'BEGIN IMMEDIATE');
+  if (isFirst) return takeOver(db, file, clock, migrate);
+  inTransaction(db, 'IMMEDIATE', migrate);
+  return [];
+}
+
+async function takeOver(db: DatabaseSync, file: string, clock: Clock, migrate: () => void): Promise<string[]> {
+  const version = () => db.prepare('PRAGMA data_version').get()?.data_version;
+  db.exec('PRAGMA journal_mode = DELETE');
+  const before = version();
+  const aside = await copyAside(db, file, clock);
+  const carry = () => {
+    if (version() !== before)
+      throw new Fault('locked', `The first implementation is still writing into ${file}.`, {
+        hint: 'Stop it, then start the bus again. Nothing was changed.',
+      });
+    return carryOver(db, clock, migrate);
+  };
   try {
-    const notices = isFirst ? await takeOver(db, file, clock, migrate) : [];
-    if (!isFirst) migrate();
+    return [inTransaction(db, 'EXCLUSIVE', carry), `Its file is kept as ${aside}.`];
+  } catch (error) {
+    // The original is as it was; a copy for each failed start would fill the disk.
+    rmSync(aside, { force: true });
+    throw error;
+  }
+}
+
+function inTransaction<T>(db: DatabaseSync, kind: 'IMMEDIATE' | 'EXCLUSIVE', work: () => T): T {
+  db.exec(`BEGIN ${kind}`);
+  try {
+    const result = work();
     db.exec('COMMIT');
-    return notices;
+    return result;
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;

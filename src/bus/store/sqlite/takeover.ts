@@ -27,14 +27,22 @@ export function looksLikeFirst(db: DatabaseSync): boolean {
 }
 
 /**
- * Takes over a database of the first implementation, inside the caller's exclusive transaction: copies the file aside,
- * moves its tables out of the way, makes ours (`migrate`) and carries every row over.
- * What was heard but not acknowledged stays in the inboxes, as tail: history is to be read, not to be worked off again.
- * @returns sentences for the owner.
+ * Copies a database of the first implementation aside, byte for byte in its rows, and returns the copy's name.
+ * Call it before the transaction that carries over: SQLite copies no database with an open transaction on it.
  */
-export async function takeOver(db: DatabaseSync, file: string, clock: Clock, migrate: () => void): Promise<string[]> {
+export async function copyAside(db: DatabaseSync, file: string, clock: Clock): Promise<string> {
   const aside = freeName(`${file}.first-${rfc3339(clock()).slice(0, 10)}`);
   await backup(db, aside, { rate: allPages });
+  return aside;
+}
+
+/**
+ * Carries a database of the first implementation over, inside the caller's exclusive transaction: moves its tables out of
+ * the way, makes ours (`migrate`) and brings every row.
+ * What was heard but not acknowledged stays in the inboxes, as tail: history is to be read, not to be worked off again.
+ * @returns a sentence for the owner.
+ */
+export function carryOver(db: DatabaseSync, clock: Clock, migrate: () => void): string {
   db.exec(`DROP VIEW IF EXISTS pending_human_requests; DROP VIEW IF EXISTS recent_events;
     ALTER TABLE events RENAME TO first_events;`);
   const hadSubscriptions = isTable(db, 'agent_subscriptions');
@@ -43,7 +51,7 @@ export async function takeOver(db: DatabaseSync, file: string, clock: Clock, mig
   const subscriptions = hadSubscriptions ? takeOverSubscriptions(db, clock) : 'There were no subscriptions.';
   const events = takeOverEvents(db, clock);
   db.exec('DROP TABLE first_events; DROP TABLE IF EXISTS first_subscriptions');
-  return [`Took over ${events} events of the first implementation. ${subscriptions}`, `Its file is kept as ${aside}.`];
+  return `Took over ${events} events of the first implementation. ${subscriptions}`;
 }
 
 function freeName(wanted: string): string {

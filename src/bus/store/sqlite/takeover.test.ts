@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, it, type TestContext } from 'node:test';
+import { anAnswer, tempFolder, testClock } from '../store.fixtures.ts';
+import type { Store } from '../store.ts';
+import { addFirstEvent, makeFirstDatabase } from './first-database.fixtures.ts';
+import { openSqliteStore } from './open.ts';
+
+const whole = { limit: 1000 };
+const clock = testClock();
+
+async function takeOver(t: TestContext, fill: (db: DatabaseSync) => void, starts = 1) {
+  const folder = tempFolder(t);
+  const file = join(folder, 'events.db');
+  makeFirstDatabase(file, fill, starts);
+  const store: Store = await openSqliteStore({ file, clock: clock.read });
+  t.after(() => store.close());
+  return { store, file, folder };
+}
+
+function fill(db: DatabaseSync): void {
+  const time = '2026-01-16 09:00:00';
+  const base = { source_agent: 'AEGIS', timestamp: time, created_at: time, updated_at: time };
+  addFirstEvent(db, {
+    ...base,
+    id: 'e1',
+    action: 'credential_rotated',
+    target: 'stripe',
+    details: '{"by": "damon", "n": 1.5}',
+    source_workflow_id: 'w1',
+    source_execution_id: 'x1',
+    subscribed_agents: '["AEGIS", "ATHENA"]',
+    acknowledged_by: '{"ATHENA": "2026-01-16T09:05:00.123456"}',
+  });
+  addFirstEvent(db, { ...base, id: 'e2', action: 'same_second', subscribed_agents: '["ATHENA"]' });
+  addFirstEvent(db, { ...base, id: 'e3', action: 'broken', details: '{"x": NaN}', subscribed_agents: '["ATHENA"]' });
+  const asks = {
+    ...base,
+    action: 'deploy_confirm',
+    requires_human: 1,
+    human_question: 'Deploy?',
+    human_options: '["yes", "no"]',
+  };
+  addFirstEvent(db, {
+    ...asks,
+    id: 'q1',
+    human_response: 'anything at all',
+    human_responded_at: '2026-01-16 09:10:00',
+    status: 'completed',
+    human_notified: 1,
+  });
+  addFirstEvent(db, { ...asks, id: 'q2', human_timeout_minutes: 30, human_fallback: 'no' });
+  addFirstEvent(db, { ...asks, id: 'q3' });
+}
+
+describe('taking over a database of the first implementation', () => {
+  it('brings every event with every field, in the order of its rows within a second', async (t) => {
+    const { store } = await takeOver(t, fill);
+    const { events } = await store.events({}, whole);
+    assert.deepEqual(
+      events.map((e) => e.id),
+      ['q3', 'q2', 'q1', 'e3', 'e2', 'e1'],
+    );
+    const first = await store.event('e1');
+    assert.deepEqual(
+      {
+        timestamp: first?.timestamp,
+        source: first?.source_agent,
+        action: first?.action,
+        target: first?.target,
+        details: first?.details,
+        workflow: first?.source_workflow_id,
+        execution: first?.source_execution_id,
+        hears: first?.subscribed_agents,
+        status: first?.status,
+        acknowledged: first?.acknowledged_by,
+      },
+      {
+        timestamp: '2026-01-16T09:00:00.000Z',
+        source: 'AEGIS',
+        action: 'credential_rotated',
+        target: 'stripe',
+        details: { by: 'damon', n: 1.5 },
+        workflow: 'w1',
+        execution: 'x1',
+        hears: ['AEGIS', 'ATHENA'],
+        status: 'pending',
+        acknowledged: { ATHENA: new Date('2026-01-16T09:05:00.123').toISOString() },
+      },
+    );
+  });
+
+  it('keeps as text what no reader could ever parse', async (t) => {
+    const { store } = await takeOver(t, fill);
+    assert.deepEqual((await store.event('e3'))?.details, { unparsed: '{"x": NaN}' });
+  });
+
+  it('keeps answers, shows what is unacknowledged, and owes no old work to anybody', async (t) => {
+    const { store } = await takeOver(t, fill);
+    const answered = await store.event('q1');
+    assert.deepEqual(
+      [answered?.human_state, answered?.human_response, answered?.human_responded_at, answered?.human_notified],
+      ['answered', 'anything at all', '2026-01-16T09:10:00.000Z', true],
+    );
+    assert.deepEqual(
+      (await store.inbox('ATHENA', true, whole)).events.map((e) => e.id),
+      ['e3', 'e2'],
+    );
+    assert.deepEqual(
+      (await store.inbox('ATHENA', false, whole)).events.map((e) => e.id),
+      ['e3', 'e2', 'e1'],
+    );
+    assert.equal((await store.stats()).openDeliveries, 0);
+  });
+
+  it('applies at last the timeouts that were never applied, and lets open questions be answered', async (t) => {
+    const { store } = await takeOver(t, fill);
+    assert.deepEqual(
+      (await store.pending(whole)).pending.map((q) => q.id),
+      ['q2', 'q3'],
+    );
+    await store.sweep();
+    const timedOut = await store.event('q2');
+    assert.deepEqual([timedOut?.status, timedOut?.human_response], ['timeout', 'no']);
+    assert.equal((await store.answer('q3', anAnswer())).kind, 'answered');
+  });
+
+  it('joins subscriptions that were doubled at each start, and respects what was edited and deleted', async (t) => {
+    const edit = (db: DatabaseSync) => {
+      db.exec(`DELETE FROM agent_subscriptions WHERE agent_name = 'HADES' AND action_pattern = '*_failed';
+        UPDATE agent_subscriptions SET enabled = 0 WHERE agent_name = 'ALOY';
+        UPDATE agent_subscriptions SET priority = 4 WHERE agent_name = 'ARGUS' AND action_pattern = 'health_*';
+        INSERT INTO agent_subscriptions (agent_name, action_pattern, priority) VALUES ('CROESUS', 'tax_*', 99);`);
+    };
+    const { store } = await takeOver(t, edit, 3);
+    const all = await store.subscriptions({ deleted: true });
+    const find = (agent: string, pattern: string) =>
+      all.find((s) => s.agent_name === agent && s.action_pattern === pattern);
+    assert.equal(new Set(all.map((s) => `${s.agent_name} ${s.action_pattern}`)).size, all.length);
+    assert.notEqual(find('HADES', '*_failed')?.deleted_at, null);
+    assert.equal(find('ALOY', 'config_changed')?.enabled, false);
+    assert.equal(find('ARGUS', 'health_*')?.priority, 4);
+    assert.equal(find('ARGUS', 'health_*')?.mode, 'tail');
+    assert.equal(find('CROESUS', 'tax_*')?.priority, 10);
+    assert.equal(find('HERMES', 'bus_restored')?.origin, 'default');
+    assert.match(store.notices.join(' '), /35 doubles of them dropped|doubles of them dropped/);
+  });
+
+  it('keeps the old file whole beside it, and does all this once', async (t) => {
+    const { store, file, folder } = await takeOver(t, fill);
+    await store.close();
+    const aside = readdirSync(folder).find((name) => name.includes('.first-2026-01-16'));
+    assert.ok(aside);
+    const old = new DatabaseSync(join(folder, aside), { readOnly: true });
+    assert.equal(old.prepare('SELECT count(*) AS n FROM events').get()?.n, 6);
+    assert.equal(old.prepare('PRAGMA integrity_check').get()?.integrity_check, 'ok');
+    old.close();
+    const again = await openSqliteStore({ file, clock: clock.read });
+    assert.deepEqual(again.notices, []);
+    assert.equal((await again.stats()).head, 6);
+    await again.close();
+    assert.equal(readdirSync(folder).filter((name) => name.includes('.first-')).length, 1);
+  });
+
+  it('leaves the old file as it was when a row cannot be carried over', async (t) => {
+    const folder = tempFolder(t);
+    const file = join(folder, 'events.db');
+    makeFirstDatabase(file, (db) => {
+      fill(db);
+      db.exec('CREATE TABLE event_log (mine TEXT)');
+    });
+    await assert.rejects(openSqliteStore({ file, clock: clock.read }));
+    const db = new DatabaseSync(file, { readOnly: true });
+    assert.equal(db.prepare('SELECT count(*) AS n FROM events').get()?.n, 6);
+    db.close();
+    assert.deepEqual(readdirSync(folder), ['events.db'], 'and leaves no copy behind at each failed start');
+  });
+
+  it('shows the same through the names that people read with the sqlite3 shell', async (t) => {
+    const { store, file } = await takeOver(t, fill);
+    const db = new DatabaseSync(file, { readOnly: true });
+    t.after(() => db.close());
+    const columns = `id, timestamp, source_agent, source_workflow_id, source_execution_id, action, target, details,
+      requires_human, human_question, human_options, human_timeout_minutes, human_fallback, human_response,
+      human_responded_at, human_notified, subscribed_agents, acknowledged_by, status, created_at, updated_at`;
+    const rows = db.prepare(`SELECT ${columns} FROM events`).all();
+    assert.equal(rows.length, 6);
+    for (const row of rows) {
+      const event = await store.event(row.id as string);
+      for (const [name, value] of Object.entries(row)) {
+        const shown = event?.[name as 'id'] as unknown;
+        const expected =
+          typeof shown === 'boolean'
+            ? Number(shown)
+            : shown !== null && typeof shown === 'object'
+              ? JSON.stringify(shown)
+              : shown;
+        assert.equal(value, expected, `${row.id}.${name}`);
+      }
+    }
+    const pending = db.prepare('SELECT * FROM pending_human_requests').all();
+    assert.deepEqual(
+      pending.map((p) => [p.id, p.timeout_at, p.human_options]),
+      [
+        ['q2', '2026-01-16T09:30:00.000Z', '["yes","no"]'],
+        ['q3', null, '["yes","no"]'],
+      ],
+    );
+    const recent = db.prepare('SELECT id, requires_human, human_response FROM recent_events').all();
+    assert.deepEqual(
+      recent[2],
+      Object.assign(Object.create(null), { id: 'q1', requires_human: 1, human_response: 'anything at all' }),
+    );
+  });
+});
