@@ -122,6 +122,42 @@ export function testStore(driver: string, open: OpenStore): void {
       }
     });
 
+    it('lists by any filter what a plain search would find, whatever the limit', async (t) => {
+      const { store } = await fresh(t);
+      const draw = (n: number, of: number) => ((n * 2_654_435_761) % 4_294_967_296) % of;
+      const drafts = Array.from({ length: 400 }, (_, n) =>
+        aFact({ source_agent: `S${draw(n, 12)}`, action: draw(n + 7, 3) ? `a${draw(n + 3, 6)}_failed` : 'quiet' }),
+      );
+      const receipts = await Promise.all(drafts.map((draft) => stored(store, draft)));
+      for (const { id, seq } of receipts)
+        if (seq % 5 === 0) for (const agent of ['HADES', 'HERMES']) await store.acknowledge(id, agent);
+      const all = (await store.events({}, whole)).events;
+      for (const source_agent of [undefined, 'S3', 'S7'])
+        for (const action of [undefined, 'quiet', 'a1_failed'])
+          for (const status of [undefined, 'pending', 'acknowledged'] as const)
+            for (const [limit, before] of [
+              [1, 401],
+              [3, 201],
+              [17, 401],
+              [60, 333],
+              [1000, 401],
+            ] as const) {
+              const fits = all.filter(
+                (e) =>
+                  (source_agent === undefined || e.source_agent === source_agent) &&
+                  (action === undefined || e.action === action) &&
+                  (status === undefined || e.status === status) &&
+                  Number(e.bookmark.split('.')[1]) < before,
+              );
+              const { events, next } = await store.events({ source_agent, action, status }, { limit, before });
+              assert.deepEqual(
+                events.map((e) => e.id),
+                fits.slice(0, limit).map((e) => e.id),
+              );
+              assert.equal(next !== null, fits.length > limit);
+            }
+    });
+
     it('is as it was after it is closed and opened again', async (t) => {
       const { store, again } = await fresh(t);
       const { id } = await stored(store, aFact({ details: { a: 1 } }));
@@ -384,6 +420,21 @@ export function testStore(driver: string, open: OpenStore): void {
         assert.deepEqual([state, response], kind === 'answered' ? ['answered', 'yes'] : ['timed_out', 'no']);
         assert.equal((await store.sweep()).timedOut, 0, 'nothing is left to do');
       });
+
+    it('gives no answer the time after the deadline, even when the clock passes it while the answer is looked at', async (t) => {
+      for (let early = 0; early < 8; early++) {
+        const { store, clock } = await fresh(t);
+        const { id } = await stored(store, aQuestion({ human_timeout_minutes: 5, human_fallback: 'no' }));
+        clock.now += 5 * minute - early;
+        clock.tick = 1;
+        const { state, response, resolved_at } = resolutionIn(await store.answer(id, anAnswer()));
+        const isLate = Date.parse(resolved_at) >= Date.parse((await store.event(id))?.timeout_at ?? '');
+        assert.deepEqual([state, response], isLate ? ['timed_out', 'no'] : ['answered', 'yes'], `${early} ms early`);
+        await store.sweep();
+        const said = (await store.events({ source_agent: 'EVENT-BUS' }, whole)).events;
+        assert.equal(said.length, 1, 'one resolution');
+      }
+    });
 
     it('applies the fallback at the deadline, also when nobody was there', async (t) => {
       const { store, again, clock } = await fresh(t);

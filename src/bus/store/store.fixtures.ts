@@ -8,11 +8,18 @@ import type { Draft } from '../../events/draft.ts';
 import type { NewSubscription } from '../../events/subscription.ts';
 import type { Answered, Receipt, Store } from './store.ts';
 
-/** A clock that moves only when told to. */
-export type TestClock = { now: number; read: () => number };
+/** A clock that moves only when told to; with a tick, by that many milliseconds each time somebody looks at it. */
+export type TestClock = { now: number; tick: number; read: () => number };
 
 export function testClock(now = Date.UTC(2026, 0, 16, 10, 30)): TestClock {
-  const clock = { now, read: () => clock.now };
+  const clock: TestClock = {
+    now,
+    tick: 0,
+    read() {
+      clock.now += clock.tick;
+      return clock.now;
+    },
+  };
   return clock;
 }
 
