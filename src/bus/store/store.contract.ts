@@ -124,9 +124,13 @@ export function testStore(driver: string, open: OpenStore): void {
 
     it('lists by any filter what a plain search would find, whatever the limit', async (t) => {
       const { store } = await fresh(t);
-      const draw = (n: number, of: number) => ((n * 2_654_435_761) % 4_294_967_296) % of;
-      const drafts = Array.from({ length: 400 }, (_, n) =>
-        aFact({ source_agent: `S${draw(n, 12)}`, action: draw(n + 7, 3) ? `a${draw(n + 3, 6)}_failed` : 'quiet' }),
+      let seed = 20260116;
+      const draw = (of: number) => {
+        seed = (Math.imul(seed ^ (seed >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
+        return ((seed ^ (seed >>> 13)) >>> 0) % of;
+      };
+      const drafts = Array.from({ length: 400 }, () =>
+        aFact({ source_agent: `S${draw(12)}`, action: draw(3) ? `a${draw(6)}_failed` : 'quiet' }),
       );
       const receipts = await Promise.all(drafts.map((draft) => stored(store, draft)));
       for (const { id, seq } of receipts)
