@@ -1,0 +1,15 @@
+import type { Clock } from '../base/clock.ts';
+import type { Store } from './store/store.ts';
+import type { Waiters } from './waiters.ts';
+
+/** What the handlers of the running bus touch. */
+export type Bus = {
+  store: Store;
+  waiters: Waiters;
+  clock: Clock;
+  version: string;
+  /** When it started, in milliseconds since the epoch. */
+  startedAt: number;
+  /** Where it listens; known only once it does. */
+  address(): { url: string; port: number };
+};

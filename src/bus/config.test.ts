@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Fault } from '../base/fault.ts';
+import { type BusConfigInput, parseBusConfig } from './config.ts';
+
+function parse(input: Partial<Omit<BusConfigInput, 'yaml'>> & { yaml?: string }) {
+  const yaml = input.yaml === undefined ? undefined : { path: 'leveredge.yaml', text: input.yaml };
+  return parseBusConfig({ flags: {}, env: {}, home: '/home', ...input, yaml });
+}
+
+function mistakes(input: Parameters<typeof parse>[0]): string[] {
+  try {
+    parse(input);
+  } catch (error) {
+    assert.ok(error instanceof Fault && error.code === 'usage');
+    for (const { pointer, detail } of error.mistakes) assert.ok(error.message.includes(`${pointer}: ${detail}`));
+    return error.mistakes.map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  }
+  return [];
+}
+
+describe('the settings of the bus', () => {
+  it('have defaults', () => {
+    assert.deepEqual(parse({}), {
+      home: '/home',
+      host: '127.0.0.1',
+      port: 8099,
+      databaseFile: '/home/control-plane/event-bus/events.db',
+      allowedHosts: [],
+    });
+  });
+
+  it('come from the flag, else the environment, else the file', () => {
+    const yaml = 'bus: { port: 1, host: localhost }';
+    assert.equal(parse({ flags: { port: '3' }, env: { port: '2' }, yaml }).port, 3);
+    assert.equal(parse({ env: { port: '2', host: '127.0.0.2' }, yaml }).port, 2);
+    assert.equal(parse({ env: { port: '2', host: '127.0.0.2' }, yaml }).host, '127.0.0.2');
+    assert.equal(parse({ yaml }).port, 1);
+    assert.equal(parse({ yaml }).host, 'localhost');
+    assert.equal(parse({ flags: { port: '0' } }).port, 0);
+    assert.equal(parse({ flags: { host: '[::1]' } }).host, '::1');
+  });
+
+  it('take an empty or partly filled file, and sections of other programs', () => {
+    for (const yaml of [
+      '',
+      '# nothing',
+      'bus:',
+      'bus: {}',
+      'bus:\n  port:',
+      'gaia: { x: 1 }',
+      'bus: { auth: loopback }',
+    ])
+      assert.equal(parse({ yaml }).port, 8099, yaml);
+    assert.deepEqual(parse({ yaml: 'bus: { allowed_hosts: [a.example, b] }' }).allowedHosts, ['a.example', 'b']);
+  });
+
+  it('tell every mistake at once, with its place', () => {
+    const found = mistakes({
+      flags: { port: '99999', host: '0.0.0.0' },
+      env: { port: 'abc', host: 'example.org' },
+      yaml: 'bus:\n  prt: 1\n  port: "x"\n  host: 10.0.0.1\n  auth: required\n  allowed_hosts: [ok, "http://x"]\n',
+    });
+    const expected = [
+      /^leveredge\.yaml:2: bus\.prt is no setting; did you mean port\?/,
+      /^leveredge\.yaml:6: "http:\/\/x" is no host name/,
+      /^--port: "99999" is no port/,
+      /^LEVEREDGE_PORT: "abc" is no port/,
+      /^leveredge\.yaml:3: "x" is no port/,
+      /^--host: "0\.0\.0\.0" can be reached from other machines.*SSH tunnel/,
+      /^LEVEREDGE_HOST: "example\.org" is no loopback address/,
+      /^leveredge\.yaml:4: "10\.0\.0\.1" can be reached/,
+      /^leveredge\.yaml:5: auth: this version knows no tokens yet/,
+    ];
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [index, pattern] of expected.entries()) assert.match(found[index] as string, pattern);
+  });
+
+  it('refuse a file that is no YAML or no settings, with the line', () => {
+    assert.match(mistakes({ yaml: 'bus:\n  port: [1\n' })[0] ?? '', /^leveredge\.yaml:\d: is no valid YAML/);
+    assert.match(mistakes({ yaml: 'bus:\n  port: 1\n  port: 2\n' })[0] ?? '', /^leveredge\.yaml:3: is no valid YAML/);
+    assert.match(mistakes({ yaml: '- a' })[0] ?? '', /must be a list of settings/);
+    assert.match(mistakes({ yaml: 'bus: 8099' })[0] ?? '', /^leveredge\.yaml:1: bus: must have settings below it/);
+    assert.match(mistakes({ yaml: '\nbuss:\n  port: 1' })[0] ?? '', /^leveredge\.yaml:2: buss: is no section/);
+    for (const port of ['1.5', '-1', 'true', '[]', '070000', '{a: 1}'])
+      assert.equal(mistakes({ yaml: `bus:\n  port: ${port}` }).length, 1, port);
+  });
+});

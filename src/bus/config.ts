@@ -1,0 +1,186 @@
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { Fault, type Mistake } from '../base/fault.ts';
+import { nearest } from '../events/parse.ts';
+import { isLoopback } from './guard.ts';
+
+/** What a bus needs to know before it opens anything. */
+export type BusConfig = {
+  home: string;
+  /** A loopback address or `localhost`. */
+  host: string;
+  /** 0 is any free port. */
+  port: number;
+  databaseFile: string;
+  /** Further names by which the bus may be called, for a reverse proxy on this machine. */
+  allowedHosts: readonly string[];
+};
+
+export type BusConfigInput = {
+  flags: { port?: string | undefined; host?: string | undefined };
+  env: { port?: string | undefined; host?: string | undefined };
+  yaml: { path: string; text: string } | undefined;
+  home: string;
+};
+
+const defaultHost = '127.0.0.1';
+const defaultPort = 8099;
+const settings = ['port', 'host', 'auth', 'allowed_hosts'];
+const maxAllowedHosts = 100;
+
+/**
+ * Settles the settings: a flag beats the environment, that beats the file, that beats the default. What is beaten is
+ * judged all the same, so that a mistake does not wait for the day on which it counts.
+ * @throws Fault `usage` with every mistake, each with its place.
+ */
+export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusConfig {
+  const mistakes: Mistake[] = [];
+  const note = (pointer: string, detail: string) => void mistakes.push({ pointer, detail });
+  const file = yaml === undefined ? {} : parseFile(yaml, note);
+  const ports = [
+    portOf(flags.port, '--port', note),
+    portOf(env.port || undefined, 'LEVEREDGE_PORT', note),
+    portOf(file.port?.value, file.port?.place ?? '', note),
+  ];
+  const hosts = [
+    hostOf(flags.host, '--host', note),
+    hostOf(env.host || undefined, 'LEVEREDGE_HOST', note),
+    hostOf(file.host?.value, file.host?.place ?? '', note),
+  ];
+  if (file.auth !== undefined) judgeAuth(file.auth.value, file.auth.place, note);
+  if (mistakes.length > 0) {
+    const list = mistakes.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; ');
+    throw new Fault(
+      'usage',
+      `The settings of the bus have ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}. ${list}.`,
+      {
+        mistakes,
+      },
+    );
+  }
+  return {
+    home,
+    host: hosts.find((host) => host !== undefined) ?? defaultHost,
+    port: ports.find((port) => port !== undefined) ?? defaultPort,
+    databaseFile: join(home, 'control-plane', 'event-bus', 'events.db'),
+    allowedHosts: file.allowedHosts ?? [],
+  };
+}
+
+type Note = (place: string, detail: string) => void;
+type Found = { value: unknown; place: string };
+type FileSettings = { port?: Found; host?: Found; auth?: Found; allowedHosts?: string[] };
+
+function parseFile({ path, text }: { path: string; text: string }, note: Note): FileSettings {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const placeOf = (offset: number | undefined) => `${path}:${lineCounter.linePos(offset ?? 0).line}`;
+  for (const error of document.errors)
+    note(placeOf(error.pos[0]), `is no valid YAML (${error.message.replace(/\.$/, '')})`);
+  if (document.errors.length > 0 || document.contents === null) return {};
+  if (!isMap(document.contents)) {
+    note(placeOf(0), 'must be a list of settings such as "bus:" with "port: 8099" below it');
+    return {};
+  }
+  const found: FileSettings = {};
+  for (const pair of document.contents.items) {
+    const key = keyOf(pair);
+    // The file also holds the settings of other programs, so only what looks like a slip is a mistake here.
+    if (key === 'bus')
+      readBus(pair.value as Node | null, (node) => placeOf(node?.range?.[0]), placeAt(pair, placeOf), found, note);
+    else if (nearest(key, ['bus', 'event_bus', 'event-bus']) !== undefined)
+      note(placeAt(pair, placeOf), `${key}: is no section; did you mean bus?`);
+  }
+  return found;
+}
+
+function readBus(
+  section: Node | null,
+  placeOf: (node: Node | null) => string,
+  sectionPlace: string,
+  found: FileSettings,
+  note: Note,
+): void {
+  if (section === null || (isScalar(section) && section.value === null)) return;
+  if (!isMap(section)) {
+    note(sectionPlace, `bus: must have settings below it (${settings.join(', ')})`);
+    return;
+  }
+  for (const pair of section.items) {
+    const key = keyOf(pair);
+    const place = placeOf(pair.key as Node);
+    const node = pair.value as Node | null;
+    const value = isScalar(node) ? node.value : node;
+    if (value === null) continue;
+    if (key === 'port' || key === 'host' || key === 'auth') found[key] = { value, place };
+    else if (key === 'allowed_hosts') found.allowedHosts = namesOf(node, place, placeOf, note);
+    else note(place, unknownSetting(key));
+  }
+}
+
+function unknownSetting(key: string): string {
+  const guess = nearest(key, settings);
+  return `bus.${key} is no setting${guess ? `; did you mean ${guess}?` : ` (there are ${settings.join(', ')})`}`;
+}
+
+function keyOf(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : '';
+}
+
+function placeAt(pair: Pair, placeOf: (offset: number | undefined) => string): string {
+  return placeOf((pair.key as Node | null)?.range?.[0]);
+}
+
+function namesOf(node: Node | null, place: string, placeOf: (node: Node | null) => string, note: Note): string[] {
+  if (!isSeq(node)) {
+    note(place, 'allowed_hosts must be a list of host names, such as [bus.example.org]');
+    return [];
+  }
+  if (node.items.length > maxAllowedHosts) note(place, `allowed_hosts must have at most ${maxAllowedHosts} names`);
+  return node.items.flatMap((item) => {
+    const name = isScalar(item) ? item.value : undefined;
+    if (typeof name === 'string' && /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/i.test(name)) return [name];
+    note(placeOf(item as Node), `${shown(name)} is no host name; write it without scheme, port and path`);
+    return [];
+  });
+}
+
+function portOf(value: unknown, place: string, note: Note): number | undefined {
+  if (value === undefined) return undefined;
+  const port = typeof value === 'string' && /^\d{1,5}$/.test(value.trim()) ? Number(value) : value;
+  if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535) return port as number;
+  note(place, `${shown(value)} is no port; give a number from 1 to 65535, or 0 for any free one`);
+  return undefined;
+}
+
+function hostOf(value: unknown, place: string, note: Note): string | undefined {
+  if (value === undefined) return undefined;
+  const host =
+    typeof value === 'string'
+      ? value
+          .trim()
+          .toLowerCase()
+          .replace(/^\[(.*)\]$/, '$1')
+      : '';
+  if (isLoopback(host)) return host;
+  const what = isIP(host) === 0 ? 'is no loopback address' : 'can be reached from other machines';
+  note(
+    place,
+    `${shown(value)} ${what}, and this version knows no tokens to protect the bus there; use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine`,
+  );
+  return undefined;
+}
+
+function judgeAuth(value: unknown, place: string, note: Note): void {
+  if (value === 'loopback') return;
+  const why = value === 'required' ? 'this version knows no tokens yet' : `${shown(value)} is no kind of auth`;
+  note(place, `auth: ${why}; write "loopback" or leave it out`);
+}
+
+const maxShown = 60;
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
+}

@@ -1,0 +1,191 @@
+import type { Socket } from 'node:net';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { Fault, reasonOf } from '../base/fault.ts';
+import type { Log } from '../base/log.ts';
+import type { Warning } from '../events/parse.ts';
+import { jsonOf, maxBodyBytes, type RawBody, readBody } from './body.ts';
+import type { Guard } from './guard.ts';
+import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
+import { parseQuery, type RawQuery, splitQuery } from './query.ts';
+import { quoted } from './refusals.ts';
+import type { Answer, Route } from './route.ts';
+
+/** A slow sender has this long for its headers, and for a whole request. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+const timeoutCheckMs = 2_000;
+/** A connection on which nothing moves; longer than the longest wait for an answer. */
+const idleTimeoutMs = 90_000;
+const keepAliveTimeoutMs = 75_000;
+const maxConnections = 4096;
+const maxHeaderBytes = 16 * 1024;
+
+const jsonType = 'application/json; charset=utf-8';
+
+export type Http = {
+  server: FastifyInstance;
+  /** Requests that have arrived and whose answer has not gone out. */
+  inFlight(): number;
+};
+
+/** Assembles the HTTP side. It listens nowhere yet. */
+export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http {
+  let inFlight = 0;
+  const server = fastify({
+    bodyLimit: maxBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionTimeout: idleTimeoutMs,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    http: {
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: timeoutCheckMs,
+      maxHeaderSize: maxHeaderBytes,
+    },
+    // Names are judged by the handlers; the length of the whole request line is bounded by maxHeaderBytes.
+    routerOptions: { maxParamLength: maxHeaderBytes, querystringParser: splitQuery },
+    clientErrorHandler: answerBrokenHttp,
+    frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOfThrown(error) ?? internalError()),
+  });
+  server.server.maxConnections = maxConnections;
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', (_request, payload, done) => readBody(payload, done));
+  server.addHook('onRequest', (request, reply, done) => {
+    inFlight++;
+    reply.raw.once('close', () => inFlight--);
+    harden(reply);
+    done(guard(request.headers));
+  });
+  server.setErrorHandler((error, request, reply) => {
+    const problem = problemOfThrown(error);
+    if (problem === undefined) log.error('a request failed', { call: callOf(request), reason: stackOf(error) });
+    return sendProblem(reply, problem ?? internalError());
+  });
+  for (const route of routes)
+    server.route({ method: route.method, url: fastifyPath(route.path), handler: handlerOf(route) });
+  const matchers = routes.map(({ path, method }) => ({ method, matches: pathMatcher(path) }));
+  server.setNotFoundHandler((request, reply) => sendProblem(reply, notFound(request, matchers)));
+  return { server, inFlight: () => inFlight };
+}
+
+const noWarnings: readonly Warning[] = [];
+
+/** Parsing at the edge, then the route's own handler, then JSON. */
+function handlerOf(route: Route) {
+  const { body: shape, query: querySchema, handle } = route;
+  const hasQuery = Object.keys(querySchema.shape).length > 0;
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const raw = request.query as RawQuery;
+    let query: unknown = raw;
+    let warnings = noWarnings;
+    if (hasQuery || request.raw.url?.includes('?')) ({ value: query, warnings } = parseQuery(querySchema, raw));
+    let body: unknown;
+    if (shape !== undefined) {
+      const parsed = shape.parse(jsonOf(request.body as RawBody | undefined));
+      body = parsed.value;
+      if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
+    }
+    const params = request.params as Record<string, string>;
+    return send(reply, await handle({ params, query, body, gone: () => whenGone(reply) }), warnings);
+  };
+}
+
+function send(reply: FastifyReply, answer: Answer, warnings: readonly Warning[]): FastifyReply {
+  reply.code(answer.status);
+  if ('text' in answer)
+    return reply
+      .headers(answer.headers ?? {})
+      .type(answer.contentType)
+      .send(answer.text);
+  if (answer.location !== undefined) reply.header('location', answer.location);
+  reply.header('content-type', jsonType);
+  return reply.send(JSON.stringify(warnings.length > 0 ? { ...answer.body, warnings } : answer.body));
+}
+
+function sendProblem(reply: FastifyReply, { status, headers, body }: Problem): FastifyReply {
+  harden(reply);
+  return reply
+    .code(status)
+    .headers({ ...headers, 'content-type': problemMediaType })
+    .send(JSON.stringify(body));
+}
+
+/** What keeps browsers from guessing a type, keeping a copy, or letting another site embed an answer. */
+function harden(reply: FastifyReply): void {
+  reply.header('x-content-type-options', 'nosniff');
+  reply.header('cache-control', 'no-store');
+  reply.header('cross-origin-resource-policy', 'same-origin');
+}
+
+function whenGone(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  if (reply.raw.destroyed) gone.abort();
+  else reply.raw.once('close', () => gone.abort());
+  return gone.signal;
+}
+
+/** `/events/{id}:cancel` as the router writes it: a literal colon doubled, and what follows a parameter needs a pattern. */
+function fastifyPath(path: string): string {
+  return path
+    .replaceAll(':', '::')
+    .replace(/\{(\w+)\}(?=::)/g, ':$1(.+)')
+    .replace(/\{(\w+)\}/g, ':$1');
+}
+
+function pathMatcher(path: string): RegExp {
+  const pattern = path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+');
+  return new RegExp(`^${pattern}/?$`);
+}
+
+function notFound(request: FastifyRequest, matchers: readonly { method: string; matches: RegExp }[]): Problem {
+  const path = request.url.split('?', 1)[0] as string;
+  const allowed = matchers.filter(({ matches }) => matches.test(path)).map(({ method }) => method);
+  const methods = [...new Set(allowed)];
+  if (
+    methods.length > 0 &&
+    !methods.includes(request.method) &&
+    !(request.method === 'HEAD' && methods.includes('GET'))
+  ) {
+    const allow = methods.join(', ');
+    return plainProblem(405, `${quoted(path)} does not know ${request.method}, only ${allow}.`, { allow });
+  }
+  return problemOf(
+    new Fault('not-found', `The bus has nothing at ${quoted(path)}.`, { hint: 'GET /docs shows every call.' }),
+  );
+}
+
+function internalError(): Problem {
+  return plainProblem(500, 'This is a fault of the bus. Its log says more; please report it.');
+}
+
+const brokenHttp: Record<string, [status: number, detail: string]> = {
+  HPE_HEADER_OVERFLOW: [431, `The request line and headers are larger than ${maxHeaderBytes / 1024} KiB.`],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+};
+
+/** What is not HTTP never reaches a route; it is told so and hung up on. */
+function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, detail] = brokenHttp[error.code ?? ''] ?? [400, 'This is not valid HTTP.'];
+  const { body } = plainProblem(status, detail);
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${String(body.title)}\r\ncontent-type: ${problemMediaType}\r\n` +
+      `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+  );
+}
+
+function callOf(request: FastifyRequest): string {
+  return `${request.method} ${request.routeOptions.url ?? ''}`;
+}
+
+const maxStackLines = 6;
+
+function stackOf(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : undefined;
+  return stack?.split('\n').slice(0, maxStackLines).join(' | ') ?? reasonOf(error);
+}

@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import type { FaultCode } from '../base/fault.ts';
+import { problemMediaType, statusOf } from './problem.ts';
+import type { Outcome, Route } from './route.ts';
+
+/** A JSON Schema of draft 2020-12, as OpenAPI 3.1 takes it. */
+export type Schema = { [key: string]: unknown };
+
+export type Parameter = {
+  name: string;
+  in: 'path' | 'query';
+  required: boolean;
+  description: string;
+  schema: Schema;
+};
+
+export type Operation = {
+  operationId: string;
+  tags: string[];
+  summary: string;
+  description?: string;
+  parameters: Parameter[];
+  requestBody?: { required: true; content: Record<string, { schema: Schema; example: object }> };
+  responses: Record<string, { description: string; content: Record<string, { schema: Schema }> }>;
+};
+
+export type OpenApi = {
+  openapi: '3.1.0';
+  info: { title: string; version: string; description: string; license: { name: string; identifier: string } };
+  servers: { url: string }[];
+  tags: { name: string; description: string }[];
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Schema> };
+};
+
+const description = `Agents publish facts and react to facts; people are asked and answer through the same bus. Bodies are JSON in UTF-8 of at most 256 KiB. Times are RFC 3339 in UTC. Every error is application/problem+json with a sentence in detail; fields and parameters that the bus does not know are ignored and listed in warnings.`;
+
+const tags = [
+  { name: 'Events', description: 'Publish and read.' },
+  { name: 'Questions', description: 'Ask a person, answer, take back.' },
+  { name: 'Agents', description: 'What an agent heard and has taken note of.' },
+  { name: 'Subscriptions', description: 'Who hears what.' },
+  { name: 'The bus', description: 'Its health and its description.' },
+];
+
+const problemSchema = z
+  .object({
+    type: z
+      .string()
+      .meta({ description: 'Stable name of the kind of error', examples: ['urn:leveredge:problem:invalid'] }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: 'What failed, on what' }),
+    hint: z.string().optional().meta({ description: 'What to do next' }),
+    errors: z
+      .array(
+        z.object({
+          pointer: z.string().meta({ description: 'JSON pointer into the body, or the parameter’s name' }),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457; some kinds carry further members' });
+
+/** What every call can answer, and what a call with a body can besides. */
+const always: FaultCode[] = ['malformed', 'forbidden', 'invalid', 'unavailable'];
+const withBody: FaultCode[] = ['too-large', 'unsupported-media-type'];
+const writing: FaultCode[] = ['storage-full'];
+
+const refusals: Record<number, string> = {
+  400: 'The request cannot be read, or the event asks nothing',
+  403: 'Not allowed',
+  404: 'There is no such thing',
+  409: 'In conflict with what is stored, or somebody was first',
+  410: 'The bookmark is from another life of the log',
+  413: 'The body is too large',
+  415: 'The body is not announced as JSON',
+  422: 'The request makes no sense; errors says where',
+  429: 'Too many at once; see Retry-After',
+  503: 'Not available now',
+  507: 'No room on the disk',
+};
+
+/** Assembles the document from the very schemas that validate and the routes that are served. */
+export function openApiOf(routes: readonly Route[], version: string): OpenApi {
+  const schemas: Record<string, Schema> = {};
+  const refer = (schema: z.ZodType, io: 'input' | 'output') => hoist(schema, io, schemas);
+  const problem = refer(problemSchema, 'output');
+  const paths: OpenApi['paths'] = {};
+  for (const route of routes) {
+    const path = paths[route.path] ?? {};
+    paths[route.path] = path;
+    path[route.method.toLowerCase()] = operationOf(route, refer, problem);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'LeverEdge event bus',
+      version,
+      description,
+      license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags,
+    paths,
+    components: { schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))) },
+  };
+}
+
+type Refer = (schema: z.ZodType, io: 'input' | 'output') => Schema;
+
+function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
+  const responses: Operation['responses'] = {};
+  for (const [status, outcome] of Object.entries(route.answers))
+    responses[status] = { description: outcome.description, content: contentOf(outcome, refer) };
+  for (const status of refusedWith(route))
+    responses[status] = {
+      description: refusals[status] ?? 'Refused',
+      content: { [problemMediaType]: { schema: problem } },
+    };
+  return {
+    operationId: route.operationId,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(route.description === '' ? {} : { description: route.description }),
+    parameters: [...pathParameters(route), ...queryParameters(route)],
+    ...(route.body
+      ? {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: refer(route.body.schema, 'input'), example: route.body.example } },
+          },
+        }
+      : {}),
+    responses,
+  };
+}
+
+function contentOf(outcome: Outcome, refer: Refer): Record<string, { schema: Schema }> {
+  return 'schema' in outcome
+    ? { 'application/json': { schema: refer(outcome.schema, 'output') } }
+    : { [outcome.contentType]: { schema: { type: 'string' } } };
+}
+
+function refusedWith(route: Route): number[] {
+  const codes = [
+    ...always,
+    ...(route.body ? withBody : []),
+    ...(route.method === 'GET' ? [] : writing),
+    ...route.faults,
+  ];
+  return [...new Set(codes.map(statusOf))].sort((a, b) => a - b);
+}
+
+function pathParameters(route: Route): Parameter[] {
+  return Object.entries(route.params).map(([name, description]) => ({
+    name,
+    in: 'path',
+    required: true,
+    description,
+    schema: { type: 'string' },
+  }));
+}
+
+function queryParameters(route: Route): Parameter[] {
+  const schema = z.toJSONSchema(route.query, { io: 'output', unrepresentable: 'any' });
+  return Object.entries(schema.properties ?? {}).map(([name, property]) => {
+    const { description = '', ...rest } = property as Schema & { description?: string };
+    const required = (schema.required ?? []).includes(name) && rest.default === undefined;
+    return { name, in: 'query', required, description, schema: rest };
+  });
+}
+
+/** The schema with everything that has an id moved into the components and referred to there. */
+function hoist(schema: z.ZodType, io: 'input' | 'output', components: Record<string, Schema>): Schema {
+  const { $schema, $defs, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  for (const [id, definition] of Object.entries($defs ?? {}))
+    if (components[id] === undefined) components[id] = adapt(definition) as Schema;
+  return adapt(own) as Schema;
+}
+
+/** References point into the components; objects stay open, because readers must expect members to be added. */
+function adapt(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(adapt);
+  if (typeof node !== 'object' || node === null) return node;
+  const adapted: Schema = {};
+  for (const [key, value] of Object.entries(node)) {
+    if (key === 'additionalProperties' && value === false) continue;
+    if (key === 'id' && typeof value === 'string') continue;
+    if (key === '$ref') adapted.$ref = String(value).replace('#/$defs/', '#/components/schemas/');
+    else adapted[key] = adapt(value);
+  }
+  return adapted;
+}

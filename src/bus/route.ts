@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import type { FaultCode } from '../base/fault.ts';
+import type { Parsed } from '../events/parse.ts';
+import { parseAs } from '../events/parse.ts';
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+/** What a handler is asked: all of it parsed. */
+export type Ask<Q, B> = {
+  /** The path's parameters, decoded. */
+  params: Readonly<Record<string, string>>;
+  query: Q;
+  body: B;
+  /** Aborts when the caller goes away. */
+  gone(): AbortSignal;
+};
+
+/** What a handler answers: an object, sent as JSON, or a text of a type of its own. */
+export type Answer =
+  | { status: number; body: object; location?: string }
+  | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> };
+
+export type BodyShape<B> = {
+  schema: z.ZodObject;
+  parse(input: unknown): Parsed<B>;
+  example: object;
+};
+
+/** An answer as the OpenAPI document describes it. Without a schema it is a text of this type. */
+export type Outcome = { description: string; schema: z.ZodType } | { description: string; contentType: string };
+
+/** One call of the API: how it is described, what it takes, and what it does. */
+export type Route = {
+  method: Method;
+  /** As OpenAPI writes it: `/events/{id}:cancel`. */
+  path: string;
+  operationId: string;
+  tag: string;
+  summary: string;
+  description: string;
+  /** What each parameter in the path means. */
+  params: Readonly<Record<string, string>>;
+  query: z.ZodObject;
+  body: BodyShape<unknown> | undefined;
+  /** By HTTP status. */
+  answers: Readonly<Record<number, Outcome>>;
+  /** What it can refuse beyond what every call can. */
+  faults: readonly FaultCode[];
+  handle(ask: Ask<unknown, unknown>): Answer | Promise<Answer>;
+};
+
+const noQuery = z.object({});
+
+type Declared<Q extends z.ZodObject, B> = Pick<Route, 'method' | 'path' | 'operationId' | 'tag' | 'summary'> &
+  Partial<Pick<Route, 'description' | 'params' | 'faults'>> & {
+    answers: Route['answers'];
+    query?: Q;
+    body?: BodyShape<B>;
+    handle(ask: Ask<z.infer<Q>, B>): Answer | Promise<Answer>;
+  };
+
+/** Declares a call; the handler's types follow from the schemas. */
+export function route<Q extends z.ZodObject = typeof noQuery, B = undefined>(declared: Declared<Q, B>): Route {
+  return {
+    description: '',
+    params: {},
+    faults: [],
+    ...declared,
+    query: declared.query ?? noQuery,
+    body: declared.body as BodyShape<unknown> | undefined,
+    handle: declared.handle as Route['handle'],
+  };
+}
+
+/** A body that one schema says all about. */
+export function bodyOf<S extends z.ZodObject>(schema: S, what: string, example: object): BodyShape<z.infer<S>> {
+  return { schema, parse: (input) => parseAs(schema, input, what), example };
+}

@@ -1,0 +1,37 @@
+import type { Bus } from '../bus.ts';
+import type { Route } from '../route.ts';
+import { acknowledge } from './acknowledge.ts';
+import { cancel } from './cancel.ts';
+import { documentation } from './documentation.ts';
+import { explain } from './explain.ts';
+import { getEvent } from './get-event.ts';
+import { health } from './health.ts';
+import { inbox } from './inbox.ts';
+import { listEvents } from './list-events.ts';
+import { pending } from './pending.ts';
+import { publish } from './publish.ts';
+import { respond } from './respond.ts';
+import { shown } from './shown.ts';
+import { addSubscription, changeSubscription, deleteSubscription, listSubscriptions } from './subscriptions.ts';
+
+/** Every call the bus answers, in the order of its description. */
+export function allRoutes(bus: Bus): Route[] {
+  const calls = [
+    publish(bus),
+    listEvents(bus),
+    getEvent(bus),
+    pending(bus),
+    respond(bus),
+    cancel(bus),
+    shown(bus),
+    inbox(bus),
+    acknowledge(bus),
+    listSubscriptions(bus),
+    addSubscription(bus),
+    changeSubscription(bus),
+    deleteSubscription(bus),
+    explain(bus),
+    health(bus),
+  ];
+  return [...calls, ...documentation(calls, bus)];
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { Fault } from '../../base/fault.ts';
+import { cancelSchema } from '../../events/answer.ts';
+import { eventId } from '../../events/draft.ts';
+import { questionStates } from '../../events/event.ts';
+import type { Bus } from '../bus.ts';
+import { alreadyResolved, asksNothing, noSuchEvent, quoted } from '../refusals.ts';
+import { bodyOf, type Route, route } from '../route.ts';
+import { warningsSchema } from './warnings.ts';
+
+const resolutionSchema = z
+  .object({
+    state: z.enum(questionStates).exclude(['open']),
+    response: z.string().nullable(),
+    responded_by: z.string().nullable(),
+    responded_via: z.string().nullable(),
+    resolved_at: z.string().meta({ format: 'date-time' }),
+  })
+  .meta({ id: 'Resolution', description: 'How a question ended' });
+
+const cancelledSchema = z
+  .object({ status: z.literal('cancelled'), resolution: resolutionSchema, warnings: warningsSchema })
+  .meta({ id: 'Cancelled' });
+
+/** POST /events/{id}:cancel: the asker takes its question back. */
+export function cancel({ store }: Bus): Route {
+  return route({
+    method: 'POST',
+    path: '/events/{id}:cancel',
+    operationId: 'cancel',
+    tag: 'Questions',
+    summary: 'Take a question back',
+    description: 'Only the agent that asked may. The event’s status becomes failed, and nobody can answer it any more.',
+    params: { id: 'The id of the event that asks' },
+    body: bodyOf(cancelSchema, 'The cancellation', { cancelled_by: 'HEPHAESTUS', reason: 'the deploy was withdrawn' }),
+    answers: { 200: { description: 'The question is closed', schema: cancelledSchema } },
+    faults: ['asks-nothing', 'not-found', 'already-resolved'],
+    async handle({ params, body }) {
+      const id = params.id as string;
+      if (!eventId.safeParse(id).success) throw noSuchEvent(id);
+      const outcome = await store.cancel(id, body.cancelled_by, body.via ?? 'http', body.reason ?? null);
+      switch (outcome.kind) {
+        case 'unknown':
+          throw noSuchEvent(id);
+        case 'asks-nothing':
+          throw asksNothing(id);
+        case 'already-resolved':
+          throw alreadyResolved(outcome.resolution);
+        case 'not-the-asker':
+          throw new Fault(
+            'forbidden',
+            `${quoted(body.cancelled_by)} cannot take this question back; ${quoted(outcome.asker)} asked it.`,
+            { hint: 'Answer it instead, or let the asker cancel it.' },
+          );
+        case 'cancelled':
+          return { status: 200, body: { status: 'cancelled', resolution: outcome.resolution } };
+      }
+    },
+  });
+}

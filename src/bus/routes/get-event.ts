@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { eventId } from '../../events/draft.ts';
+import { type Event, eventSchema } from '../../events/event.ts';
+import type { Bus } from '../bus.ts';
+import { wholeNumber } from '../query.ts';
+import { noSuchEvent } from '../refusals.ts';
+import { type Ask, type Route, route } from '../route.ts';
+import { warningsSchema } from './warnings.ts';
+
+/** Under the minute after which many proxies give up. */
+const maxWaitSeconds = 50;
+
+/** GET /events/{id}: one event; with `wait`, an open question is answered when it ends or when the time is over. */
+export function getEvent(bus: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/events/{id}',
+    operationId: 'getEvent',
+    tag: 'Events',
+    summary: 'Read one event, or wait for the answer to a question',
+    description:
+      'With wait, an open question is held until it is answered, cancelled or out of time, at most this many seconds; then the event is returned as it is. Ask again to wait longer, also after a crash.',
+    params: { id: 'The event’s id' },
+    query: z.object({
+      wait: wholeNumber(0, maxWaitSeconds).default(0).meta({ description: 'Seconds to wait for a question to end' }),
+    }),
+    answers: { 200: { description: 'The event', schema: eventSchema.extend({ warnings: warningsSchema }) } },
+    faults: ['not-found', 'queue-full'],
+    async handle(ask) {
+      const id = ask.params.id as string;
+      const event = eventId.safeParse(id).success ? await readOrWait(bus, id, ask) : undefined;
+      if (event === undefined) throw noSuchEvent(id);
+      return { status: 200, body: event };
+    },
+  });
+}
+
+async function readOrWait(
+  { store, waiters }: Bus,
+  id: string,
+  { query, gone }: Ask<{ wait: number }, undefined>,
+): Promise<Event | undefined> {
+  const event = await store.event(id);
+  if (query.wait === 0 || event?.human_state !== 'open') return event;
+  const waiting = waiters.listen(id);
+  try {
+    const still = await store.event(id);
+    if (still?.human_state !== 'open') return still;
+    await waiting.ended(query.wait * 1000, gone());
+  } finally {
+    waiting.stop();
+  }
+  return store.event(id);
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import type { Bus } from '../bus.ts';
+import { type Route, route } from '../route.ts';
+import { warningsSchema } from './warnings.ts';
+
+const count = z.int().min(0);
+
+const healthSchema = z
+  .object({
+    status: z.literal('healthy'),
+    service: z.literal('event-bus'),
+    port: z.int(),
+    version: z.string(),
+    epoch: z.string().meta({ description: 'The log’s life; changes when it is restored from a backup' }),
+    head: count.meta({ description: 'Events published so far' }),
+    open_questions: count,
+    open_deliveries: count.meta({ description: 'Deliveries that no agent has acknowledged yet' }),
+    database_bytes: count,
+    uptime_seconds: count,
+    warnings: warningsSchema,
+  })
+  .meta({ id: 'Health' });
+
+/** GET /health: alive, and able to read its database. */
+export function health(bus: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/health',
+    operationId: 'health',
+    tag: 'The bus',
+    summary: 'Tell whether the bus is alive',
+    answers: { 200: { description: 'Alive, and the database can be read', schema: healthSchema } },
+    async handle() {
+      const { head, openQuestions, openDeliveries, bytes } = await bus.store.stats();
+      return {
+        status: 200,
+        body: {
+          status: 'healthy',
+          service: 'event-bus',
+          port: bus.address().port,
+          version: bus.version,
+          epoch: bus.store.epoch,
+          head,
+          open_questions: openQuestions,
+          open_deliveries: openDeliveries,
+          database_bytes: bytes,
+          uptime_seconds: Math.max(0, Math.floor((bus.clock() - bus.startedAt) / 1000)),
+        },
+      };
+    },
+  });
+}

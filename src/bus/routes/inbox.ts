@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { Fault } from '../../base/fault.ts';
+import { eventSchema } from '../../events/event.ts';
+import { name } from '../../events/name.ts';
+import type { Bus } from '../bus.ts';
+import { before, nextBookmark, seqOf } from '../paging.ts';
+import { flag, limit } from '../query.ts';
+import { quoted } from '../refusals.ts';
+import { type Route, route } from '../route.ts';
+import { warningsSchema } from './warnings.ts';
+
+const inboxSchema = z
+  .object({
+    agent: z.string(),
+    events: z.array(eventSchema),
+    count: z.int().min(0),
+    next: z.string().nullable().meta({ description: 'Give it as before for the following page; null at the end' }),
+    warnings: warningsSchema,
+  })
+  .meta({ id: 'Inbox' });
+
+/** GET /agents/{agent}/events: what this agent heard, newest first. */
+export function inbox({ store }: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/agents/{agent}/events',
+    operationId: 'inbox',
+    tag: 'Agents',
+    summary: 'Read an agent’s inbox, newest first',
+    params: { agent: 'The agent’s name; case counts' },
+    query: z.object({
+      limit: limit(20),
+      unacknowledged_only: flag('Leave out what this agent has acknowledged'),
+      before,
+    }),
+    answers: { 200: { description: 'A page of what the agent heard', schema: inboxSchema } },
+    faults: ['cursor-invalid'],
+    async handle({ params, query }) {
+      const agent = agentOf(params.agent as string);
+      const page = await store.inbox(agent, query.unacknowledged_only, {
+        limit: query.limit,
+        before: seqOf(query.before, store.epoch),
+      });
+      const { events } = page;
+      return { status: 200, body: { agent, events, count: events.length, next: nextBookmark(store.epoch, page.next) } };
+    },
+  });
+}
+
+function agentOf(text: string): string {
+  const result = name.safeParse(text);
+  if (result.success) return result.data;
+  const detail = result.error.issues[0]?.message ?? 'is no name';
+  throw new Fault('invalid', `The agent’s name ${quoted(text)} ${detail}.`, {
+    mistakes: [{ pointer: 'agent', detail }],
+  });
+}

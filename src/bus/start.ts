@@ -1,0 +1,136 @@
+import { createServer } from 'node:net';
+import type { Clock } from '../base/clock.ts';
+import { rfc3339 } from '../base/clock.ts';
+import { Fault, reasonOf } from '../base/fault.ts';
+import type { Log } from '../base/log.ts';
+import type { Bus } from './bus.ts';
+import type { BusConfig } from './config.ts';
+import { makeGuard, requireLoopback } from './guard.ts';
+import { type Http, makeHttp } from './http.ts';
+import { type Lock, takeLock } from './lock.ts';
+import { portTaken } from './port-taken.ts';
+import { allRoutes } from './routes/all-routes.ts';
+import { openSqliteStore } from './store/sqlite/open.ts';
+import type { Store } from './store/store.ts';
+import { type Sweeper, startSweeper } from './sweeper.ts';
+import { makeWaiters, type Waiters } from './waiters.ts';
+
+export type BusDeps = {
+  log: Log;
+  clock: Clock;
+  /** The entry of the store's writing thread; without it the writer runs in this thread. */
+  storeWorker?: URL | undefined;
+  /** The program's version, for /health and the description. */
+  version?: string | undefined;
+};
+
+export type RunningBus = {
+  url: string;
+  port: number;
+  databaseFile: string;
+  /** What a person should read at the start, such as that an older database was taken over. */
+  notices: string[];
+  /** Finishes what is in flight, at most 10 seconds, then lets go of everything. Safe to repeat. */
+  close(): Promise<void>;
+};
+
+const maxDrainMs = 10_000;
+const drainStepMs = 10;
+
+/**
+ * Starts a bus: the port first (an older bus may hold it and the database), then the lock, the store, the server.
+ * Whatever was begun is undone when a later step fails.
+ * @throws Fault `usage`, `port-taken`, `locked`, `damaged`, `newer-schema`, `storage-full`.
+ */
+export async function startBus(config: BusConfig, { log, clock, storeWorker, version }: BusDeps): Promise<RunningBus> {
+  requireLoopback(config.host);
+  const host = config.host === 'localhost' ? '127.0.0.1' : config.host;
+  await requireFreePort(host, config.port);
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    const lock = takeLock(config.databaseFile);
+    undo.unshift(async () => lock.release());
+    const store = await openSqliteStore({
+      file: config.databaseFile,
+      clock,
+      ...(storeWorker === undefined ? {} : { worker: storeWorker }),
+    });
+    undo.unshift(() => store.close());
+    await store.sweep();
+    const waiters = makeWaiters((listener) => store.onCommitted(listener));
+    const startedAt = clock();
+    let address = { url: '', port: 0 };
+    const bus: Bus = { store, waiters, clock, version: version ?? 'unknown', startedAt, address: () => address };
+    const http = makeHttp(allRoutes(bus), makeGuard(config.allowedHosts), log);
+    undo.unshift(() => http.server.close());
+    const port = await listen(http, host, config.port);
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    address = { url, port };
+    const sweeper = startSweeper(store, clock, log);
+    undo.unshift(() => sweeper.stop());
+    lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
+    const close = once(() => stop({ http, waiters, sweeper, store, lock }, log));
+    return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], close };
+  } catch (error) {
+    for (const step of undo)
+      await step().catch((reason) => log.error('a failed start left something behind', { reason: reasonOf(reason) }));
+    throw error;
+  }
+}
+
+type Parts = { http: Http; waiters: Waiters; sweeper: Sweeper; store: Store; lock: Lock };
+
+async function stop({ http, waiters, sweeper, store, lock }: Parts, log: Log): Promise<void> {
+  const closed = http.server.close();
+  waiters.release();
+  const until = performance.now() + maxDrainMs;
+  while (http.inFlight() > 0 && performance.now() < until) await new Promise((go) => setTimeout(go, drainStepMs));
+  if (http.inFlight() > 0)
+    log.warn('some requests did not end in time and were cut off', { requests: http.inFlight() });
+  http.server.server.closeAllConnections();
+  await closed;
+  await sweeper.stop();
+  await store.close();
+  lock.release();
+}
+
+function once(act: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= act();
+    return done;
+  };
+}
+
+/** Tries the port and lets it go again, so that a taken one is told before anything is touched. */
+async function requireFreePort(host: string, port: number): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer();
+  const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    probe.once('error', resolve);
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+  if (failure) throw await cannotListen(failure, host, port);
+}
+
+async function listen({ server }: Http, host: string, port: number): Promise<number> {
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    throw await cannotListen(error as NodeJS.ErrnoException, host, port);
+  }
+  const address = server.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+async function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): Promise<Fault> {
+  if (error.code === 'EADDRINUSE') return portTaken(host, port);
+  const hint =
+    error.code === 'EACCES'
+      ? 'Ports below 1024 need root; choose a higher one with --port.'
+      : 'Choose another address with --host or another port with --port.';
+  return new Fault('usage', `The bus cannot listen on ${host} port ${port} (${error.code ?? reasonOf(error)}).`, {
+    hint,
+    cause: error,
+  });
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Commit } from './store/store.ts';
+import { makeWaiters, maxWaiters } from './waiters.ts';
+
+function setUp() {
+  const listeners = new Set<(commit: Commit) => void>();
+  const waiters = makeWaiters((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  });
+  const commit = (...resolved: string[]) => {
+    for (const listener of listeners) listener({ head: 1, resolved, dueAt: null });
+  };
+  return { waiters, commit, listeners };
+}
+
+const staying = () => new AbortController().signal;
+const long = 60_000;
+
+describe('waiters', () => {
+  it('wake at the end of their own question', async () => {
+    const { waiters, commit } = setUp();
+    const one = waiters.listen('a');
+    const other = waiters.listen('b');
+    let woken = false;
+    const ended = other.ended(long, staying()).then(() => {
+      woken = true;
+    });
+    commit('a', 'c');
+    await one.ended(long, staying());
+    assert.equal(woken, false);
+    commit('b');
+    await ended;
+  });
+
+  it('do not miss an end between listening and waiting', async () => {
+    const { waiters, commit } = setUp();
+    const one = waiters.listen('a');
+    commit('a');
+    await one.ended(long, staying());
+  });
+
+  it('wake when the time is over', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { waiters } = setUp();
+    const ended = waiters.listen('a').ended(5000, staying());
+    t.mock.timers.tick(5000);
+    await ended;
+  });
+
+  it('wake when their caller goes away, or went before', async () => {
+    const { waiters } = setUp();
+    const gone = new AbortController();
+    const ended = waiters.listen('a').ended(long, gone.signal);
+    gone.abort();
+    await ended;
+    await waiters.listen('a').ended(long, gone.signal);
+  });
+
+  it('wake when the bus stops, also those that come later', async () => {
+    const { waiters, listeners } = setUp();
+    const ended = waiters.listen('a').ended(long, staying());
+    waiters.release();
+    waiters.release();
+    await ended;
+    await waiters.listen('a').ended(long, staying());
+    assert.equal(listeners.size, 0);
+  });
+
+  it('are bounded, and leave nothing behind', () => {
+    const { waiters } = setUp();
+    const all = Array.from({ length: maxWaiters }, (_, i) => waiters.listen(`q${i % 7}`));
+    assert.throws(() => waiters.listen('more'), { code: 'queue-full' });
+    for (const one of [...all, ...all]) one.stop();
+    assert.equal(waiters.count, 0);
+    waiters.listen('again').stop();
+  });
+});

@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
+import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
+
+/** Whatever arrives: never a 5xx, never a crash, and a person reads why. */
+describe('hostile input', () => {
+  let bus: BusProcess;
+  let call: Caller;
+  before(async () => {
+    bus = await startBusProcess({ worker: true });
+    call = await callerOf(bus);
+  });
+  after(async () => {
+    const { status, body } = await call.get('/health');
+    assert.equal(status, 200, 'the bus is still alive');
+    assert.ok(body.head > 0);
+    assert.equal(await bus.stop(), 0);
+    assert.equal(bus.log(), '', 'nothing unexpected was logged');
+  });
+
+  const post = (body: string | Buffer, headers: Record<string, string> = {}) =>
+    fetch(`${bus.url}/events`, { method: 'POST', body: new Blob([new Uint8Array(Buffer.from(body))]), headers });
+  const refusal = async (response: Response, status: number): Promise<Wire> => {
+    const text = await response.text();
+    assert.equal(response.status, status, text);
+    assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json/);
+    const problem = JSON.parse(text);
+    assert.equal(problem.status, status);
+    assert.match(problem.type, /^urn:leveredge:problem:/);
+    assert.ok(problem.detail.length > 10);
+    return problem;
+  };
+  const event = (fields: string) => `{"source_agent":"H","action":"h",${fields}}`;
+
+  const bodies: [name: string, body: string | Buffer, status: number][] = [
+    ['nothing', '', 400],
+    ['blanks', ' \n', 400],
+    ['broken JSON', '{"source_agent":', 400],
+    ['a single quote', "{'source_agent':'a'}", 400],
+    ['a comment', '{} // hello', 400],
+    ['two values', '{}{}', 400],
+    ['NaN', event('"details":{"a":NaN}'), 400],
+    ['a raw NUL', event('"target":"a\0b"'), 400],
+    ['an escaped NUL', event('"target":"a\\u0000b"'), 422],
+    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), 400],
+    ['UTF-16', Buffer.from('{"source_agent":"a"}', 'utf16le'), 400],
+    ['half of a surrogate pair', event('"target":"\\ud800"'), 422],
+    ['a list', '[]', 422],
+    ['a string', '"hello"', 422],
+    ['null', 'null', 422],
+    ['a number', '1', 422],
+    ['nesting of 10,000 lists', event(`"details":{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`), 422],
+    ['nesting of 10,000 objects', event(`"details":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), 422],
+    ['unclosed nesting', '['.repeat(200_000), 400],
+    ['a number as a name', '{"source_agent":1,"action":"h"}', 422],
+    ['a name of 10,000 characters', `{"source_agent":"${'a'.repeat(10_000)}","action":"h"}`, 422],
+    ['an empty name', '{"source_agent":"","action":"h"}', 422],
+    ['a name with a line break', '{"source_agent":"a\\nb","action":"h"}', 422],
+    ['details as a list', event('"details":[1]'), 422],
+    ['details as a string', event('"details":"x"'), 422],
+    ['a negative timeout', event('"requires_human":true,"human_timeout_minutes":-1'), 422],
+    ['a huge timeout', event('"requires_human":true,"human_timeout_minutes":1e300'), 422],
+    ['a timeout as text', event('"requires_human":true,"human_timeout_minutes":"5"'), 422],
+    ['1,000,000 as a string for requires_human', event('"requires_human":"true"'), 422],
+    ['a reserved id', event('"id":"pending"'), 422],
+    ['an id with a blank', event('"id":"a b"'), 422],
+    ['an id of 201 characters', event(`"id":"${'a'.repeat(201)}"`), 422],
+    ['10,000 options', event(`"requires_human":true,"human_options":[${'"a",'.repeat(9_999)}"a"]`), 422],
+  ];
+  for (const [name, body, status] of bodies)
+    it(`a body of ${name} is refused with ${status}`, async () => {
+      await refusal(await post(body), status);
+    });
+
+  it('every mistake of a body is told at once, each with a pointer', async () => {
+    const problem = await refusal(await post('{"source_agent":1,"details":[],"human_options":"yes"}'), 422);
+    assert.deepEqual(
+      problem.errors.map((one: Wire) => one.pointer),
+      ['/source_agent', '/action', '/details', '/human_options'],
+    );
+  });
+
+  it('duplicate keys, __proto__ and constructor are data like any other', async () => {
+    const response = await post(
+      event(
+        '"action":"last","details":{"__proto__":{"x":1},"constructor":{"y":2}},"__proto__":{"requires_human":true}',
+      ),
+    );
+    const stored = (await response.json()) as Wire;
+    assert.equal(response.status, 201);
+    assert.equal(stored.warnings[0].pointer, '/__proto__');
+    const text = await (await fetch(`${bus.url}/events/${stored.id}`)).text();
+    assert.match(text, /"action":"last"/);
+    assert.match(text, /"details":\{"__proto__":\{"x":1\},"constructor":\{"y":2\}\}/);
+    assert.match(text, /"requires_human":false/);
+  });
+
+  it('a byte order mark is tolerated', async () => {
+    assert.equal((await post(`\ufeff${event('"target":"bom"')}`)).status, 201);
+  });
+
+  it('a body of just the limit is taken, one byte more is not', async () => {
+    const filled = (bytes: number) =>
+      event(`"details":{"x":"${'x'.repeat(bytes - event('"details":{"x":""}').length)}"}`);
+    assert.equal((await post(filled(256 * 1024))).status, 201);
+    await refusal(await post(filled(256 * 1024 + 1)), 413);
+  });
+
+  it('a body of 10 MB is refused, with its length and in chunks, and the sender reads why', async () => {
+    const large = Buffer.alloc(10 * 1024 * 1024, 'x');
+    await refusal(await post(large), 413);
+    const stream = new Blob([large]).stream();
+    const init = { method: 'POST', body: stream, duplex: 'half' };
+    await refusal(await fetch(`${bus.url}/events`, init as RequestInit), 413);
+  });
+
+  it('a Content-Type that is not JSON is refused with 415', async () => {
+    for (const type of [
+      'text/html',
+      'application/xml',
+      'multipart/form-data; boundary=x',
+      'image/png',
+      'nonsense',
+      ';',
+    ])
+      await refusal(await post(event('"target":"t"'), { 'content-type': type }), 415);
+    const cloud = await refusal(await post('{}', { 'content-type': 'application/cloudevents+json' }), 415);
+    assert.match(cloud.detail, /CloudEvents are not understood yet/);
+  });
+
+  it('wrong paths, methods and parameters are refused with a way on', async () => {
+    const cases: [method: string, path: string, status: number][] = [
+      ['GET', '/events/%', 400],
+      ['GET', '/events/%zz', 400],
+      ['GET', '/events/%00', 404],
+      ['GET', '/events/%ff', 400],
+      ['GET', `/events/${'a'.repeat(10_000)}`, 404],
+      ['GET', `/agents/${'a'.repeat(10_000)}/events`, 422],
+      ['GET', `/agents/${'%F0%9F%98%80'.repeat(201)}/events`, 422],
+      ['GET', '/agents/%00/events', 422],
+      ['GET', '/agents/%0A/events', 422],
+      ['GET', '/agents//events', 422],
+      ['GET', '/events/pending', 404],
+      ['GET', '/events/stream', 404],
+      ['GET', '/events/', 404],
+      ['GET', '/events//', 404],
+      ['GET', '/nowhere', 404],
+      ['POST', '/nowhere', 404],
+      ['GET', '/__proto__', 404],
+      ['GET', '/events/__proto__', 404],
+      ['GET', '/events/constructor/acknowledge', 405],
+      ['POST', '/events/a/b/c:cancel', 404],
+      ['POST', '/events/:cancel', 405],
+      ['DELETE', '/events', 405],
+      ['PUT', '/events/a', 405],
+      ['PATCH', '/health', 405],
+      ['OPTIONS', '/events', 405],
+      ['POST', '/events/pending/human', 405],
+      ['GET', '/events?limit=1&limit=2', 422],
+      ['GET', '/events?before=nonsense', 422],
+      ['GET', `/events?before=${'1'.repeat(10_000)}`, 422],
+      ['GET', '/events?before=00000000.1', 410],
+      ['GET', '/agents/A/events?before=00000000.1', 410],
+      ['GET', '/agents/A/events?unacknowledged_only=maybe', 422],
+      ['GET', '/events/pending/human?after=nonsense', 422],
+      ['GET', '/events?status=nonsense', 422],
+      ['GET', `/events?action=${'a'.repeat(10_000)}`, 422],
+      ['GET', '/events?action=%00', 422],
+      ['POST', '/events/x/acknowledge?agent=%00', 422],
+      ['POST', `/events/x/acknowledge?agent=${'a'.repeat(201)}`, 422],
+      ['PATCH', '/subscriptions/%00', 400],
+      ['DELETE', '/subscriptions/%00', 404],
+    ];
+    for (const [method, path, status] of cases) {
+      const response = await fetch(bus.url + path, { method });
+      await refusal(response, status).catch((error) => {
+        throw new Error(`${method} ${path.slice(0, 60)}: ${error.message}`);
+      });
+      if (status === 405) assert.ok(response.headers.get('allow'), path);
+    }
+    assert.match((await refusal(await fetch(`${bus.url}/nowhere`), 404)).hint, /\/docs/);
+  });
+
+  it('unknown parameters and fields are ignored and told', async () => {
+    const listed = await call.get('/events?limt=1&__proto__=1&%E2%82=x');
+    assert.equal(listed.status, 200);
+    assert.match(listed.body.warnings[0].detail, /did you mean limit\?/);
+    assert.equal(listed.body.warnings.length, 3);
+    const published = await call.post('/events?x=1', { source_agent: 'H', action: 'h', tarrget: 'x' });
+    assert.deepEqual(
+      published.body.warnings.map((one: Wire) => one.pointer),
+      ['x', '/tarrget'],
+    );
+    const many = new URLSearchParams(Array.from({ length: 1000 }, (_, i) => [`k${i}`, '1'])).toString();
+    assert.ok((await call.get(`/events?${many}`)).body.warnings.length <= 20);
+  });
+
+  it('any text as a body gets an answer below 500', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), async (bytes) => {
+        assert.ok((await post(Buffer.from(bytes))).status < 500);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('any value in any field gets an answer below 500', async () => {
+    const fields = ['source_agent', 'details', 'human_options', 'human_timeout_minutes', 'escalation', 'id', 'tags'];
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...fields), fc.jsonValue(), async (field, value) => {
+        const draft = { source_agent: 'FUZZ', action: 'fuzzed', requires_human: true, [field]: value };
+        assert.ok((await post(JSON.stringify(draft))).status < 500);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('any text in a path or a query gets an answer below 500', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 20 }), async (text) => {
+        const one = encodeURIComponent(text.toWellFormed());
+        for (const path of [
+          `/events/${one}`,
+          `/agents/${one}/events`,
+          `/events?${one}=${one}`,
+          `/explain?action=${one}`,
+        ])
+          assert.ok((await fetch(bus.url + path)).status < 500, path);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  /** Sends bytes as they are and answers all that comes back until the other side hangs up, or after a pause. */
+  const raw = (bytes: string, also?: (socket: Socket) => void): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let got = '';
+      const socket = connect({ host: '127.0.0.1', port: bus.port, allowHalfOpen: true }, () => {
+        socket.write(bytes, 'latin1');
+        also?.(socket);
+      });
+      const late = setTimeout(() => reject(new Error(`no end of the connection; so far: ${got}`)), 5000);
+      socket.setEncoding('latin1').on('data', (text) => {
+        got += text;
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        clearTimeout(late);
+        resolve(got);
+      });
+      socket.on('end', () => socket.destroy());
+    });
+  const health = 'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
+
+  it('what is not HTTP gets a 400 and is hung up on', async () => {
+    for (const bytes of [
+      'hello\r\n\r\n',
+      'GET\r\n\r\n',
+      'GET /health HTTP/9.9\r\n\r\n',
+      'BREW /events HTTP/1.1\r\nhost: localhost\r\n\r\n',
+      'GET /health HTTP/1.1\r\nhost : localhost\r\n\r\n',
+      'POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n',
+      'POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+      `\x16\x03\x01\x02\x00\x01\x00`,
+    ])
+      assert.match(await raw(bytes), /^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*"status":400/, bytes);
+    assert.match(await raw('GET /health HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /);
+  });
+
+  it('headers beyond 16 KiB are refused with 431', async () => {
+    const got = await raw(`GET /health HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`);
+    assert.match(got, /^HTTP\/1\.1 431 /);
+  });
+
+  it('a request target in absolute form is served or refused like any other', async () => {
+    const get = (target: string) => raw(`GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+    assert.match(await get(`http://localhost:${bus.port}/health`), /^HTTP\/1\.1 200 /);
+    for (const target of ['*', 'nonsense', '//', '///health', '/../../etc/passwd', '/health#x', '/%2e%2e/health'])
+      assert.match(await get(target), /^HTTP\/1\.1 [234]/, target);
+  });
+
+  it('a sender that half-closes its socket still gets its answer', async () => {
+    assert.match(await raw(health, (socket) => socket.end()), /^HTTP\/1\.1 200 /);
+  });
+
+  it('a sender that goes away in the middle of its body stores nothing and harms nobody', async () => {
+    const head =
+      'POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"source_agent":"CUT","action":"cut"';
+    for (let i = 0; i < 20; i++) await raw(head, (socket) => socket.end());
+    const sockets = Array.from({ length: 20 }, () => connect({ host: '127.0.0.1', port: bus.port }));
+    for (const socket of sockets) socket.on('error', () => undefined).write(head, () => socket.resetAndDestroy());
+    assert.equal((await call.get('/events?source_agent=CUT')).body.count, 0);
+  });
+
+  it('100 slow senders keep nobody else waiting', async () => {
+    const slow = Array.from({ length: 100 }, (_, i) => {
+      const socket = connect({ host: '127.0.0.1', port: bus.port });
+      socket.on('error', () => undefined);
+      socket.write(i % 2 ? 'POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{' : 'GET /hea');
+      return socket;
+    });
+    for (let i = 0; i < 20; i++) assert.equal((await call.get('/health')).status, 200);
+    for (const socket of slow) socket.destroy();
+  });
+
+  it('many requests in one packet are answered in order', async () => {
+    const one = 'GET /explain?action=a1 HTTP/1.1\r\nhost: localhost\r\n\r\n';
+    const got = await raw(one.repeat(50) + health);
+    assert.equal(got.split('HTTP/1.1 200').length - 1, 51);
+  });
+
+  it('a request that would smuggle another one is not taken for two', async () => {
+    const got = await raw(
+      'POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ncontent-length: 50\r\n\r\n12345GET /health HTTP/1.1\r\n\r\n',
+    );
+    assert.match(got, /^HTTP\/1\.1 400 /);
+    assert.ok(!got.includes('healthy'));
+  });
+});

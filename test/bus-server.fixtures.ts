@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../src/base/clock.ts';
+import { makeLog } from '../src/base/log.ts';
+import { parseBusConfig } from '../src/bus/config.ts';
+import { startBus } from '../src/bus/start.ts';
+
+/** A bus in a process of its own, on a home and a port of its own. */
+export type BusProcess = {
+  url: string;
+  port: number;
+  home: string;
+  pid: number;
+  databaseFile: string;
+  notices: string[];
+  /** What it wrote to its log so far. */
+  log(): string;
+  /** Asks it to stop and waits for its end. Answers the exit code. Safe to repeat. */
+  stop(): Promise<number | null>;
+  /** Ends it without asking. */
+  kill(): Promise<void>;
+};
+
+const newHome = () => mkdtempSync(join(tmpdir(), 'leveredge-bus-'));
+
+/** A home for several starts, removed after the test. */
+export function temporaryHome(t: TestContext): string {
+  const home = newHome();
+  t.after(() => rmSync(home, { recursive: true, force: true }));
+  return home;
+}
+
+type Options = { home?: string; port?: number; host?: string; worker?: boolean; yaml?: string };
+
+/** Starts a bus as a second process, the same way as the command line does. */
+export async function startBusProcess(options: Options = {}): Promise<BusProcess> {
+  const home = options.home ?? newHome();
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify({ ...options, home })], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {},
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const lines = createInterface(child.stdout);
+  const first = await Promise.race([new Promise<string>((resolve) => lines.once('line', resolve)), ended]);
+  if (typeof first !== 'string') throw new Error(`the bus did not start: ${log}`);
+  const said = JSON.parse(first);
+  if (said.fault) {
+    await ended;
+    throw Object.assign(new Error(said.fault.message), said.fault);
+  }
+  return {
+    ...said,
+    home,
+    pid: child.pid as number,
+    log: () => log,
+    async stop() {
+      child.stdin.end();
+      const code = await ended;
+      if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+      return code;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** The second process: says where it listens, and stops when its standard input ends. */
+async function main(argument: string): Promise<void> {
+  const { home, port = 0, host, worker = false, yaml }: Options & { home: string } = JSON.parse(argument);
+  const log = makeLog((line) => process.stderr.write(line), systemClock);
+  try {
+    const config = parseBusConfig({
+      flags: { port: String(port), host },
+      env: {},
+      yaml: yaml === undefined ? undefined : { path: 'leveredge.yaml', text: yaml },
+      home,
+    });
+    const storeWorker = worker ? new URL('../src/bin/store-worker.ts', import.meta.url) : undefined;
+    const { close, ...bus } = await startBus(config, { log, clock: systemClock, storeWorker, version: '0.0.0-test' });
+    process.stdout.write(`${JSON.stringify(bus)}\n`);
+    process.stdin.resume().once('end', () => void close());
+  } catch (error) {
+    const { message, code, hint, mistakes, extra } = error as Record<string, unknown>;
+    process.stdout.write(`${JSON.stringify({ fault: { message, code, hint, mistakes, extra } })}\n`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv[2] as string);
