@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+// Starts LeverEdge on Node 26, whatever Node the shell has. This file alone must run on Node 20: it finds the Node that
+// npm installed beside the package and hands everything over to it.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const oldestNode = 26;
+const program = dirname(dirname(fileURLToPath(import.meta.url)));
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/**
+ * The bundle in dist/, else the sources. In a git checkout the sources win even when dist/ is there, because a bundle of
+ * last week would hide every change made since; LEVEREDGE_DIST=1 runs the bundle all the same.
+ */
+function entry() {
+  const bundle = join(program, 'dist', 'leveredge.mjs');
+  const source = join(program, 'src', 'bin', 'leveredge.ts');
+  const preferSource = existsSync(join(program, '.git')) && process.env.LEVEREDGE_DIST !== '1';
+  if (preferSource && existsSync(source)) return source;
+  return existsSync(bundle) ? bundle : source;
+}
+
+/** The executable of the npm package `node-<platform>-<arch>`, looked up as Node looks up packages (also hoisted ones). */
+function nodeOfPackage() {
+  const platform = process.platform === 'win32' ? 'win' : process.platform;
+  const require = createRequire(import.meta.url);
+  for (const name of [`node-${platform}-${process.arch}`, `node-bin-${platform}-${process.arch}`])
+    try {
+      const node = join(
+        dirname(require.resolve(`${name}/package.json`)),
+        'bin',
+        platform === 'win' ? 'node.exe' : 'node',
+      );
+      if (existsSync(node)) return node;
+    } catch {
+      // Not installed here; the next name may be.
+    }
+  return undefined;
+}
+
+function handOver(node) {
+  const child = spawn(node, [entry(), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // At a terminal Ctrl-C reaches the child by itself too; it takes the pair as one.
+  for (const signal of forwarded) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    process.stderr.write(`leveredge: Node ${oldestNode} at ${node} does not start: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+}
+
+if (Number.parseInt(process.versions.node, 10) >= oldestNode) await import(pathToFileURL(entry()).href);
+else {
+  const node = nodeOfPackage();
+  if (node) handOver(node);
+  else {
+    process.stderr.write(
+      `leveredge: this is Node ${process.versions.node}, and LeverEdge needs Node ${oldestNode}. npm brings it along for ` +
+        `${process.platform}-${process.arch} unless optional packages are left out.\n` +
+        `  Run "npm ci" without --omit=optional in ${program}, or put Node ${oldestNode} on the PATH.\n`,
+    );
+    process.exit(1);
+  }
+}

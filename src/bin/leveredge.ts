@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import manifest from '../../package.json' with { type: 'json' };
+import { systemClock } from '../base/clock.ts';
+import { Exit } from '../base/exit.ts';
+import { findHome } from '../base/home.ts';
+import { printable } from '../base/log.ts';
+import type { Surroundings } from '../channels/cli/door.ts';
+import { run } from '../channels/cli/program.ts';
+import { makeClient } from '../client/client.ts';
+import { folder, isListening, recordedBus } from './machine.ts';
+
+/** The command line `leveredge`: reads the environment, wires, prints and exits. Nothing else here does any of it. */
+const { env, stdout, stderr } = process;
+const argv = process.argv.slice(2);
+const quiet = argv.includes('--quiet') || argv.includes('-q');
+const defaultColumns = 80;
+/** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
+const sameSignalMs = 500;
+
+for (const stream of [stdout, stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // `leveredge events | head` closes the pipe; whoever did that has what they wanted.
+    process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed);
+  });
+
+const say = (line: string) => {
+  if (!quiet) stderr.write(`${printable(line)}\n`);
+};
+
+const around: Surroundings = {
+  version: manifest.version,
+  nodeVersion: process.versions.node,
+  env: { url: env.LEVEREDGE_URL || undefined, port: env.LEVEREDGE_PORT || undefined },
+  user: userName(),
+  clock: systemClock,
+  signal: stopSignal(),
+  terminal: { is: stdout.isTTY === true, columns: stdout.columns || defaultColumns },
+  say,
+  connect: (url) => makeClient({ url }),
+  findHome: (flag) =>
+    findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: process.cwd(), program: programFolder() }),
+  // Loaded when they are needed: most commands want neither the server nor its libraries.
+  busPlace: async (flags) => (await import('./run-bus.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
+  runBus: async (flags) => {
+    const { runBus } = await import('./run-bus.ts');
+    const home = around.findHome(flags.home);
+    return runBus({ version: manifest.version, flags, home, env, signal: around.signal, say });
+  },
+  copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
+  inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
+  recordedBus,
+  isListening,
+  folder,
+};
+
+const color = around.terminal.is && !env.NO_COLOR && env.TERM !== 'dumb';
+const rendered = await run(argv, around, color);
+stdout.write(rendered.stdout);
+stderr.write(rendered.stderr);
+process.exitCode = rendered.exit;
+
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  let first = 0;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (controller.signal.aborted && systemClock() - first > sameSignalMs) process.exit(Exit.interrupted);
+      first ||= systemClock();
+      controller.abort();
+    });
+  return controller.signal;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return env.USER || 'human'; // A user without an entry in the password file, as in some containers.
+  }
+}
+
+/** The nearest folder upwards with a package.json; a bundle copied elsewhere is its own. */
+function programFolder(): string {
+  for (let dir = import.meta.dirname; dirname(dir) !== dir; dir = dirname(dir))
+    if (existsSync(join(dir, 'package.json'))) return dir;
+  return import.meta.dirname;
+}

@@ -1,0 +1,56 @@
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+
+const connectTimeoutMs = 1000;
+
+/** What `bus.json` beside the database says of the running bus, and whether that process lives. */
+export function recordedBus(databaseFile: string): { pid: number; url: string; alive: boolean } | undefined {
+  try {
+    const { pid, url } = JSON.parse(readFileSync(join(dirname(databaseFile), 'bus.json'), 'utf8'));
+    if (!Number.isInteger(pid) || typeof url !== 'string') return undefined;
+    return { pid, url, alive: isAlive(pid) };
+  } catch {
+    return undefined; // Not there, or half written: no bus is recorded.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Whether something accepts connections there. */
+export function isListening(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: host === '0.0.0.0' ? '127.0.0.1' : host, port, timeout: connectTimeoutMs });
+    const conclude = (listening: boolean) => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.on('connect', () => conclude(true));
+    socket.on('timeout', () => conclude(false));
+    socket.on('error', () => conclude(false));
+  });
+}
+
+/** Whether this user may write into the folder, or into the nearest one above that exists, and the room there. */
+export function folder(path: string): { exists: boolean; writable: boolean; freeBytes: number; nearest: string } {
+  let nearest = path;
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  const { bavail, bsize } = statfsSync(nearest);
+  return { exists: nearest === path, writable: isWritable(nearest), freeBytes: bavail * bsize, nearest };
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false; // Why is for the caller to say; here it is a question.
+  }
+}

@@ -1,0 +1,145 @@
+import { Command } from 'commander';
+import { Exit } from '../../base/exit.ts';
+import { ask as askAndWait } from '../../client/ask.ts';
+import type { PublishReceipt } from '../../client/client.ts';
+import type { Draft } from '../../events/draft.ts';
+import type { Event } from '../../events/event.ts';
+import type { Concluding } from './concluding.ts';
+import type { Conclusion } from './conclusion.ts';
+import { parseDetails } from './details.ts';
+import type { Door } from './door.ts';
+import { collect, minutes } from './option-values.ts';
+import { defaultSource, warningsOf } from './publish.ts';
+import { showDuration } from './show-time.ts';
+
+type Options = {
+  action: string;
+  source: string;
+  target?: string;
+  option?: string[];
+  timeout?: number;
+  fallback?: string;
+  answerer?: string[];
+  freeText?: boolean;
+  details?: string;
+  correlation?: string;
+  id?: string;
+  wait: boolean;
+};
+
+/**
+ * leveredge ask — asks a person and waits. The answer alone goes to stdout.
+ * Exit 0 a person answered, 9 the fallback was taken, 1 neither (no fallback in time, or cancelled), 4 no bus, 130 Ctrl-C
+ * (the question stays open). With --no-wait: 0 once the question is stored, its id on stdout.
+ */
+export function ask(concludes: Concluding): Command {
+  return new Command('ask')
+    .description('Ask a person and wait for the answer')
+    .argument('<question>', 'what to ask')
+    .option('-a, --action <action>', 'the action of the event', 'human_input_required')
+    .option('-s, --source <agent>', 'who asks', defaultSource)
+    .option('-t, --target <name>', 'what it is about')
+    .option('-o, --option <text>', 'an answer to choose from; give it several times', collect)
+    .option('--timeout <minutes>', 'how long the answer may take; left out, it waits for ever', minutes)
+    .option('--fallback <answer>', 'the answer when nobody answers in time')
+    .option('--answerer <name>', 'only this person may answer; may be given several times', collect)
+    .option('--free-text', 'take other answers than the options too')
+    .option('-d, --details <json>', 'details as a JSON object')
+    .option('--correlation <id>', 'what belongs together has the same')
+    .option('--id <id>', 'your own id; asking again with it goes on waiting')
+    .option('--no-wait', 'do not wait; print the id of the question')
+    .addHelpText('after', '\nExit: 0 a person answered, 9 the fallback was taken, 1 neither.')
+    .action(
+      concludes((door, question: string, options: Options) => {
+        const draft = draftOf(question, options);
+        return options.wait ? waitFor(door, draft) : askOnly(door, draft);
+      }),
+    );
+}
+
+function draftOf(question: string, options: Options): Draft {
+  return {
+    action: options.action,
+    source_agent: options.source,
+    target: options.target,
+    details: parseDetails(options.details, []),
+    requires_human: true,
+    human_question: question,
+    human_options: options.option,
+    human_timeout_minutes: options.timeout,
+    human_fallback: options.fallback,
+    answerers: options.answerer,
+    free_text: options.freeText,
+    correlation_id: options.correlation,
+    id: options.id,
+  };
+}
+
+async function askOnly({ client }: Door, draft: Draft): Promise<Conclusion> {
+  const receipt = await client.publish(draft);
+  return { exit: Exit.ok, lines: [receipt.id], json: receipt, notes: asked(receipt) };
+}
+
+async function waitFor({ client, signal, say }: Door, draft: Draft): Promise<Conclusion> {
+  let stored: PublishReceipt | undefined;
+  try {
+    const event = await askAndWait(client, draft, {
+      signal,
+      onAsked: (receipt) => {
+        stored = receipt;
+        for (const line of asked(receipt)) say(line);
+      },
+      onTrouble: ({ message }, againInMs) => say(`${message} Trying again in ${showDuration(againInMs)}.`),
+    });
+    return resolved(event);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const notes = stored
+      ? [
+          'Interrupted. The question stays open.',
+          `  Answer it:    leveredge answer ${stored.id} RESPONSE`,
+          `  Take it back: leveredge cancel ${stored.id} --as ${shellWord(draft.source_agent)}`,
+        ]
+      : ['Interrupted before the bus had said that the question is stored. See: leveredge pending'];
+    return { exit: Exit.interrupted, notes };
+  }
+}
+
+function asked(receipt: PublishReceipt): string[] {
+  const until = receipt.timeout_at ? `until ${receipt.timeout_at}` : 'for ever';
+  return [
+    `Asked; the question is open ${until}. Answer: leveredge answer ${receipt.id} RESPONSE`,
+    ...warningsOf(receipt),
+  ];
+}
+
+function resolved(event: Event): Conclusion {
+  const json = {
+    id: event.id,
+    state: event.human_state,
+    response: event.human_response,
+    responded_by: event.human_responded_by,
+    responded_via: event.human_responded_via,
+    resolved_at: event.human_responded_at ?? event.updated_at,
+  };
+  const lines = event.human_response === null ? [] : [event.human_response];
+  if (event.human_state === 'answered')
+    return {
+      exit: Exit.ok,
+      lines,
+      json,
+      notes: [`Answered by ${event.human_responded_by} via ${event.human_responded_via}.`],
+    };
+  if (event.human_state === 'timed_out' && event.human_response !== null)
+    return { exit: Exit.partial, lines, json, notes: ['Nobody answered in time; this is the fallback.'] };
+  const why =
+    event.human_state === 'cancelled'
+      ? 'The question was cancelled.'
+      : 'Nobody answered in time, and there is no fallback.';
+  return { exit: Exit.failed, json, notes: [why] };
+}
+
+/** A name as a word that a shell takes as one. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,20 @@
+import type { ExitCode } from '../../base/exit.ts';
+import type { Table } from './table.ts';
+
+/**
+ * What a command concludes. It neither prints nor exits: `src/bin/leveredge.ts` does both, so a test is a table.
+ * Texts may carry anything that events carry; render.ts makes them harmless.
+ */
+export type Conclusion = {
+  exit: ExitCode;
+  /** The result for a person or a pipe, one string a line. */
+  lines?: readonly string[];
+  /** The result as rows: a table on a terminal, tab-separated lines elsewhere. Stands after `lines`. */
+  table?: Table;
+  /** The result for --json: one document. Left out where a command has nothing to say to programs. */
+  json?: unknown;
+  /** Instead of `json` where there may be many: one document a line (NDJSON). */
+  jsonLines?: readonly unknown[];
+  /** What a person should also know, for stderr; silent with --quiet. */
+  notes?: readonly string[];
+};

@@ -1,0 +1,99 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Home } from '../../base/home.ts';
+import type { Client } from '../../client/client.ts';
+import type { Conclusion } from './conclusion.ts';
+
+/** What a copy of the database turned out to be, after it was read back. */
+export type CopyReport = { file: string; events: number; openQuestions: number; bytes: number };
+
+/** What lies in a database file, as far as it can be read. */
+export type DatabaseReport =
+  | { kind: 'absent' }
+  | { kind: 'unreadable'; reason: string }
+  | { kind: 'damaged'; reason: string }
+  | { kind: 'newer'; schema: number; known: number }
+  /** Made by the first implementation; the bus takes it over at its next start. */
+  | { kind: 'first-implementation'; events: number }
+  | { kind: 'sound'; schema: number; events: number; openQuestions: number; bytes: number; epoch: string };
+
+export type BusFlags = { home?: string | undefined; port?: string | undefined; host?: string | undefined };
+
+/** The settings of a bus as far as the command line speaks of them. */
+export type BusPlace = {
+  home: string;
+  host: string;
+  port: number;
+  databaseFile: string;
+  configFile: string | undefined;
+};
+
+/**
+ * What the command line touches beside the bus, handed in by `src/bin/`: the machine, the disk, and the bus as a
+ * process. Channels meet the bus over HTTP only, so what reads its files comes from outside.
+ */
+export type Surroundings = {
+  version: string;
+  nodeVersion: string;
+  /** `LEVEREDGE_URL`, and the port that `LEVEREDGE_PORT` gives to the default. */
+  env: { url: string | undefined; port: string | undefined };
+  /** Who sits here, as the operating system says. */
+  user: string;
+  clock: Clock;
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal;
+  /** stdout is a terminal, and how wide. */
+  terminal: { is: boolean; columns: number };
+  /** Says something on stderr at once; for what cannot wait until the conclusion. */
+  say(line: string): void;
+  connect(url: string): Client;
+  findHome(flag: string | undefined): Home;
+  /** @throws Fault `usage` with every mistake in flags, environment and yaml. */
+  busPlace(flags: BusFlags): Promise<BusPlace>;
+  /** Runs the bus until the signal. */
+  runBus(flags: BusFlags): Promise<Conclusion>;
+  /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
+  copyDatabase(from: string, to: string): Promise<CopyReport>;
+  inspectDatabase(file: string): Promise<DatabaseReport>;
+  /** What `bus.json` beside the database says of the running bus, and whether that process lives. */
+  recordedBus(databaseFile: string): { pid: number; url: string; alive: boolean } | undefined;
+  /** Whether something listens there. */
+  isListening(host: string, port: number): Promise<boolean>;
+  /** Whether this user may write into the folder, or into the nearest one above that exists. */
+  folder(path: string): { exists: boolean; writable: boolean; freeBytes: number; nearest: string };
+};
+
+/** What one command is given: the surroundings, and the options that every command has. */
+export type Door = Surroundings & {
+  /** The bus' address: --url, LEVEREDGE_URL, else this machine. */
+  readonly url: string;
+  /** --url or LEVEREDGE_URL named it. */
+  readonly urlIsGiven: boolean;
+  /** Connected at first use. */
+  readonly client: Client;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly home: string | undefined;
+};
+
+/** Options every command has; commander hands them in beside the command's own. */
+export type SharedOptions = { url?: string; json?: boolean; quiet?: boolean; home?: string };
+
+const defaultPort = '8099';
+
+/** Opens the door for one command. */
+export function openDoor(around: Surroundings, options: SharedOptions): Door {
+  const url = options.url ?? around.env.url ?? `http://127.0.0.1:${around.env.port ?? defaultPort}`;
+  let client: Client | undefined;
+  return {
+    ...around,
+    url,
+    urlIsGiven: (options.url ?? around.env.url) !== undefined,
+    get client() {
+      client ??= around.connect(url);
+      return client;
+    },
+    json: options.json ?? false,
+    quiet: options.quiet ?? false,
+    home: options.home,
+  };
+}

@@ -1,0 +1,205 @@
+import { Fault, reasonOf } from '../../base/fault.ts';
+import type { Health } from '../../client/client.ts';
+import type { BusFlags, BusPlace, DatabaseReport, Door } from './door.ts';
+import { showBytes, showDuration } from './show-time.ts';
+
+export type Finding = {
+  check: 'node' | 'home' | 'settings' | 'database' | 'bus' | 'disk' | 'clock';
+  /** `note` is worth knowing, but nothing is wrong. */
+  state: 'fine' | 'note' | 'wrong';
+  says: string;
+  /** What to do, one step a line. */
+  todo?: string;
+};
+
+const oldestNode = 26;
+const healthTimeoutMs = 3_000;
+/** Below this a busy bus fills the disk within days. */
+const scarceBytes = 512 * 1024 * 1024;
+/** No LeverEdge is older than this, so an earlier clock is wrong. */
+const oldestClock = Date.parse('2025-01-01T00:00:00Z');
+const maxSkewMs = 60_000;
+
+/** Every check, in the order in which one builds on the other. Changes nothing on the machine. */
+export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
+  const findings = [checkNode(door), checkHome(door)];
+  let place: BusPlace | undefined;
+  try {
+    place = await door.busPlace(flags);
+    const from = place.configFile ? `${place.configFile}, flags and environment` : 'flags, environment and defaults';
+    findings.push({ check: 'settings', state: 'fine', says: `no mistakes in ${from}` });
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const todo = [error.hint, 'Mend this first: the checks of database, disk and port need the settings.'];
+    findings.push({ check: 'settings', state: 'wrong', says: error.message, todo: todo.filter(Boolean).join('\n') });
+  }
+  const database = place ? await door.inspectDatabase(place.databaseFile) : undefined;
+  if (place && database) findings.push(checkDatabase(place.databaseFile, database));
+  const reached = await reach(door, place, flags);
+  findings.push(
+    reached.health ? checkHealth(door, place, database, reached) : await checkSilence(door, place, reached),
+  );
+  if (place) findings.push(checkDisk(door, place.home));
+  findings.push(await checkClock(door, reached.health !== undefined));
+  return findings;
+}
+
+function checkNode({ nodeVersion, version }: Door): Finding {
+  const says = `LeverEdge ${version} on Node ${nodeVersion}`;
+  if (Number.parseInt(nodeVersion, 10) >= oldestNode) return { check: 'node', state: 'fine', says };
+  return {
+    check: 'node',
+    state: 'wrong',
+    says,
+    todo: `Run it with Node ${oldestNode} or newer; "npx leveredge" does.`,
+  };
+}
+
+function checkHome(door: Door): Finding {
+  const home = door.findHome(door.home);
+  const folder = door.folder(home.dir);
+  const says = `${home.dir} (${home.because})`;
+  if (!folder.writable)
+    return {
+      check: 'home',
+      state: 'wrong',
+      says: `${says}: ${folder.nearest} is not writable for ${door.user}`,
+      todo: `Give it to this user (chown ${door.user} ${folder.nearest}), or choose another home with --home or LEVEREDGE_HOME.`,
+    };
+  if (!folder.exists)
+    return { check: 'home', state: 'note', says: `${says} is not there yet; the first start makes it` };
+  return { check: 'home', state: 'fine', says };
+}
+
+function checkDatabase(file: string, report: DatabaseReport): Finding {
+  const check = 'database';
+  switch (report.kind) {
+    case 'absent':
+      return { check, state: 'note', says: `${file} is not there yet; the first start makes it` };
+    case 'unreadable':
+      return {
+        check,
+        state: 'wrong',
+        says: `${file} cannot be read: ${report.reason}`,
+        todo: 'Look at its owner and mode: ls -l',
+      };
+    case 'damaged':
+      return {
+        check,
+        state: 'wrong',
+        says: `${file} is damaged: ${report.reason}`,
+        todo: `Stop the bus, keep the file, and put the newest copy in its place:\nsee "When something is broken" in README.md`,
+      };
+    case 'newer':
+      return {
+        check,
+        state: 'wrong',
+        says: `${file} has schema ${report.schema}, and this program knows ${report.known}`,
+        todo: 'Run the newer LeverEdge that wrote it.',
+      };
+    case 'first-implementation':
+      return {
+        check,
+        state: 'note',
+        says: `${file} was made by the first implementation (${report.events} events); the next start copies it aside and takes it over`,
+      };
+    case 'sound':
+      return {
+        check,
+        state: 'fine',
+        says: `${file} is sound: ${report.events} events, ${report.openQuestions} open questions, ${showBytes(report.bytes)}`,
+      };
+  }
+}
+
+type Reached = { url: string; health?: Health; fault?: Fault };
+
+/** The bus that the settings speak of, unless --url or LEVEREDGE_URL names another. */
+async function reach(door: Door, place: BusPlace | undefined, { port }: BusFlags): Promise<Reached> {
+  const recorded = place ? door.recordedBus(place.databaseFile) : undefined;
+  const own = place && place.port !== 0 ? `http://${authority(place)}` : undefined;
+  const alive = port === undefined && recorded?.alive ? recorded.url : undefined;
+  const url = door.urlIsGiven ? door.url : (alive ?? own ?? door.url);
+  try {
+    return { url, health: await door.connect(url).health(healthTimeoutMs) };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { url, fault: error };
+  }
+}
+
+function authority({ host, port }: BusPlace): string {
+  const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return near.includes(':') ? `[${near}]:${port}` : `${near}:${port}`;
+}
+
+function checkHealth(
+  door: Door,
+  place: BusPlace | undefined,
+  database: DatabaseReport | undefined,
+  { url, health }: Reached,
+): Finding {
+  const { version, uptime_seconds, open_questions, epoch } = health as Health;
+  const says = `version ${version} answers at ${url}, up for ${showDuration(uptime_seconds * 1000)}, ${open_questions} open questions`;
+  const other =
+    database?.kind === 'sound' ? database.epoch !== epoch : place !== undefined && database?.kind === 'absent';
+  if (other)
+    return {
+      check: 'bus',
+      state: 'wrong',
+      says: `the bus at ${url} serves another home than ${place?.home}`,
+      todo: 'Name the home with --home or LEVEREDGE_HOME, or the bus with --url or LEVEREDGE_URL.',
+    };
+  if (version !== door.version)
+    return {
+      check: 'bus',
+      state: 'note',
+      says,
+      todo: `This command is ${door.version}; restart the bus to run the same.`,
+    };
+  return { check: 'bus', state: 'fine', says };
+}
+
+async function checkSilence(door: Door, place: BusPlace | undefined, { url, fault }: Reached): Promise<Finding> {
+  const start = 'Start it: leveredge bus';
+  if (!place) return { check: 'bus', state: 'wrong', says: reasonOf(fault), todo: start };
+  const recorded = door.recordedBus(place.databaseFile);
+  if (recorded?.alive)
+    return {
+      check: 'bus',
+      state: 'wrong',
+      says: `process ${recorded.pid} holds this home and should answer at ${recorded.url}, but: ${reasonOf(fault)}`,
+      todo: `Look at what it says; to stop it: kill ${recorded.pid}`,
+    };
+  if (place.port !== 0 && (await door.isListening(place.host, place.port)))
+    return {
+      check: 'bus',
+      state: 'wrong',
+      says: `another program listens on port ${place.port}: ${reasonOf(fault)}`,
+      todo: `Find it: ss -ltnp 'sport = :${place.port}' (macOS: lsof -nP -iTCP:${place.port} -sTCP:LISTEN)\nStop it, or take another port: leveredge bus --port ${place.port + 1}`,
+    };
+  return { check: 'bus', state: 'wrong', says: `it is not running; nothing listens at ${url}`, todo: start };
+}
+
+function checkDisk(door: Door, home: string): Finding {
+  const { freeBytes, nearest } = door.folder(home);
+  const says = `${showBytes(freeBytes)} free at ${nearest}`;
+  if (freeBytes >= scarceBytes) return { check: 'disk', state: 'fine', says };
+  return {
+    check: 'disk',
+    state: 'wrong',
+    says,
+    todo: `Make room (at least ${showBytes(scarceBytes)}). A full disk loses nothing that was acknowledged, but nothing new is taken.`,
+  };
+}
+
+async function checkClock(door: Door, reachable: boolean): Promise<Finding> {
+  const now = door.clock();
+  const says = new Date(now).toISOString();
+  const todo = 'Set the clock (timedatectl set-ntp true): deadlines of questions go by it.';
+  if (now < oldestClock) return { check: 'clock', state: 'wrong', says: `${says} cannot be`, todo };
+  const newest = reachable ? (await door.client.events({ limit: 1 }).catch(() => undefined))?.events[0] : undefined;
+  if (newest && Date.parse(newest.timestamp) > now + maxSkewMs)
+    return { check: 'clock', state: 'wrong', says: `${says}, but the newest event is of ${newest.timestamp}`, todo };
+  return { check: 'clock', state: 'fine', says };
+}

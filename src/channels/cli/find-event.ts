@@ -1,0 +1,65 @@
+import { Fault } from '../../base/fault.ts';
+import type { Client } from '../../client/client.ts';
+import type { Event, PendingQuestion } from '../../events/event.ts';
+import { pickByPrefix } from './short-id.ts';
+
+const pageSize = 1000;
+/** A beginning of an id is looked for among this many pages of the newest events; an older one is given in full. */
+const maxPages = 5;
+
+/**
+ * The event with this id or, among the newest 5,000, the one whose id begins so.
+ * @throws Fault `not-found`, or `usage` when several begin so.
+ */
+export async function findEvent(client: Client, idOrPrefix: string): Promise<Event> {
+  try {
+    return await client.event(idOrPrefix);
+  } catch (error) {
+    if (!(error instanceof Fault) || !['not-found', 'invalid', 'malformed'].includes(error.code)) throw error;
+  }
+  const ids: string[] = [];
+  let before: string | undefined;
+  for (let page = 0; page < maxPages; page++) {
+    const { events, next } = await client.events({ limit: pageSize, before });
+    ids.push(...events.map(({ id }) => id));
+    if (next === null) break;
+    before = next;
+  }
+  const id = pickByPrefix(
+    idOrPrefix,
+    ids,
+    'event',
+    'See: leveredge events. Events beyond the newest 5,000 need the whole id.',
+  );
+  return client.event(id);
+}
+
+/** Every open question, at most 5,000. */
+export async function openQuestions(client: Client): Promise<PendingQuestion[]> {
+  const all: PendingQuestion[] = [];
+  let after: string | undefined;
+  for (let page = 0; page < maxPages; page++) {
+    const { pending, next } = await client.pending({ limit: pageSize, after });
+    all.push(...pending);
+    if (next === null || next === undefined) break;
+    after = next;
+  }
+  return all;
+}
+
+/**
+ * The id of a question: the whole id as it is (also of one that is decided, so that the loser sees who won), or a
+ * beginning that is unique among the open ones.
+ * @throws Fault `not-found`, or `usage` when several begin so.
+ */
+export async function findQuestion(client: Client, idOrPrefix: string): Promise<string> {
+  const open = await openQuestions(client);
+  if (open.some(({ id }) => id.startsWith(idOrPrefix)))
+    return pickByPrefix(
+      idOrPrefix,
+      open.map(({ id }) => id),
+      'open question',
+      'See: leveredge pending.',
+    );
+  return (await findEvent(client, idOrPrefix)).id;
+}

@@ -1,0 +1,32 @@
+import { Fault } from '../../base/fault.ts';
+import type { Client } from '../../client/client.ts';
+import type { Subscription } from '../../events/subscription.ts';
+import { pickByPrefix } from './short-id.ts';
+
+const seeAlso = 'See: leveredge subscriptions list --deleted';
+
+/**
+ * A subscription by its id, the beginning of its id, or by agent and pattern.
+ * @throws Fault `not-found`, or `usage` when several begin so.
+ */
+export async function findSubscription(
+  client: Client,
+  idOrAgent: string,
+  pattern: string | undefined,
+): Promise<Subscription> {
+  const all = await client.subscriptions({ deleted: true });
+  if (pattern !== undefined) {
+    const found = all.find((s) => s.agent_name === idOrAgent && s.action_pattern === pattern);
+    if (found) return found;
+    const own = all.filter((s) => s.agent_name === idOrAgent && s.deleted_at === null);
+    const has = own.length > 0 ? ` ${idOrAgent} has: ${own.map((s) => s.action_pattern).join(', ')}.` : '';
+    throw new Fault('not-found', `${idOrAgent} has no subscription to ${pattern}.${has}`, { hint: seeAlso });
+  }
+  const id = pickByPrefix(
+    idOrAgent,
+    all.map((s) => s.id),
+    'subscription',
+    `${seeAlso}. Or give agent and pattern: AEGIS 'credential_*'`,
+  );
+  return all.find((s) => s.id === id) as Subscription;
+}

@@ -1,0 +1,123 @@
+import { Command, CommanderError, Option } from 'commander';
+import { Exit, type ExitCode } from '../../base/exit.ts';
+import { ack } from './ack.ts';
+import { answer } from './answer.ts';
+import { ask } from './ask.ts';
+import { backup } from './backup.ts';
+import { bus, up } from './bus.ts';
+import { cancel } from './cancel.ts';
+import type { Concluding } from './concluding.ts';
+import type { Conclusion } from './conclusion.ts';
+import { doctor } from './doctor.ts';
+import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
+import { events } from './events.ts';
+import { explain } from './explain.ts';
+import { inbox } from './inbox.ts';
+import { pending } from './pending.ts';
+import { publish } from './publish.ts';
+import { type Look, type Rendered, render, renderFault } from './render.ts';
+import { subscriptions } from './subscriptions.ts';
+
+const commands = [
+  up,
+  bus,
+  publish,
+  events,
+  ask,
+  pending,
+  answer,
+  cancel,
+  inbox,
+  ack,
+  subscriptions,
+  explain,
+  backup,
+  doctor,
+];
+
+const widestHelp = 100;
+
+/**
+ * Runs one command line (without the program's own name) to its end and says what to print and how to exit. Throws
+ * nothing but mistakes of ours.
+ */
+export async function run(argv: readonly string[], around: Surroundings, color: boolean): Promise<Rendered> {
+  let door: Door | undefined;
+  let conclusion: Conclusion | undefined;
+  const said = { stdout: '', stderr: '' };
+  const concludes: Concluding =
+    (act) =>
+    async (...args) => {
+      conclusion = await act(door as Door, ...args);
+    };
+  const program = programOf(concludes, around, said).hook('preAction', (_, command) => {
+    door = openDoor(around, command.optsWithGlobals<SharedOptions>());
+  });
+  const look = (): Look => ({
+    json: door?.json ?? argv.includes('--json'),
+    quiet: door?.quiet ?? false,
+    terminal: around.terminal.is,
+    columns: around.terminal.columns,
+    color,
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return render(conclusion ?? { exit: Exit.ok }, look());
+  } catch (error) {
+    if (error instanceof CommanderError) return { ...said, exit: exitOf(error, argv) };
+    if (around.signal.aborted) return { exit: Exit.interrupted, stdout: '', stderr: '' };
+    return renderFault(error, look());
+  }
+}
+
+/** Help that was asked for is a success; help in place of a missing command is wrong usage. */
+function exitOf(error: CommanderError, argv: readonly string[]): ExitCode {
+  return error.exitCode === 0 || (error.code === 'commander.help' && argv[0] === 'help') ? Exit.ok : Exit.usage;
+}
+
+function programOf(concludes: Concluding, around: Surroundings, said: { stdout: string; stderr: string }): Command {
+  const program = new Command('leveredge')
+    .description('The safety net and the nervous system for people who run their own automation server.')
+    .version(around.version, '-V, --version', 'print the version')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus, 5 not found, 6 conflict, 7 damaged, 9 fallback taken.
+The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099 (with the port of LEVEREDGE_PORT).`,
+    );
+  for (const make of commands) program.addCommand(make(concludes));
+  shareOptions(program, around, said);
+  return program;
+}
+
+/** Commands that touch the home; the others take --home too, and have no use for it. */
+const needsHome = ['up', 'bus', 'backup', 'doctor'];
+
+/** Every command takes the same four options and leaves printing and exiting to the caller. */
+function shareOptions(command: Command, around: Surroundings, said: { stdout: string; stderr: string }): void {
+  command
+    .option('--json', 'print JSON')
+    .option('-q, --quiet', 'print the result only')
+    .option('--url <url>', 'where the bus is')
+    .addOption(new Option('--home <folder>', 'the home').hideHelp(!needsHome.includes(command.name())))
+    .exitOverride()
+    .showHelpAfterError('')
+    .configureOutput({
+      writeOut: (text) => {
+        said.stdout += text;
+      },
+      writeErr: (text) => {
+        said.stderr += text;
+      },
+      getOutHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
+      getErrHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
+      outputError: (text, write) => write(`leveredge: ${text.replace(/^error: /, '')}${seeHelp(command, text)}`),
+    });
+  for (const below of command.commands) shareOptions(below, around, said);
+}
+
+function seeHelp(command: Command, text: string): string {
+  const names: string[] = [];
+  for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
+  return `${text.endsWith('\n') ? '' : '\n'}  See: ${names.join(' ')} --help\n`;
+}

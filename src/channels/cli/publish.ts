@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { Exit } from '../../base/exit.ts';
+import type { PublishReceipt } from '../../client/client.ts';
+import type { Concluding } from './concluding.ts';
+import type { Conclusion } from './conclusion.ts';
+import { parseDetails } from './details.ts';
+import { collect } from './option-values.ts';
+
+/** How a program at a shell is called in events, unless --source says otherwise. */
+export const defaultSource = 'CLI';
+
+type Options = {
+  source: string;
+  target?: string;
+  details?: string;
+  workflow?: string;
+  execution?: string;
+  correlation?: string;
+  causation?: string;
+  traceparent?: string;
+  tag?: string[];
+  id?: string;
+};
+
+/** leveredge publish — stores an event and says who hears it. The id alone goes to stdout. Exit 0 stored, 4 no bus. */
+export function publish(concludes: Concluding): Command {
+  return new Command('publish')
+    .description('Publish an event: something happened')
+    .argument('<action>', 'what happened, in snake case by custom: deploy_started')
+    .argument('[details...]', 'details as key=value (text) or key:=value (JSON)')
+    .option('-s, --source <agent>', 'who says so', defaultSource)
+    .option('-t, --target <name>', 'what it happened to')
+    .option('-d, --details <json>', 'details as a JSON object')
+    .option('--workflow <id>', 'the workflow it comes from')
+    .option('--execution <id>', 'the execution it comes from')
+    .option('--correlation <id>', 'what belongs together has the same')
+    .option('--causation <id>', 'the event that caused this one')
+    .option('--traceparent <value>', 'W3C trace context')
+    .option('--tag <tag>', 'a tag; may be given several times', collect)
+    .option('--id <id>', 'your own id; publishing it again is then safe')
+    .action(
+      concludes(async (door, action: string, pairs: string[], options: Options) => {
+        const receipt = await door.client.publish({
+          action,
+          source_agent: options.source,
+          target: options.target,
+          details: parseDetails(options.details, pairs),
+          source_workflow_id: options.workflow,
+          source_execution_id: options.execution,
+          correlation_id: options.correlation,
+          causation_id: options.causation,
+          traceparent: options.traceparent,
+          tags: options.tag,
+          id: options.id,
+        });
+        return published(receipt);
+      }),
+    );
+}
+
+function published(receipt: PublishReceipt): Conclusion {
+  const hearers =
+    receipt.subscribed_agents.length > 0 ? `Heard by ${receipt.subscribed_agents.join(', ')}.` : 'Nobody hears it.';
+  return {
+    exit: Exit.ok,
+    lines: [receipt.id],
+    json: receipt,
+    notes: [
+      receipt.status === 'duplicate' ? 'This event was stored before.' : 'Stored.',
+      hearers,
+      ...warningsOf(receipt),
+    ],
+  };
+}
+
+/** What the bus found odd about the fields it was sent, as sentences. */
+export function warningsOf({ warnings = [] }: Pick<PublishReceipt, 'warnings'>): string[] {
+  return warnings.map(({ pointer, detail }) => `Warning: ${pointer} ${detail}.`);
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import type { FaultCode } from '../base/fault.ts';
+import { makeClient } from './client.ts';
+
+async function serve(t: TestContext, listener: RequestListener) {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close().closeAllConnections());
+  return makeClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+}
+
+function answering(t: TestContext, status: number, body: unknown, headers = {}) {
+  return serve(t, (_, response) => {
+    response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+  });
+}
+
+describe('the client', () => {
+  it('asks for what it was told to, with every text escaped', async (t) => {
+    const seen: string[] = [];
+    const client = await serve(t, (request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      response.end(JSON.stringify({ id: 'x', action: 'a', status: 'ok', events: [], count: 0, agent: 'é"%' }));
+    });
+    await client.events({ limit: 3, source_agent: 'A&B', action: undefined });
+    await client.event('a/b?c', { waitSeconds: 50 });
+    await client.acknowledge('x', 'a b');
+    await client.inbox('é"%', { unacknowledged_only: true });
+    await client.shown('x', 'cli');
+    assert.deepEqual(seen, [
+      'GET /events?limit=3&source_agent=A%26B',
+      'GET /events/a%2Fb%3Fc?wait=50',
+      'POST /events/x/acknowledge?agent=a+b',
+      'GET /agents/%C3%A9%22%25/events?unacknowledged_only=true',
+      'POST /events/x:shown',
+    ]);
+  });
+
+  const problems: [status: number, body: unknown, code: FaultCode, says: RegExp][] = [
+    [409, { type: 'urn:leveredge:problem:already-resolved', detail: 'Too late.' }, 'already-resolved', /Too late/],
+    [422, { detail: 'No.' }, 'invalid', /No\./],
+    [404, { type: 'urn:leveredge:problem:of-the-future', detail: 'Gone.' }, 'not-found', /Gone/],
+    [418, { detail: 'A teapot.' }, 'invalid', /teapot/],
+    [500, 'oops', 'unavailable', /HTTP 500/],
+    [404, '<html>', 'unreachable', /no event bus: HTTP 404/],
+    [200, { other: 'program' }, 'unreachable', /no event bus: HTTP 200/],
+    [200, '[]', 'unreachable', /no event bus/],
+  ];
+  for (const [status, body, code, says] of problems)
+    it(`makes ${code} of HTTP ${status} ${JSON.stringify(body)}`, async (t) => {
+      const client = await answering(t, status, body);
+      await assert.rejects(client.events(), { name: 'Fault', code, message: says });
+    });
+
+  it('hands on hint, mistakes, Retry-After and every further member', async (t) => {
+    const body = {
+      detail: 'No.',
+      hint: 'Do.',
+      errors: [{ pointer: '/a', detail: 'is bad' }],
+      resolution: { state: 'answered' },
+    };
+    const client = await answering(t, 429, body, { 'retry-after': '7' });
+    await assert.rejects(client.health(), {
+      code: 'queue-full',
+      hint: 'Do.',
+      mistakes: [{ pointer: '/a', detail: 'is bad' }],
+      extra: { resolution: { state: 'answered' }, retry_after_seconds: 7 },
+    });
+  });
+
+  it('says which URL it tried and how to start a bus when nobody answers', async () => {
+    const client = makeClient({ url: 'http://127.0.0.1:1' });
+    await assert.rejects(client.health(), {
+      code: 'unreachable',
+      message: /^No bus can be reached at http:\/\/127\.0\.0\.1:1 \(/,
+      hint: /leveredge bus/,
+    });
+  });
+
+  it('does not wait for ever for a bus that says nothing', async (t) => {
+    const client = await serve(t, () => undefined);
+    await assert.rejects(client.health(50), { code: 'unreachable', message: /no answer within 0\.05 s/ });
+  });
+
+  it('refuses what is no URL', () => {
+    for (const url of ['localhost:8099', '', 'ftp://x', 'http://'])
+      assert.throws(() => makeClient({ url }), { code: 'usage' });
+  });
+});

@@ -1,0 +1,141 @@
+import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
+import type { Draft } from '../events/draft.ts';
+import type { Event, PendingQuestion, Status } from '../events/event.ts';
+import type { Warning } from '../events/parse.ts';
+import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
+import { makeCall } from './call.ts';
+
+/** What the bus says to a publish. `duplicate` means that this sender stored this id before: sending again was safe. */
+export type PublishReceipt = {
+  id: string;
+  status: 'created' | 'duplicate';
+  subscribed_agents: string[];
+  timestamp: string;
+  bookmark: string;
+  /** Only for a question; null is never. */
+  timeout_at?: string | null;
+  warnings?: Warning[];
+};
+
+export type EventsQuery = {
+  limit?: number | undefined;
+  source_agent?: string | undefined;
+  action?: string | undefined;
+  status?: Status | undefined;
+  before?: string | undefined;
+};
+export type EventsPage = { events: Event[]; count: number; next: string | null };
+
+export type InboxQuery = {
+  limit?: number | undefined;
+  unacknowledged_only?: boolean | undefined;
+  before?: string | undefined;
+};
+export type InboxPage = EventsPage & { agent: string };
+
+export type PendingPage = { pending: PendingQuestion[]; count: number; next: string | null };
+
+export type AnswerReceipt = {
+  status: 'responded';
+  response: string;
+  responder: string;
+  via: string;
+  responded_at: string;
+};
+
+export type SubscriptionBody = Pick<Subscription, 'agent_name' | 'action_pattern'> &
+  SubscriptionChange & { only_if_new?: boolean };
+
+export type Health = {
+  status: string;
+  service: string;
+  port: number;
+  version: string;
+  epoch: string;
+  head: number;
+  open_questions: number;
+  open_deliveries: number;
+  database_bytes: number;
+  uptime_seconds: number;
+};
+
+type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefined };
+
+/**
+ * The bus seen from outside: one method for each call of its API, shapes as on the wire. Nothing is retried here (see
+ * ask.ts). Every method throws a Fault: as the bus said it, or `unreachable`.
+ */
+export type Client = {
+  readonly url: string;
+  publish(draft: Draft, signal?: AbortSignal): Promise<PublishReceipt>;
+  /** Newest first. */
+  events(query?: EventsQuery): Promise<EventsPage>;
+  /** One event; with `waitSeconds` (0…50) a question is answered at its resolution or when the time is over. */
+  event(id: string, waiting?: Waiting): Promise<Event>;
+  /** Safe to repeat. */
+  acknowledge(id: string, agent: string): Promise<{ status: 'acknowledged'; agent: string }>;
+  /** @throws Fault `already-resolved` with `extra.resolution`, a Resolution, when somebody else was first. */
+  respond(id: string, answer: AnswerBody): Promise<AnswerReceipt>;
+  cancel(id: string, cancellation: CancelBody): Promise<{ status: 'cancelled'; resolution: Resolution }>;
+  /** Notes that a person has seen the question. Safe to repeat. */
+  shown(id: string, via: string): Promise<void>;
+  /** Open questions, soonest deadline first. */
+  pending(query?: { limit?: number | undefined; after?: string | undefined }): Promise<PendingPage>;
+  inbox(agent: string, query?: InboxQuery): Promise<InboxPage>;
+  subscriptions(query?: { agent?: string | undefined; deleted?: boolean | undefined }): Promise<Subscription[]>;
+  addSubscription(subscription: SubscriptionBody): Promise<Subscription & { warnings?: Warning[] }>;
+  changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription>;
+  removeSubscription(id: string): Promise<Subscription>;
+  explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
+  health(timeoutMs?: number): Promise<Health>;
+};
+
+/** How long the network may take beyond what the bus was asked to wait. */
+const graceMs = 10_000;
+
+/**
+ * A client for the bus at `url` (such as `http://127.0.0.1:8099`). Opens nothing yet.
+ * @throws Fault `usage` when `url` is none.
+ */
+export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: typeof fetch }): Client {
+  const call = makeCall(url, fetcher);
+  // The bus' answers are trusted beyond the members that tell it from another program: the client is released with it.
+  const as = <T>(answer: Promise<unknown>) => answer as Promise<T>;
+  const at = (id: string) => `/events/${encodeURIComponent(id)}`;
+  const subscription = ['id', 'agent_name', 'action_pattern'];
+  return {
+    url,
+    publish: (body, signal) => as(call('POST', '/events', { body, signal, expect: ['id', 'status'] })),
+    events: (query) => as(call('GET', '/events', { query, expect: ['events', 'count'] })),
+    event: (id, { waitSeconds, signal } = {}) =>
+      as(
+        call('GET', at(id), {
+          query: { wait: waitSeconds },
+          expect: ['id', 'action'],
+          signal,
+          timeoutMs: waitSeconds === undefined ? undefined : waitSeconds * 1000 + graceMs,
+        }),
+      ),
+    acknowledge: (id, agent) => as(call('POST', `${at(id)}/acknowledge`, { query: { agent }, expect: ['status'] })),
+    respond: (id, body) => as(call('POST', `${at(id)}/respond`, { body, expect: ['status', 'response'] })),
+    cancel: (id, body) => as(call('POST', `${at(id)}:cancel`, { body, expect: ['status', 'resolution'] })),
+    shown: async (id, via) => {
+      await call('POST', `${at(id)}:shown`, { body: { via }, expect: ['status'] });
+    },
+    pending: (query) => as(call('GET', '/events/pending/human', { query, expect: ['pending', 'count'] })),
+    inbox: (agent, query) =>
+      as(call('GET', `/agents/${encodeURIComponent(agent)}/events`, { query, expect: ['agent', 'events'] })),
+    subscriptions: async (query) => {
+      const answer = await call('GET', '/subscriptions', { query, expect: ['subscriptions'] });
+      return answer.subscriptions as Subscription[];
+    },
+    addSubscription: (body) => as(call('POST', '/subscriptions', { body, expect: subscription })),
+    changeSubscription: (id, body) =>
+      as(call('PATCH', `/subscriptions/${encodeURIComponent(id)}`, { body, expect: subscription })),
+    removeSubscription: (id) =>
+      as(call('DELETE', `/subscriptions/${encodeURIComponent(id)}`, { expect: subscription })),
+    explain: (action, requiresHuman) =>
+      as(call('GET', '/explain', { query: { action, requires_human: requiresHuman }, expect: ['hearers', 'silent'] })),
+    health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
+  };
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, it } from 'node:test';
+import { makeClient } from '../src/client/client.ts';
+import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+
+const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
+const event = { source_agent: 'ME', action: 'something_happened' };
+
+describe('leveredge backup', { concurrency: 2 }, () => {
+  it('copies the database while the bus takes events, and the copy can be put back', async (t) => {
+    const home = temporaryFolder(t);
+    const bus = await startBus(home);
+    const client = makeClient({ url: bus.url });
+    await client.publish({ ...event, id: 'before' });
+    const question = await client.publish({ ...event, requires_human: true, human_question: 'Well?' });
+    let publishing = true;
+    const publisher = (async () => {
+      let published = 0;
+      for (; publishing; published++) await client.publish(event);
+      return published;
+    })();
+    const { exit, stdout, stderr } = await leveredge(['backup', '--home', home]);
+    publishing = false;
+    assert.ok((await publisher) > 0);
+    assert.equal(exit, 0, stderr);
+    assert.match(stderr, /^Sound: \d+ events, 1 open questions, /);
+    const file = stdout.trim();
+    assert.equal(dirname(file), join(home, 'shared/backups/event-bus'));
+    assert.match(file, /events-\d{8}T\d{9}Z\.db$/);
+    assert.deepEqual(readdirSync(dirname(file)).length, 1, 'nothing else is left beside the copy');
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    await bus.stop();
+
+    const restored = temporaryFolder(t);
+    mkdirSync(dirname(databaseOf(restored)), { recursive: true });
+    cpSync(file, databaseOf(restored));
+    const again = await startBus(restored);
+    t.after(() => again.stop());
+    const from = makeClient({ url: again.url });
+    assert.equal((await from.event('before')).action, 'something_happened');
+    assert.equal((await from.event(question.id)).human_state, 'open');
+    await from.publish(event);
+  });
+
+  it('copies without a bus, to the file it is given', async (t) => {
+    const home = temporaryFolder(t);
+    await (await startBus(home)).stop();
+    const file = join(home, 'copy.db');
+    const { exit, stdout } = await leveredge(['backup', file, '--home', home, '--json']);
+    assert.equal(exit, 0);
+    const { bytes, ...rest } = JSON.parse(stdout);
+    assert.deepEqual(rest, { file, events: 0, open_questions: 0 });
+    assert.equal(bytes, statSync(file).size);
+    const copy = new DatabaseSync(file, { readOnly: true });
+    assert.equal(copy.prepare('PRAGMA journal_mode').get()?.journal_mode, 'delete');
+    copy.close();
+
+    const second = await leveredge(['backup', file, '--home', home]);
+    assert.equal(second.exit, 6);
+    assert.match(second.stderr, /exists already, and a backup overwrites nothing/);
+  });
+
+  it('says so when there is nothing to copy', async (t) => {
+    const { exit, stderr } = await leveredge(['backup', '--home', temporaryFolder(t)]);
+    assert.equal(exit, 5);
+    assert.match(stderr, /There is no database at .*events\.db/);
+  });
+
+  it('makes no copy of a damaged database', async (t) => {
+    const home = temporaryFolder(t);
+    mkdirSync(dirname(databaseOf(home)), { recursive: true });
+    writeFileSync(databaseOf(home), 'This is no database, but long enough to look at.'.repeat(100));
+    const { exit, stderr } = await leveredge(['backup', '--home', home]);
+    assert.equal(exit, 7, stderr);
+    assert.deepEqual(readdirSync(join(home, 'shared/backups/event-bus')), []);
+  });
+});

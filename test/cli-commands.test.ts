@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { displayWidth } from '../src/channels/cli/display-width.ts';
+import type { Rendered } from '../src/channels/cli/render.ts';
+import { type Bus, inProcess, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+
+/** The commands against a real bus in a process of its own. */
+describe('the command line', () => {
+  let bus: Bus;
+  let cli: (...args: string[]) => Promise<Rendered>;
+  let onTerminal: (...args: string[]) => Promise<Rendered>;
+  before(async () => {
+    bus = await startBus(temporaryFolder({ after }));
+    cli = inProcess(bus.url);
+    onTerminal = inProcess(bus.url, { is: true, columns: 80 });
+  });
+  after(() => bus.stop());
+
+  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
+  const publish = async (...args: string[]) => (await cli('publish', ...args)).stdout.trim();
+  const askOnly = async (...args: string[]) => (await cli('ask', ...args, '--no-wait')).stdout.trim();
+
+  it('publishes an event with everything it was given', async () => {
+    const id = await publish(
+      ...['deploy_started', 'env=dev', 'n:=3', '-s', 'HEPHAESTUS', '-t', 'web', '-d', '{"a":{"b":[1]}}'],
+      ...['--workflow', 'w', '--execution', 'x', '--correlation', 'c', '--causation', 'd', '--tag', 'a', '--tag', 'b'],
+    );
+    const event = await json('events', id);
+    assert.deepEqual(event.details, { a: { b: [1] }, env: 'dev', n: 3 });
+    assert.equal(event.source_agent, 'HEPHAESTUS');
+    assert.equal(event.target, 'web');
+    assert.equal(event.source_workflow_id, 'w');
+    assert.equal(event.source_execution_id, 'x');
+    assert.equal(event.correlation_id, 'c');
+    assert.equal(event.causation_id, 'd');
+    assert.deepEqual(event.tags, ['a', 'b']);
+  });
+
+  it('says who hears an event on stderr, and only its id on stdout', async () => {
+    const { exit, stdout, stderr } = await cli('publish', 'workflow_modified');
+    assert.equal(exit, 0);
+    assert.match(stdout, /^[0-9a-f-]{36}\n$/);
+    assert.match(stderr, /^Stored\.\nHeard by AEGIS, ARIA, ATHENA\.\n$/);
+  });
+
+  it('publishes the same id once', async () => {
+    assert.deepEqual((await json('publish', 'a_thing', '--id', 'mine')).status, 'created');
+    assert.deepEqual((await json('publish', 'a_thing', '--id', 'mine')).status, 'duplicate');
+    const other = await cli('publish', 'a_thing', '--id', 'mine', '-s', 'OTHER');
+    assert.equal(other.exit, 6);
+  });
+
+  it('says nothing beside the result with --quiet', async () => {
+    assert.equal((await cli('publish', 'a_thing', '--quiet')).stderr, '');
+  });
+
+  it('lists by source, action and status, and pages by bookmark', async () => {
+    for (const action of ['p_1', 'p_2', 'p_3']) await publish(action, '-s', 'PAGER');
+    const first = await cli('events', '-s', 'PAGER', '-n', '2');
+    assert.deepEqual(actionsOf(first), ['p_3', 'p_2']);
+    const bookmark = /--before (\S+)/.exec(first.stderr)?.[1] as string;
+    assert.deepEqual(actionsOf(await cli('events', '-s', 'PAGER', '--before', bookmark)), ['p_1']);
+    assert.deepEqual(actionsOf(await cli('events', '-s', 'PAGER', '-a', 'p_2')), ['p_2']);
+    assert.deepEqual(actionsOf(await cli('events', '-s', 'PAGER', '--status', 'failed')), []);
+    assert.equal((await cli('events', '--status', 'odd')).exit, 2);
+    assert.equal((await cli('events', '-n', '0')).exit, 2);
+    assert.equal((await cli('events', '-n', '5000')).exit, 2);
+  });
+
+  it('prints one event a line with events --json', async () => {
+    for (const action of ['n_1', 'n_2']) await publish(action, '-s', 'LINES');
+    const lines = (await cli('events', '-s', 'LINES', '--json')).stdout.trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).action),
+      ['n_2', 'n_1'],
+    );
+  });
+
+  it('finds an event by the beginning of its id', async () => {
+    const id = await publish('one_thing', '--id', 'prefixed-aaaa');
+    await publish('one_thing', '--id', 'prefixed-bbbb');
+    assert.match((await cli('events', 'prefixed-a')).stdout, /^id: {15}prefixed-aaaa\n/);
+    const both = await cli('events', 'prefixed-');
+    assert.equal(both.exit, 2);
+    assert.match(both.stderr, /beginning of 2 ids: .*prefixed-aaaa/);
+    assert.equal((await cli('events', 'no-such')).exit, 5);
+    assert.match((await cli('ack', 'prefixed-a', 'ME')).stdout, new RegExp(`^${id} is acknowledged by ME`));
+    assert.equal((await cli('ack', 'no-such', 'ME')).exit, 5);
+  });
+
+  it('shows an inbox, and what is left of it after an acknowledgement', async () => {
+    const id = await publish('credential_expired', '-s', 'INBOX');
+    assert.match((await cli('inbox', 'AEGIS')).stdout, new RegExp(id));
+    await cli('ack', id, 'AEGIS');
+    assert.doesNotMatch((await cli('inbox', 'AEGIS', '-u')).stdout, new RegExp(id));
+    const page = await json('inbox', 'NOBODY');
+    assert.deepEqual(page, { agent: 'NOBODY', events: [], count: 0, next: null });
+  });
+
+  it('lists what waits for a person, and takes the answer', async () => {
+    const id = await askOnly('Which one?', '-o', 'left', '-o', 'right', '--timeout', '5', '--fallback', 'left');
+    const page = await json('pending');
+    assert.deepEqual(Object.keys(page).sort(), ['count', 'next', 'pending']);
+    const row = (await cli('pending')).stdout.split('\n').find((line) => line.startsWith(id));
+    assert.match(row as string, /^\S+\t20\S+Z\tCLI\tWhich one\?\t\["left","right"\]$/);
+    const second = await cli('answer', id, '2');
+    assert.equal(second.exit, 2, 'the number of an option is no answer');
+    assert.match(second.stderr, /"left", "right"/);
+    const answered = await json('answer', id.slice(0, 20), 'right');
+    assert.equal(answered.response, 'right');
+    assert.equal(answered.responder, 'berta');
+    assert.equal(answered.via, 'cli');
+    const loser = await cli('answer', id, 'left', '--as', 'emil');
+    assert.equal(loser.exit, 6);
+    assert.match(loser.stderr, /decided already: berta answered "right" via cli at 20/);
+  });
+
+  it('takes a question back for its asker only', async () => {
+    const id = await askOnly('Well?', '-s', 'ASKER');
+    assert.equal((await cli('cancel', id, '--as', 'OTHER')).exit, 3);
+    assert.equal((await cli('cancel', id)).exit, 2);
+    assert.equal((await cli('cancel', id, '--as', 'ASKER', '--reason', 'over')).exit, 0);
+    const late = await cli('cancel', id, '--as', 'ASKER');
+    assert.equal(late.exit, 6);
+    assert.match(late.stderr, /cancelled by ASKER/);
+  });
+
+  it('refuses an answer to what asks nothing', async () => {
+    const id = await publish('plain');
+    assert.equal((await cli('answer', id, 'yes')).exit, 2);
+    assert.equal((await cli('answer', 'no-such', 'yes')).exit, 5);
+  });
+
+  it('adds, changes, disables, enables and deletes a subscription', async () => {
+    const added = await json(
+      'subscriptions',
+      'add',
+      'CLIO',
+      'story_*',
+      '-p',
+      '2',
+      '-m',
+      'tail',
+      '--except',
+      'story_dull',
+    );
+    assert.deepEqual([added.priority, added.mode, added.except], [2, 'tail', ['story_dull']]);
+    assert.equal((await cli('subscriptions', 'add', 'CLIO', 'story_*')).exit, 6);
+    const changed = await json('subscriptions', 'change', 'CLIO', 'story_*', '-p', '7', '--no-except');
+    assert.deepEqual([changed.priority, changed.mode, changed.except], [7, 'tail', []]);
+    assert.equal((await json('subscriptions', 'disable', added.id)).enabled, false);
+    assert.match((await cli('explain', 'story_told')).stdout, /^CLIO\t-\t-\tstory_\*\tdoes not hear it: disabled$/m);
+    assert.equal((await json('subscriptions', 'enable', 'CLIO', 'story_*')).enabled, true);
+    assert.match((await cli('explain', 'story_told')).stdout, /^CLIO\t7\ttail\tstory_\*\t$/m);
+    assert.match((await cli('subscriptions', '--agent', 'CLIO')).stdout, /\tCLIO\tstory_\*\t7\ttail\ton\t\n$/);
+    assert.notEqual((await json('subscriptions', 'delete', 'CLIO', 'story_*')).deleted_at, null);
+    assert.deepEqual(await json('subscriptions', 'list', '--agent', 'CLIO'), { subscriptions: [], count: 0 });
+    assert.equal((await json('subscriptions', 'list', '--agent', 'CLIO', '--deleted')).count, 1);
+    assert.equal((await cli('subscriptions', 'delete', 'CLIO', 'nothing')).exit, 5);
+    assert.equal((await cli('subscriptions', 'delete', 'zzz')).exit, 5);
+  });
+
+  it('explains who would hear a question', async () => {
+    const { hearers } = await json('explain', 'shall_we', '--question');
+    assert.deepEqual(hearers.map((h: { agent: string }) => h.agent).sort(), ['ARIA', 'ATHENA', 'HERMES']);
+  });
+
+  it('fits every table into 80 columns, whatever the events carry', async () => {
+    const long = 'x'.repeat(200);
+    await publish(long, '-s', long, '-t', '日本'.repeat(90));
+    await askOnly(`${'Would you say so? '.repeat(20)}`, '-o', long, '-s', long);
+    await cli('subscriptions', 'add', long, long, '--except', long, '-p', '10');
+    for (const command of [['events'], ['inbox', 'ATHENA'], ['explain', long], ['subscriptions'], ['pending']]) {
+      const { stdout } = await onTerminal(...command);
+      // A question's options stand as they are: what must be typed word for word is not cut.
+      const lines = stdout.split('\n').filter((line) => command[0] !== 'pending' || !line.includes('xxx'));
+      for (const line of lines) assert.ok(displayWidth(line) <= 80, `${command}: ${line}`);
+    }
+  });
+
+  it('shows on a terminal ids that it takes again', async () => {
+    await publish('shown', '-s', 'SHORT');
+    await publish('shown', '-s', 'SHORT');
+    const rows = (await onTerminal('events', '-s', 'SHORT')).stdout.trimEnd().split('\n').slice(1);
+    for (const row of rows) assert.equal((await cli('events', row.split(/ +/)[1] as string)).exit, 0);
+    const subscriptions = (await onTerminal('subscriptions', '--agent', 'HERMES')).stdout
+      .trimEnd()
+      .split('\n')
+      .slice(1);
+    for (const row of subscriptions)
+      assert.equal((await cli('subscriptions', 'enable', row.split(/ +/)[0] as string)).exit, 0);
+  });
+
+  it('notes that a person has seen a question once a terminal has shown it', async () => {
+    const id = await askOnly('Seen?');
+    await cli('pending');
+    assert.equal((await json('events', id)).human_notified, false);
+    await onTerminal('pending');
+    assert.equal((await json('events', id)).human_notified, true);
+  });
+
+  it('escapes what would act on the terminal', async () => {
+    const evil = '\u001b[2J\u009b31m\u202eevil\nline';
+    const id = await askOnly(`Really?${evil}`, '-t', `t${evil}`, '-d', JSON.stringify({ evil }), '-o', `yes${evil}`);
+    for (const cliOf of [cli, onTerminal])
+      for (const command of [['events'], ['events', id], ['pending']]) {
+        const { stdout } = await cliOf(...command);
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what is looked for
+        assert.doesNotMatch(stdout, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
+        assert.doesNotMatch(stdout, /^line/m);
+      }
+  });
+
+  it('gives a failure as JSON on stderr with --json', async () => {
+    const { exit, stdout, stderr } = await cli('events', 'no-such', '--json');
+    assert.equal(exit, 5);
+    assert.equal(stdout, '');
+    const { error } = JSON.parse(stderr);
+    assert.equal(error.code, 'not-found');
+    assert.match(error.hint, /leveredge events/);
+  });
+
+  it('names what is wrong with a command line, and where help is', async () => {
+    const cases: [args: string[], says: RegExp][] = [
+      [['publsh'], /unknown command 'publsh'[\s\S]*publish[\s\S]*See: leveredge --help/],
+      [['publish'], /missing required argument 'action'[\s\S]*See: leveredge publish --help/],
+      [['publish', 'a', '--bogus'], /unknown option '--bogus'/],
+      [['publish', 'a', 'b'], /"b" is no key=value pair/],
+      [['ask', 'q', '--timeout', 'soon'], /number of minutes/],
+      [['events', '--url', 'nowhere'], /"nowhere" is no URL of a bus/],
+      [[], /Usage: leveredge/],
+    ];
+    for (const [args, says] of cases) {
+      const { exit, stdout, stderr } = await cli(...args);
+      assert.equal(exit, 2, args.join(' '));
+      assert.equal(stdout, '');
+      assert.match(stderr, says);
+    }
+  });
+
+  it('prints its version and its help to stdout', async () => {
+    assert.deepEqual(await cli('--version'), { exit: 0, stdout: '0.0.0\n', stderr: '' });
+    for (const args of [['--help'], ['help'], ['ask', '--help'], ['help', 'ask'], ['subscriptions', 'add', '--help']]) {
+      const { exit, stdout } = await cli(...args);
+      assert.equal(exit, 0, args.join(' '));
+      assert.match(stdout, /^Usage: leveredge/);
+    }
+  });
+});
+
+function actionsOf({ stdout }: Rendered): string[] {
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split('\t')[3] as string);
+}

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { makeClient } from '../src/client/client.ts';
+import { type Bus, launcher, leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+
+/** The command line as its users have it: a process, exit codes, signals, pipes. */
+describe('leveredge ask', { concurrency: 4 }, () => {
+  let bus: Bus;
+  let env: Record<string, string>;
+  before(async () => {
+    bus = await startBus(temporaryFolder({ after }));
+    env = { LEVEREDGE_URL: bus.url };
+  });
+  after(() => bus.stop());
+
+  async function asking(...args: string[]) {
+    const asker = start(['ask', ...args], env);
+    const [, id] = await asker.says('stderr', /leveredge answer (\S+) RESPONSE/);
+    return { ...asker, id: id as string };
+  }
+
+  it('exits 0 with the answer of a person', async () => {
+    const asker = await asking('Shall we?', '--option', 'yes', '--option', 'no', '--timeout', '5');
+    await makeClient({ url: bus.url }).respond(asker.id, { response: 'yes', responder: 'berta', via: 'test' });
+    const { exit, stdout, stderr } = await asker.ended;
+    assert.equal(exit, 0);
+    assert.equal(stdout, 'yes\n');
+    assert.match(stderr, /Answered by berta via test\./);
+  });
+
+  it('exits 9 with the fallback when nobody answers in time', async () => {
+    const { exit, stdout } = await leveredge(['ask', 'Well?', '--timeout', '0.005', '--fallback', 'no', '--json'], env);
+    assert.equal(exit, 9);
+    const { id, resolved_at, ...rest } = JSON.parse(stdout);
+    assert.deepEqual(rest, { state: 'timed_out', response: 'no', responded_by: null, responded_via: 'timeout' });
+  });
+
+  it('exits 1 when nobody answers in time and there is no fallback', async () => {
+    const { exit, stdout } = await leveredge(['ask', 'Well?', '--timeout', '0.005'], env);
+    assert.equal(exit, 1);
+    assert.equal(stdout, '');
+  });
+
+  it('exits 1 when the question is cancelled', async () => {
+    const asker = await asking('Well?', '--source', 'ASKER');
+    await makeClient({ url: bus.url }).cancel(asker.id, { cancelled_by: 'ASKER' });
+    assert.equal((await asker.ended).exit, 1);
+  });
+
+  it('exits 130 at Ctrl-C and says that the question stays open', async () => {
+    const asker = await asking('Well?', '--source', "O'Neill");
+    asker.child.kill('SIGINT');
+    const { exit, stderr } = await asker.ended;
+    assert.equal(exit, 130);
+    assert.match(stderr, /The question stays open\./);
+    assert.match(stderr, new RegExp(`leveredge answer ${asker.id} RESPONSE`));
+    assert.match(stderr, new RegExp(`leveredge cancel ${asker.id} --as 'O'\\\\''Neill'`));
+    assert.equal((await makeClient({ url: bus.url }).event(asker.id)).human_state, 'open');
+  });
+
+  it('survives a restart of the bus, and is stored once', async (t) => {
+    const home = temporaryFolder(t);
+    const first = await startBus(home);
+    const asker = start(['ask', 'Still there?', '--id', 'patient'], { LEVEREDGE_URL: first.url });
+    await asker.says('stderr', /Asked/);
+    await first.stop();
+    await asker.says('stderr', /Trying again/);
+    const second = await startBus(home, ['--port', new URL(first.url).port]);
+    t.after(() => second.stop());
+    const client = makeClient({ url: second.url });
+    await client.respond('patient', { response: 'yes', responder: 'berta' });
+    const { exit, stdout } = await asker.ended;
+    assert.deepEqual([exit, stdout], [0, 'yes\n']);
+    assert.equal((await client.events({ action: 'human_input_required' })).count, 1);
+  });
+});
+
+describe('a process of leveredge', { concurrency: 4 }, () => {
+  it('exits 4 and says which URL it tried when no bus is there', async () => {
+    for (const args of [['events'], ['publish', 'a']]) {
+      const { exit, stdout, stderr } = await leveredge([...args, '--url', 'http://127.0.0.1:9'], {});
+      assert.equal(exit, 4);
+      assert.equal(stdout, '');
+      assert.match(
+        stderr,
+        /No bus can be reached at http:\/\/127\.0\.0\.1:9 \(.+\)\.\n {2}Start it with "leveredge bus"/,
+      );
+    }
+  });
+
+  it('finds the bus by LEVEREDGE_PORT', async () => {
+    const { exit, stderr } = await leveredge(['events'], { LEVEREDGE_PORT: '11' });
+    assert.equal(exit, 4);
+    assert.match(stderr, /http:\/\/127\.0\.0\.1:11 /);
+  });
+
+  it('tells a program that is no bus from one', async (t) => {
+    const server = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { exit, stderr } = await leveredge([
+      'events',
+      '--url',
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ]);
+    assert.equal(exit, 4);
+    assert.match(stderr, /no event bus/);
+  });
+
+  it('takes a closed pipe for no error', async (t) => {
+    const bus = await startBus(temporaryFolder(t));
+    t.after(() => bus.stop());
+    const client = makeClient({ url: bus.url });
+    const text = 'x'.repeat(3000);
+    await Promise.all(
+      Array.from({ length: 200 }, () => client.publish({ source_agent: 'ME', action: 'a', target: text })),
+    );
+    const reader = start(['events', '--json', '--limit', '1000', '--url', bus.url]);
+    reader.child.stdout.once('data', () => reader.child.stdout.destroy());
+    const { exit, stderr } = await reader.ended;
+    assert.deepEqual([exit, stderr], [0, '']);
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    it(`runs the bus until ${signal}, and says what to try`, async (t) => {
+      const bus = await startBus(temporaryFolder(t));
+      const { exit, stdout } = await bus.stop(signal);
+      assert.equal(exit, 0);
+      assert.match(stdout, /Its data lies in .*events\.db/);
+      assert.match(stdout, new RegExp(`curl .*${bus.url}/events`));
+      assert.match(stdout, /npx leveredge events --url/);
+      assert.match(stdout, /npx leveredge ask/);
+    });
+
+  it('takes a Ctrl-C that arrives twice, as below npm, for one', async (t) => {
+    const folder = temporaryFolder(t);
+    const bus = start(['up', '--port', '0', '--home', folder]);
+    await bus.says('stdout', /Ctrl-C stops it/);
+    bus.child.kill('SIGINT');
+    bus.child.kill('SIGINT');
+    assert.equal((await bus.ended).exit, 0);
+  });
+
+  it('refuses settings that make no sense with every mistake', async (t) => {
+    const env = { LEVEREDGE_PORT: 'abc' };
+    const { exit, stderr } = await leveredge(['bus', '--home', temporaryFolder(t), '--host', '0.0.0.0'], env);
+    assert.equal(exit, 2);
+    assert.match(stderr, /LEVEREDGE_PORT/);
+    assert.match(stderr, /--host/);
+  });
+
+  it('refuses a second bus on the same home', async (t) => {
+    const home = temporaryFolder(t);
+    const bus = await startBus(home);
+    t.after(() => bus.stop());
+    const { exit, stderr } = await leveredge(['bus', '--home', home, '--port', '0']);
+    assert.equal(exit, 6);
+    assert.match(stderr, /Another bus works on/);
+  });
+});
+
+describe('the launcher', () => {
+  const old = olderNode();
+  const skip = old ? false : 'no older Node on the PATH';
+
+  it('runs under an older Node, and hands on signals and exit codes', { skip }, async (t) => {
+    const program = [old as string, launcher];
+    const home = temporaryFolder(t);
+    const bus = start(['bus', '--home', home, '--port', '0'], {}, program);
+    const [, url] = await bus.says('stdout', /listens at (http\S+)/);
+    assert.equal((await start(['events', '--url', url as string], {}, program).ended).exit, 0);
+    assert.equal((await start(['events', 'no-such', '--url', url as string], {}, program).ended).exit, 5);
+    bus.child.kill('SIGTERM');
+    assert.equal((await bus.ended).exit, 0);
+  });
+});
+
+describe('the bundle', () => {
+  it('runs from anywhere with nothing beside it', async (t) => {
+    const folder = temporaryFolder(t);
+    const dist = join(folder, 'dist');
+    const built = spawnSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts'), dist], {
+      encoding: 'utf8',
+    });
+    assert.equal(built.status, 0, built.stderr);
+    const program = [process.execPath, join(dist, 'leveredge.mjs')];
+    const bus = start(['bus', '--port', '0', '--home', join(folder, 'home')], {}, program);
+    const [, url] = await bus.says('stdout', /listens at (http\S+)/);
+    const { exit, stderr } = await start(['publish', 'a_thing', '--url', url as string], {}, program).ended;
+    assert.equal(exit, 0, stderr);
+    bus.child.kill('SIGINT');
+    assert.equal((await bus.ended).exit, 0);
+  });
+});
+
+/** A Node before 26 on the PATH, as many machines have it. */
+function olderNode(): string | undefined {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const node = join(folder, 'node');
+    if (!existsSync(node)) continue;
+    const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? '';
+    const major = Number(/^v(\d+)/.exec(version)?.[1]);
+    if (major >= 20 && major < 26) return node;
+  }
+  return undefined;
+}
