@@ -1,0 +1,157 @@
+import { connectionsTried, contestants } from './contestants.ts';
+import type { Middle, PublishResult, Table } from './publish.ts';
+import type { ReadResult } from './read.ts';
+
+/** One promise of the project, and whether this run kept it. */
+type Target = { what: string; wanted: string; measured: string; met: boolean | undefined };
+
+const titles = new Map<string, string>(Object.values(contestants).map(({ name, title }) => [name, title]));
+const perSecond = (value: number) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(1));
+const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
+
+/** The publish part of docs/performance.md. */
+export function publishReport(result: PublishResult): string {
+  const { pinned, free, slowed, left } = result;
+  return [
+    '### Durable single publishes',
+    '',
+    'Events a second (p50 / p99 latency in ms), medians of the rounds. Server on one core, load generator on the other:',
+    '',
+    ...tableOf(pinned, connectionsTried),
+    '',
+    'Server and load generator wherever the kernel puts them (the bus has a second thread for its writes):',
+    '',
+    ...tableOf(free, [1, 64]),
+    '',
+    'Pinned as above, each sync slowed by 1 ms, as on a disk that really flushes:',
+    '',
+    ...tableOf(slowed, [1, 64]),
+    '',
+    ...leftOut(left),
+    ...targetTable(publishTargets(result)),
+  ].join('\n');
+}
+
+/** The read part of docs/performance.md. */
+export function readReport(result: ReadResult): string {
+  const { sizes, rows, bytesPerEvent, startMs, fillPerSecond, left } = result;
+  const [small, large] = [sizes.small, sizes.large].map((size) => size.toLocaleString('en'));
+  return [
+    '### Reads',
+    '',
+    `Milliseconds over HTTP, one request at a time on one connection: p50 / p99. The last column with about 500 publishes a second beside it.`,
+    '',
+    `| request | ${small} events | ${large} events | ratio of p50 | ${large}, writes beside it |`,
+    '|---|---|---|---|---|',
+    ...rows.map(
+      (row) =>
+        `| \`${row.name}\` | ${ms(row.small.p50Ms)} / ${ms(row.small.p99Ms)} | ${ms(row.large.p50Ms)} / ${ms(row.large.p99Ms)} ` +
+        `| ${(row.large.p50Ms / row.small.p50Ms).toFixed(2)} | ${row.busy ? `${ms(row.busy.p50Ms)} / ${ms(row.busy.p99Ms)}` : '–'} |`,
+    ),
+    '',
+    `${bytesPerEvent.toFixed(0)} bytes an event with its deliveries and acknowledgements. The process answers ${startMs.large.toFixed(0)} ms after ` +
+      `its start with ${large} events, ${startMs.empty.toFixed(0)} ms with none. Filled through the store at ${perSecond(fillPerSecond)} events/s.`,
+    '',
+    ...leftOut(left),
+    ...targetTable(readTargets(result)),
+  ].join('\n');
+}
+
+function tableOf(table: Table, counts: readonly number[]): string[] {
+  if (table.size === 0) return ['Not measured.'];
+  return [
+    `| | ${counts.map((count) => (count === 1 ? '1 connection' : `${count} connections`)).join(' | ')} |`,
+    `|---|${counts.map(() => '---').join('|')}|`,
+    ...[...table].map(
+      ([name, row]) => `| ${titles.get(name)} | ${counts.map((count) => cell(row.get(count))).join(' | ')} |`,
+    ),
+  ];
+}
+
+function cell(middle: Middle | undefined): string {
+  if (!middle) return '–';
+  const failed = middle.failed > 0 ? `, ${middle.failed} failed` : '';
+  return `${perSecond(middle.perSecond)} (${ms(middle.p50Ms)} / ${ms(middle.p99Ms)}${failed})`;
+}
+
+const leftOut = (left: readonly string[]) => (left.length ? [...left.map((line) => `Left out: ${line}.`), ''] : []);
+
+function targetTable(targets: readonly Target[]): string[] {
+  return [
+    '| target | wanted | measured | met |',
+    '|---|---|---|---|',
+    ...targets.map(
+      ({ what, wanted, measured, met }) =>
+        `| ${what} | ${wanted} | ${measured} | ${met === undefined ? 'not measured' : met ? 'yes' : '**no**'} |`,
+    ),
+  ];
+}
+
+function publishTargets({ pinned, slowed }: PublishResult): Target[] {
+  const at = (table: Table, name: string, count: number) => table.get(name)?.get(count);
+  const ratio = (table: Table, rival: string, count: number, least: number, what: string): Target => {
+    const [ours, theirs] = [at(table, 'bus', count), at(table, rival, count)];
+    const value = ours && theirs && ours.perSecond / theirs.perSecond;
+    return {
+      what,
+      wanted: `≥ ${least < 1 ? least.toFixed(2) : least}×`,
+      measured: value === undefined ? '–' : `${value.toFixed(2)}×`,
+      met: value === undefined ? undefined : value >= least,
+    };
+  };
+  const [ours, python] = [at(pinned, 'bus', 64), at(pinned, 'python', 64)];
+  const tail = ours && python && python.p99Ms / ours.p99Ms;
+  return [
+    ratio(pinned, 'python', 64, 50, '64 connections, against Python'),
+    {
+      what: '64 connections, p99 against Python’s',
+      wanted: 'at most 1/25',
+      measured: tail === undefined ? '–' : `1/${tail.toFixed(0)}`,
+      met: tail === undefined ? undefined : tail >= 25,
+    },
+    ratio(slowed, 'each', 64, 15, '64 connections, syncs slowed, against a commit per event'),
+    ratio(pinned, 'pgBoss', 64, 5, '64 connections, against pg-boss `send`'),
+    ratio(pinned, 'ceiling', 64, 1 / 3, '64 connections, against the bare ceiling'),
+    ratio(pinned, 'python', 1, 10, '1 connection, against Python'),
+    {
+      what: '64 connections, p99',
+      wanted: 'under 10 ms',
+      measured: ours ? `${ms(ours.p99Ms)} ms` : '–',
+      met: ours && ours.p99Ms < 10,
+    },
+  ];
+}
+
+function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Target[] {
+  const slowest = rows.reduce((worst, row) => (row.large.p50Ms > worst.large.p50Ms ? row : worst));
+  const grown = rows.reduce((worst, row) => (growth(row) > growth(worst) ? row : worst));
+  const large = sizes.large.toLocaleString('en');
+  return [
+    {
+      what: `slowest read at ${large} events, p50 (\`${slowest.name}\`)`,
+      wanted: 'under 2 ms',
+      measured: `${ms(slowest.large.p50Ms)} ms`,
+      met: slowest.large.p50Ms < 2,
+    },
+    {
+      what: `largest growth from ${sizes.small.toLocaleString('en')} events (\`${grown.name}\`)`,
+      wanted: 'within 2×',
+      measured: `${growth(grown).toFixed(2)}×`,
+      met: growth(grown) <= 2,
+    },
+    {
+      what: 'bytes an event',
+      wanted: 'under 1,500',
+      measured: bytesPerEvent.toFixed(0),
+      met: bytesPerEvent < 1_500,
+    },
+    {
+      what: `start with ${large} events`,
+      wanted: 'under 1 s',
+      measured: `${startMs.large.toFixed(0)} ms`,
+      met: startMs.large < 1_000,
+    },
+  ];
+}
+
+const growth = ({ small, large }: ReadResult['rows'][number]) => large.p50Ms / small.p50Ms;

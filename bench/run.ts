@@ -1,0 +1,61 @@
+// npm run bench [-- publish|read] [--quick] [--rounds N] [--write]
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from './machine.ts';
+import { benchPublish } from './publish.ts';
+import { benchRead } from './read.ts';
+import { publishReport, readReport } from './report.ts';
+
+const page = join(import.meta.dirname, '../docs/performance.md');
+const parts = ['publish', 'read'] as const;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const unknown = positionals.filter((part) => !parts.some((known) => known === part));
+if (values.help || unknown.length > 0) {
+  console.error('npm run bench [-- publish|read] [--quick] [--rounds N] [--write]');
+  console.error('  --quick  one short round and 100,000 events instead of a million');
+  console.error('  --write  put the figures into docs/performance.md');
+  process.exit(values.help ? 0 : 2);
+}
+const wanted = (part: (typeof parts)[number]) => positionals.length === 0 || positionals.includes(part);
+const note = (line: string) => console.error(line);
+
+const machine = describeMachine();
+const began = performance.now();
+const machineText = machine.map((line) => `- ${line}`).join('\n');
+const sections = new Map<string, string>();
+if (wanted('publish')) {
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  const seconds = values.quick ? 1 : 2;
+  sections.set('publish', publishReport(await benchPublish({ rounds, seconds, note })));
+}
+if (wanted('read')) {
+  const large = values.quick ? 100_000 : 1_000_000;
+  sections.set('read', readReport(await benchRead({ small: 10_000, large, requests: 300, note })));
+}
+console.log(machineText);
+for (const text of sections.values()) console.log(`\n${text}`);
+note(`took ${((performance.now() - began) / 1000).toFixed(0)} s`);
+if (values.write) {
+  let text = readFileSync(page, 'utf8');
+  for (const [part, report] of sections) text = between(text, part, `${machineText}\n\n${report}`);
+  writeFileSync(page, text);
+  note('written into docs/performance.md');
+}
+
+/** Replaces what stands between the marks of this part. */
+function between(text: string, part: string, report: string): string {
+  const [open, close] = [`<!-- begin ${part} -->`, `<!-- end ${part} -->`];
+  const from = text.indexOf(open);
+  const to = text.indexOf(close);
+  if (from < 0 || to < from) throw new Error(`docs/performance.md has no ${open} … ${close}.`);
+  return `${text.slice(0, from + open.length)}\n${report}\n${text.slice(to)}`;
+}
