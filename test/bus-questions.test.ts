@@ -128,8 +128,8 @@ describe('questions over HTTP', () => {
   it('the rungs of an escalation are told once', async () => {
     const { id } = await ask({ human_timeout_minutes: 60, escalation: [{ after_minutes: 0, notify: ['boss'] }] });
     let event: Wire;
-    for (let i = 0; i < 50; i++) {
-      event = (await call.get(`/events/${id}?wait=1`)).body;
+    for (let i = 0; i < 500; i++) {
+      event = (await call.get(`/events/${id}`)).body;
       if (event.escalation[0].fired_at !== null) break;
     }
     assert.notEqual(event.escalation[0].fired_at, null);

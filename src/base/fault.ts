@@ -36,6 +36,7 @@ type FaultExtras = {
   cause?: unknown;
 };
 
+/** Thrown where the caller can only pass it on. Its message and hint are read by a person, and hold no secret. */
 export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;

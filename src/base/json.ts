@@ -68,8 +68,7 @@ function lossyIntegers(text: string): Mistake[] {
   const found: Mistake[] = [];
   JSON.parse(text, (key, value: unknown, context?: { source?: string }) => {
     const source = context?.source ?? '';
-    if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source))
-      return value;
+    if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return value;
     const survives = String(value) === source || BigInt(source) === BigInt(value);
     if (!survives && found.length < maxMistakes)
       found.push({ pointer: `…/${escapePointer(key)}`, detail: `is ${source}, beyond 2^53; send it as a string` });

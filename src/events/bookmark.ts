@@ -4,6 +4,7 @@
  */
 export type Bookmark = `${string}.${number}`;
 
+/** The bookmark of the event with this seq, in this epoch of the log. */
 export function bookmarkOf(epoch: string, seq: number): Bookmark {
   return `${epoch}.${seq}`;
 }
