@@ -4,7 +4,7 @@ export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [key: string]: Json };
 
 /** Deeper nesting than this is refused: no event needs it, and recursive readers break on it. */
-export const maxJsonDepth = 64;
+const maxJsonDepth = 64;
 
 const maxMistakes = 10;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Event, QuestionState } from './event.ts';
+import type { QuestionState } from './event.ts';
 import { name, text } from './name.ts';
 
 /** Characters in the name of a channel or a reason. */
@@ -40,15 +40,3 @@ export type Resolution = {
   responded_via: string | null;
   resolved_at: string;
 };
-
-/** The resolution an event shows, or undefined while its question is open (or when it asks nothing). */
-export function resolutionOf(event: Event): Resolution | undefined {
-  if (event.human_state === null || event.human_state === 'open') return undefined;
-  return {
-    state: event.human_state,
-    response: event.human_response,
-    responded_by: event.human_responded_by,
-    responded_via: event.human_responded_via,
-    resolved_at: event.human_responded_at ?? event.updated_at,
-  };
-}

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { JsonObject } from '../base/json.ts';
-import { maxTextLength, name, text } from './name.ts';
+import { name, text } from './name.ts';
 
-export const maxOptions = 100;
-export const maxAnswerers = 100;
-export const maxRungs = 20;
-export const maxTags = 50;
+const maxOptions = 100;
+const maxAnswerers = 100;
+const maxRungs = 20;
+const maxTags = 50;
 /** A hundred years. Longer is a mistake of units, and "for ever" is said by leaving the field out. */
-export const maxTimeoutMinutes = 52_560_000;
+const maxTimeoutMinutes = 52_560_000;
 
 /** Ids that are paths of the API and so can name no event. */
 const reservedIds: readonly string[] = ['stream', 'pending'];
@@ -111,5 +111,3 @@ export const questionFields = [
   'payload_hash',
   'escalation',
 ] as const satisfies readonly (keyof Draft)[];
-
-export { maxTextLength };

@@ -10,7 +10,7 @@ export type QuestionState = (typeof questionStates)[number];
 
 const time = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
 
-export const escalationSchema = z.array(
+const escalationSchema = z.array(
   z.object({
     after_minutes: z.number(),
     notify: z.array(z.string()),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /** Characters in the name of an agent, a person or an action. */
-export const maxNameLength = 200;
+const maxNameLength = 200;
 /** Characters in a target, a question, an answer and other free text of the envelope. */
-export const maxTextLength = 4000;
+const maxTextLength = 4000;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f]/;

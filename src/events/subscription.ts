@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { name } from './name.ts';
 
 /** How many patterns one subscription may except. */
-export const maxExcepted = 100;
+const maxExcepted = 100;
 
 export const modes = ['queue', 'tail'] as const;
 export type Mode = (typeof modes)[number];

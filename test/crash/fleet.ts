@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as yieldTurn } from 'node:timers/promises';
 import type { Random } from './random.ts';
 
 /** What the bus has promised by answering. Everything in here must be true after any crash. */
@@ -139,7 +139,8 @@ export function fleetOf(random: Random): Fleet {
   async function work(job: () => Promise<void>): Promise<void> {
     while (working) {
       await job();
-      if (maxPauseMs > 0) await pause(random.whole(0, maxPauseMs));
+      // Also without a pause everybody else gets a turn.
+      await (maxPauseMs > 0 ? pause(random.whole(0, maxPauseMs)) : yieldTurn());
     }
   }
 

@@ -108,7 +108,8 @@ async function waitFor({ client, signal, say }: Door, draft: Draft): Promise<Con
 function asked(receipt: PublishReceipt): string[] {
   const until = receipt.timeout_at ? `until ${receipt.timeout_at}` : 'for ever';
   return [
-    `Asked; the question is open ${until}. Answer: leveredge answer ${receipt.id} RESPONSE`,
+    `Asked; the question is open ${until}.`,
+    `  Answer it: leveredge answer ${receipt.id} RESPONSE`,
     ...warningsOf(receipt),
   ];
 }

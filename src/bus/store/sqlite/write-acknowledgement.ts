@@ -41,7 +41,7 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
 }
 
 /** Adds an acknowledged event to the run it touches, joins two runs it closes the gap between, or starts one. */
-export function tailRunsOf({ db }: Ledger): (agent: string, seq: number) => void {
+function tailRunsOf({ db }: Ledger): (agent: string, seq: number) => void {
   const below = db.prepare(
     'SELECT from_seq, to_seq FROM tail_runs WHERE agent = ? AND to_seq < ? ORDER BY to_seq DESC LIMIT 1',
   );
