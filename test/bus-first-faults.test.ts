@@ -185,7 +185,7 @@ describe('the faults of the first implementation', () => {
     const home = temporaryHome(t);
     const counts: number[] = [];
     for (let start = 0; start < 3; start++) {
-      const own = await startBusProcess({ home });
+      const own = await startBusProcess({ home }, t);
       const { body } = await (await callerOf(own)).get('/subscriptions');
       counts.push(body.count);
       const pairs = body.subscriptions.map((one: Wire) => `${one.agent_name} ${one.action_pattern}`);

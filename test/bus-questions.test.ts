@@ -139,13 +139,13 @@ describe('questions over HTTP', () => {
 
   it('the fallback also comes when the bus was down at the deadline', async (t) => {
     const home = temporaryHome(t);
-    const first = await startBusProcess({ home });
+    const first = await startBusProcess({ home }, t);
     const draft = { requires_human: true, human_timeout_minutes: 0.005, human_fallback: 'no' };
     const { id, timeout_at } = await (await callerOf(first)).publish(draft);
     await first.kill();
     const pause = Date.parse(timeout_at) - Date.now();
     if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause + 5));
-    const second = await startBusProcess({ home });
+    const second = await startBusProcess({ home }, t);
     const { body } = await (await callerOf(second)).get(`/events/${id}`);
     assert.equal(body.human_state, 'timed_out');
     assert.equal(body.human_response, 'no');

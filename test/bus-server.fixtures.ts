@@ -37,8 +37,11 @@ export function temporaryHome(t: TestContext): string {
 
 type Options = { home?: string; port?: number; host?: string; worker?: boolean; yaml?: string };
 
-/** Starts a bus as a second process, the same way as the command line does. */
-export async function startBusProcess(options: Options = {}): Promise<BusProcess> {
+/**
+ * Starts a bus as a second process, the same way as the command line does. Started inside one test, give the test: a
+ * failed assertion would otherwise leave the process behind.
+ */
+export async function startBusProcess(options: Options = {}, t?: TestContext): Promise<BusProcess> {
   const home = options.home ?? newHome();
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify({ ...options, home })], {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -49,12 +52,21 @@ export async function startBusProcess(options: Options = {}): Promise<BusProcess
     log += text;
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const clear = () => {
+    if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+  };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  t?.after(() => kill().then(clear));
   const lines = createInterface(child.stdout);
   const first = await Promise.race([new Promise<string>((resolve) => lines.once('line', resolve)), ended]);
   if (typeof first !== 'string') throw new Error(`the bus did not start: ${log}`);
   const said = JSON.parse(first);
   if (said.fault) {
     await ended;
+    clear();
     throw Object.assign(new Error(said.fault.message), said.fault);
   }
   return {
@@ -65,13 +77,10 @@ export async function startBusProcess(options: Options = {}): Promise<BusProcess
     async stop() {
       child.stdin.end();
       const code = await ended;
-      if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+      clear();
       return code;
     },
-    async kill() {
-      child.kill('SIGKILL');
-      await ended;
-    },
+    kill,
   };
 }
 

@@ -41,8 +41,7 @@ describe('starting', () => {
   });
 
   it('says that it is another bus that holds the port', async (t) => {
-    const first = await startBusProcess();
-    t.after(() => first.stop());
+    const first = await startBusProcess({}, t);
     const { code, message } = await refusal({ home: temporaryHome(t), port: first.port });
     assert.equal(code, 'port-taken');
     assert.match(message, /an event bus runs there already \(version 0\.0\.0-test\)/);
@@ -50,14 +49,14 @@ describe('starting', () => {
 
   it('refuses a second bus on the same home, naming the first; a killed one leaves nothing to clear away', async (t) => {
     const home = temporaryHome(t);
-    const first = await startBusProcess({ home });
+    const first = await startBusProcess({ home }, t);
     const { code, message, extra } = await refusal({ home });
     assert.equal(code, 'locked');
     assert.match(message, new RegExp(`process ${first.pid}, ${first.url}`));
     assert.equal(extra.pid, first.pid);
     assert.equal((await fetch(`${first.url}/health`)).status, 200);
     await first.kill();
-    const second = await startBusProcess({ home });
+    const second = await startBusProcess({ home }, t);
     const announced = JSON.parse(readFileSync(join(dirname(second.databaseFile), 'bus.json'), 'utf8'));
     assert.equal(announced.pid, second.pid);
     assert.equal(announced.url, second.url);
@@ -68,7 +67,7 @@ describe('starting', () => {
 
   it('refuses a database that is damaged, and one that is newer than the program', async (t) => {
     const home = temporaryHome(t);
-    const { stop, databaseFile } = await startBusProcess({ home });
+    const { stop, databaseFile } = await startBusProcess({ home }, t);
     await stop();
     const sound = readFileSync(databaseFile);
     for (const end of ['-wal', '-shm']) rmSync(databaseFile + end, { force: true });
@@ -104,7 +103,7 @@ describe('starting', () => {
 
   it('listens on localhost, 127.0.0.2 and, where there is one, ::1', async (t) => {
     for (const host of ['localhost', '127.0.0.2', '::1']) {
-      const outcome = await startBusProcess({ home: temporaryHome(t), host }).catch((error: Fault) => error);
+      const outcome = await startBusProcess({ home: temporaryHome(t), host }, t).catch((error: Fault) => error);
       if (outcome instanceof Error) {
         assert.equal(host, '::1');
         assert.match(outcome.message, /cannot listen/);
@@ -117,8 +116,8 @@ describe('starting', () => {
 });
 
 describe('stopping', () => {
-  it('ends while callers wait, connections idle and senders dawdle; who waits gets the event as it is', async () => {
-    const bus = await startBusProcess({ worker: true });
+  it('ends while callers wait, connections idle and senders dawdle; who waits gets the event as it is', async (t) => {
+    const bus = await startBusProcess({ worker: true }, t);
     const { id } = await (await callerOf(bus)).publish({ requires_human: true });
     const idle = connect({ host: '127.0.0.1', port: bus.port });
     idle.on('error', () => undefined);
@@ -136,7 +135,7 @@ describe('stopping', () => {
 
   it('finishes what was being published: every answer given is in the database', async (t) => {
     const home = temporaryHome(t);
-    const bus = await startBusProcess({ home, worker: true });
+    const bus = await startBusProcess({ home, worker: true }, t);
     const acknowledged: string[] = [];
     const publishing = Array.from({ length: 8 }, async (_, lane) => {
       for (let i = 0; i < 10_000; i++) {
@@ -150,7 +149,7 @@ describe('stopping', () => {
     await Promise.all(publishing);
     assert.equal(await bus.stop(), 0);
     assert.equal(bus.log(), '');
-    const again = await startBusProcess({ home });
+    const again = await startBusProcess({ home }, t);
     for (const id of acknowledged) assert.equal((await fetch(`${again.url}/events/${id}`)).status, 200, id);
     await again.stop();
   });

@@ -64,7 +64,7 @@ describe('subscriptions over HTTP', () => {
 
   it('stay deleted over a restart, also a default, until the operator adds them again', async (t) => {
     const home = temporaryHome(t);
-    let own = await startBusProcess({ home });
+    let own = await startBusProcess({ home }, t);
     let its = await callerOf(own);
     const chronos = async (query = '') =>
       (await its.get(`/subscriptions?agent=CHRONOS${query}`)).body.subscriptions as Wire[];
@@ -75,7 +75,7 @@ describe('subscriptions over HTTP', () => {
     assert.notEqual(deleted.body.deleted_at, null);
     assert.equal((await its.delete(path)).status, 200);
     await own.stop();
-    own = await startBusProcess({ home });
+    own = await startBusProcess({ home }, t);
     its = await callerOf(own);
     const pattern = (one: Wire) => one.action_pattern === 'build_started';
     assert.ok(!(await chronos()).some(pattern));

@@ -89,6 +89,16 @@ describe('web pages', () => {
     assert.equal(preflight.status, 403);
   });
 
+  it('GET /openapi.json describes this very bus', async () => {
+    const { status, headers, text } = await send('GET', '/openapi.json', {});
+    assert.equal(status, 200);
+    assert.match(String(headers['content-type']), /^application\/json/);
+    const document = JSON.parse(text);
+    assert.equal(document.openapi, '3.1.0');
+    assert.equal(document.info.version, '0.0.0-test');
+    assert.ok(document.paths['/events'].post);
+  });
+
   it('/ leads to /docs: a page without script, foreign assets or a way to be framed', async () => {
     const root = await send('GET', '/', {});
     assert.equal(root.status, 302);

@@ -18,7 +18,7 @@ export type BusProcess = {
   kill(signal: NodeJS.Signals): Promise<Exited>;
 };
 
-export type BusOptions = { home: string; port?: number };
+export type BusOptions = { home: string; port?: number; env?: Record<string, string> | undefined };
 
 /** The real bus as a process of its own. Settles when it answers `/health`, fails with what it said when it ends first. */
 export async function startBus(options: BusOptions): Promise<BusProcess> {
@@ -55,9 +55,10 @@ export async function runBusToItsEnd(options: BusOptions): Promise<Exited> {
   return started.ended;
 }
 
-function spawnBus({ home, port = 0 }: BusOptions) {
+function spawnBus({ home, port = 0, env }: BusOptions) {
   const child: ChildProcess = spawn(process.execPath, [program, 'bus', '--home', home, '--port', String(port)], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   });
   let output = '';
   const listen = (chunk: Buffer) => {
