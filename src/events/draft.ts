@@ -44,24 +44,24 @@ export const draftSchema = z
     source_agent: name.meta({ description: 'Who publishes, in upper case by custom', examples: ['HEPHAESTUS'] }),
     action: name.meta({ description: 'What happened, in snake case by custom', examples: ['deploy_started'] }),
     target: orNull(text).meta({ description: 'What it happened to', examples: ['dev'] }),
-    details: orNull(details),
-    source_workflow_id: orNull(text),
-    source_execution_id: orNull(text),
+    details: orNull(details).meta({ description: 'Anything the hearers need, as a JSON object' }),
+    source_workflow_id: orNull(text).meta({ description: 'The workflow it came from, as its engine names it' }),
+    source_execution_id: orNull(text).meta({ description: 'The run of that workflow' }),
     requires_human: orNull(z.boolean('must be true or false')).meta({ description: 'A person must decide' }),
-    human_question: orNull(text),
+    human_question: orNull(text).meta({ description: 'What the person reads', examples: ['Roll dev back?'] }),
     human_options: orNull(
       z
         .array(text, 'must be a list of strings')
         .min(1, 'must not be empty; leave it out for a free answer')
         .max(maxOptions, `must have at most ${maxOptions} entries`)
         .refine((options) => new Set(options).size === options.length, 'must not name an option twice'),
-    ),
+    ).meta({ description: 'The answers to choose from; left out, any text is an answer' }),
     human_timeout_minutes: orNull(
       z
         .number('must be a number of minutes')
         .min(0, 'must not be negative; leave it out to wait for ever')
         .max(maxTimeoutMinutes, `must be at most ${maxTimeoutMinutes}; leave it out to wait for ever`),
-    ),
+    ).meta({ description: 'Left out, it waits for ever; 0 is due at once' }),
     human_fallback: orNull(text).meta({ description: 'The answer when nobody answers in time' }),
     free_text: orNull(z.boolean('must be true or false')).meta({ description: 'Accept answers beside the options' }),
     answerers: orNull(
@@ -71,12 +71,16 @@ export const draftSchema = z
         .max(maxAnswerers, `must have at most ${maxAnswerers} names`),
     ).meta({ description: 'Only these may answer (and whoever an escalation names)' }),
     payload_hash: orNull(text).meta({ description: 'Hash of what was shown; an answer to anything else is void' }),
-    escalation: orNull(z.array(rung).max(maxRungs, `must have at most ${maxRungs} rungs`)),
+    escalation: orNull(z.array(rung).max(maxRungs, `must have at most ${maxRungs} rungs`)).meta({
+      description: 'Whom to tell, and when, while nobody answers',
+    }),
     id: orNull(eventId).meta({ description: 'Your own id; sending the same event again is then safe' }),
-    correlation_id: orNull(text),
-    causation_id: orNull(text),
-    traceparent: orNull(text),
-    tags: orNull(z.array(name, 'must be a list of strings').max(maxTags, `must have at most ${maxTags} tags`)),
+    correlation_id: orNull(text).meta({ description: 'What belongs to one matter has the same' }),
+    causation_id: orNull(text).meta({ description: 'Id of the event that this one follows from' }),
+    traceparent: orNull(text).meta({ description: 'W3C Trace Context' }),
+    tags: orNull(z.array(name, 'must be a list of strings').max(maxTags, `must have at most ${maxTags} tags`)).meta({
+      description: 'Words to find it by',
+    }),
   })
   .superRefine((draft, context) => {
     const { human_timeout_minutes: timeout, human_options: options, human_fallback: fallback } = draft;

@@ -28,10 +28,7 @@ export const eventSchema = z
     source_execution_id: z.string().nullable(),
     action: z.string(),
     target: z.string().nullable(),
-    details: z
-      .custom<JsonObject>()
-      .nullable()
-      .meta({ type: ['object', 'null'] }),
+    details: z.custom<JsonObject | null>().meta({ type: ['object', 'null'], description: 'As it was published' }),
     requires_human: z.boolean(),
     human_question: z.string().nullable(),
     human_options: z.array(z.string()).nullable(),
