@@ -17,9 +17,9 @@ const actions: [action: string, source: string, share: number][] = [
   ['deploy_completed', 'HEPHAESTUS', 70],
   ['backup_completed', 'CHRONOS', 60],
   ['health_checked', 'ARGUS', 60],
-  ['config_changed', 'ALOY', 29],
+  ['config_changed', 'ALOY', 25],
   ['build_failed', 'HEPHAESTUS', 10],
-  ['credential_expiring', 'AEGIS', 1],
+  ['credential_expiring', 'AEGIS', 5],
 ];
 
 export type Filled = { ids: { oldest: string; middle: string; newest: string }; seconds: number };
@@ -42,7 +42,7 @@ export async function fill(file: string, events: number, storeWorker: URL): Prom
       const { id, subscribedAgents } = published.receipt;
       ids[number] = id;
       for (const agent of ['AEGIS', 'ARGUS'] as const) if (subscribedAgents.includes(agent)) heard[agent].push(id);
-      if (isQuestion(number, events) && number % 3 === 1)
+      if (questionAt(number, events) === 'answered')
         await store.answer(id, { response: 'yes', responder: 'human', via: 'bench', payloadHash: null });
     });
     for (const [agent, list] of Object.entries(heard)) {
@@ -59,8 +59,11 @@ export async function fill(file: string, events: number, storeWorker: URL): Prom
   }
 }
 
-function isQuestion(number: number, events: number): boolean {
-  return number % Math.max(1, Math.floor(events / (openQuestions * 3))) === 0;
+/** Spread over the whole log, a third of each kind. */
+function questionAt(number: number, events: number): 'open' | 'answered' | 'timed_out' | undefined {
+  const stride = Math.max(1, Math.floor(events / (openQuestions * 3)));
+  if (number % stride !== 0) return undefined;
+  return (['open', 'answered', 'timed_out'] as const)[(number / stride) % 3];
 }
 
 function draftOf(number: number, events: number): Draft {
@@ -71,7 +74,8 @@ function draftOf(number: number, events: number): Draft {
     target: `target-${number % 50}`,
     details: { number, host: 'server-1', text: 'as long as such a thing usually is, a line or so of text', used: 37.5 },
   };
-  if (!isQuestion(number, events)) return draft;
+  const question = questionAt(number, events);
+  if (!question) return draft;
   return {
     ...draft,
     source_agent: 'HADES',
@@ -79,7 +83,7 @@ function draftOf(number: number, events: number): Draft {
     requires_human: true,
     human_question: `Roll number ${number} back?`,
     human_options: ['yes', 'no'],
-    ...(number % 3 === 2 ? { human_timeout_minutes: 0, human_fallback: 'no' } : {}),
+    ...(question === 'timed_out' ? { human_timeout_minutes: 0, human_fallback: 'no' } : {}),
   };
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { startBus } from './contestants.ts';
 import { type Filled, fill } from './fill.ts';
 import { percentile } from './machine.ts';
+import { headOf } from './server.ts';
 import { missingTool } from './tools.ts';
 
 export type ReadOptions = { small: number; large: number; requests: number; note(line: string): void };
@@ -18,8 +19,13 @@ export type ReadResult = {
   /** From the start of the process to its first answer: with a large log, and with an empty home. */
   startMs: { large: number; empty: number };
   fillPerSecond: number;
+  /** What the load beside the last column really stored. */
+  writesBesidePerSecond: number;
   left: string[];
 };
+
+/** The one list that is allowed more time: twenty pages in one. */
+export const aThousand = 'limit=1000';
 
 type Query = { name: string; path(filled: Filled, epoch: string, head: number): string };
 
@@ -33,7 +39,7 @@ const writeLoad = { connections: 16, pauseMs: 30 };
 const list = (query: string): Query => ({ name: `GET /events${query && `?${query}`}`, path: () => `/events?${query}` });
 const queries: Query[] = [
   list(''),
-  list('limit=1000'),
+  list(aThousand),
   { name: 'GET /events?before=(middle)', path: (_filled, epoch, head) => `/events?before=${epoch}.${head >> 1}` },
   list('source_agent=HEPHAESTUS'),
   list('source_agent=HADES'),
@@ -70,6 +76,7 @@ function inbox(agent: string, what: string): Query[] {
 type Measured = {
   timings: Map<string, Timing>;
   busy: Map<string, Timing>;
+  writesPerSecond: number;
   bytes: number;
   startMs: number;
   filled: Filled;
@@ -94,6 +101,7 @@ export async function benchRead({ small, large, requests, note }: ReadOptions): 
     bytesPerEvent: many.bytes / large,
     startMs: { large: many.startMs, empty: await startEmpty() },
     fillPerSecond: large / many.filled.seconds,
+    writesBesidePerSecond: many.writesPerSecond,
     left,
   };
 }
@@ -114,8 +122,11 @@ async function measure(
     const bus = await startBus(home, undefined);
     try {
       const timings = await timeAll(bus.url, filled, requests, note);
+      const before = await headOf(bus.url);
+      const began = performance.now();
       const busy = beside ? await besideWrites(bus.url, () => timeAll(bus.url, filled, requests, note)) : new Map();
-      return { timings, busy, bytes, startMs, filled };
+      const writesPerSecond = ((await headOf(bus.url)) - before) / ((performance.now() - began) / 1_000);
+      return { timings, busy, writesPerSecond, bytes, startMs, filled };
     } finally {
       await bus.stop();
     }

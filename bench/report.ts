@@ -1,6 +1,6 @@
 import { connectionsTried, contestants } from './contestants.ts';
 import type { Middle, PublishResult, Table } from './publish.ts';
-import type { ReadResult } from './read.ts';
+import { aThousand, type ReadResult } from './read.ts';
 
 /** One promise of the project, and whether this run kept it. */
 type Target = { what: string; wanted: string; measured: string; met: boolean | undefined };
@@ -34,12 +34,12 @@ export function publishReport(result: PublishResult): string {
 
 /** The read part of docs/performance.md. */
 export function readReport(result: ReadResult): string {
-  const { sizes, rows, bytesPerEvent, startMs, fillPerSecond, left } = result;
+  const { sizes, rows, bytesPerEvent, startMs, fillPerSecond, writesBesidePerSecond, left } = result;
   const [small, large] = [sizes.small, sizes.large].map((size) => size.toLocaleString('en'));
   return [
     '### Reads',
     '',
-    `Milliseconds over HTTP, one request at a time on one connection: p50 / p99. The last column with about 500 publishes a second beside it.`,
+    `Milliseconds over HTTP, one request at a time on one connection: p50 / p99. The last column with ${perSecond(writesBesidePerSecond)} publishes a second beside it.`,
     '',
     `| request | ${small} events | ${large} events | ratio of p50 | ${large}, writes beside it |`,
     '|---|---|---|---|---|',
@@ -123,12 +123,14 @@ function publishTargets({ pinned, slowed }: PublishResult): Target[] {
 }
 
 function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Target[] {
-  const slowest = rows.reduce((worst, row) => (row.large.p50Ms > worst.large.p50Ms ? row : worst));
+  const slowest = rows
+    .filter(({ name }) => !name.includes(aThousand))
+    .reduce((worst, row) => (row.large.p50Ms > worst.large.p50Ms ? row : worst));
   const grown = rows.reduce((worst, row) => (growth(row) > growth(worst) ? row : worst));
   const large = sizes.large.toLocaleString('en');
   return [
     {
-      what: `slowest read at ${large} events, p50 (\`${slowest.name}\`)`,
+      what: `slowest page of 50 at ${large} events, p50 (\`${slowest.name}\`)`,
       wanted: 'under 2 ms',
       measured: `${ms(slowest.large.p50Ms)} ms`,
       met: slowest.large.p50Ms < 2,
@@ -154,4 +156,7 @@ function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Targe
   ];
 }
 
-const growth = ({ small, large }: ReadResult['rows'][number]) => large.p50Ms / small.p50Ms;
+/** Below this a ratio is the machine's noise: both are as fast as a request that reads nothing. */
+const noiseMs = 0.2;
+const growth = ({ small, large }: ReadResult['rows'][number]) =>
+  Math.max(large.p50Ms, noiseMs) / Math.max(small.p50Ms, noiseMs);

@@ -19,11 +19,10 @@ const defaultColumns = 80;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
 const sameSignalMs = 500;
 
-for (const stream of [stdout, stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // `leveredge events | head` closes the pipe; whoever did that has what they wanted.
-    process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed);
-  });
+// `leveredge events | head` closes the pipe; whoever did that has what they wanted.
+stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed));
+// Remarks that nobody can read any more, as after a terminal was closed, are no reason to end a running bus.
+stderr.on('error', () => undefined);
 
 const say = (line: string) => {
   if (!quiet) stderr.write(`${printable(line)}\n`);

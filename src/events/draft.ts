@@ -79,7 +79,7 @@ export const draftSchema = z
     causation_id: orNull(text).meta({ description: 'Id of the event that this one follows from' }),
     traceparent: orNull(text).meta({ description: 'W3C Trace Context' }),
     tags: orNull(z.array(name, 'must be a list of strings').max(maxTags, `must have at most ${maxTags} tags`)).meta({
-      description: 'Words to find it by',
+      description: 'Labels of your own',
     }),
   })
   .superRefine((draft, context) => {

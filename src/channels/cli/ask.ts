@@ -141,6 +141,6 @@ function resolved(event: Event): Conclusion {
 }
 
 /** A name as a word that a shell takes as one. */
-export function shellWord(text: string): string {
+function shellWord(text: string): string {
   return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

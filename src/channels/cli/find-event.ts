@@ -35,7 +35,7 @@ export async function findEvent(client: Client, idOrPrefix: string): Promise<Eve
 }
 
 /** Every open question, at most 5,000. */
-export async function openQuestions(client: Client): Promise<PendingQuestion[]> {
+async function openQuestions(client: Client): Promise<PendingQuestion[]> {
   const all: PendingQuestion[] = [];
   let after: string | undefined;
   for (let page = 0; page < maxPages; page++) {
