@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const oldestNode = 26;
 const program = dirname(dirname(fileURLToPath(import.meta.url)));
+const parentWatchMs = 500;
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
@@ -53,6 +54,21 @@ function handOver(node) {
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 }
 
+/**
+ * npm runs a script below a shell, and a SIGTERM to npm ends that shell but reaches nobody below it; the bus would stay
+ * behind and hold its port. So below npm the end of the parent counts as SIGTERM.
+ */
+function endWithParent() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, parentWatchMs);
+  watch.unref();
+}
+
+if (process.env.npm_lifecycle_event && process.platform !== 'win32') endWithParent();
 if (Number.parseInt(process.versions.node, 10) >= oldestNode) await import(pathToFileURL(entry()).href);
 else {
   const node = nodeOfPackage();

@@ -16,6 +16,9 @@ describe('leveredge backup', { concurrency: 2 }, () => {
     const client = makeClient({ url: bus.url });
     await client.publish({ ...event, id: 'before' });
     const question = await client.publish({ ...event, requires_human: true, human_question: 'Well?' });
+    // A thousand pages and more, so that the copy takes longer than one write.
+    const page = { ...event, details: { text: 'x'.repeat(4000) } };
+    await Promise.all(Array.from({ length: 1000 }, () => client.publish(page)));
     let publishing = true;
     const publisher = (async () => {
       let published = 0;

@@ -115,6 +115,13 @@ describe('the command line', () => {
     assert.match(loser.stderr, /decided already: berta answered "right" via cli at 20/);
   });
 
+  it('looks for the beginning of an id among the open questions first', async () => {
+    await publish('no_question', '--id', 'both-1');
+    await askOnly('Yes?', '--id', 'both-2');
+    assert.match((await cli('answer', 'both-', 'yes')).stdout, /^both-2 is answered/);
+    assert.equal((await cli('answer', 'both-', 'yes')).exit, 2, 'now it is the beginning of two ids');
+  });
+
   it('takes a question back for its asker only', async () => {
     const id = await askOnly('Well?', '-s', 'ASKER');
     assert.equal((await cli('cancel', id, '--as', 'OTHER')).exit, 3);

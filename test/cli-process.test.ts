@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeClient } from '../src/client/client.ts';
@@ -137,13 +137,23 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       assert.match(stdout, /npx leveredge ask/);
     });
 
-  it('takes a Ctrl-C that arrives twice, as below npm, for one', async (t) => {
-    const folder = temporaryFolder(t);
-    const bus = start(['up', '--port', '0', '--home', folder]);
-    await bus.says('stdout', /Ctrl-C stops it/);
+  it('takes a Ctrl-C that arrives twice, as below npm, for one, and ends at once at a later one', async (t) => {
+    const bus = start(['up', '--port', '0', '--home', temporaryFolder(t)]);
+    const [, port] = await bus.says('stdout', /listens at http:.*:(\d+)/);
+    // A request that is still being sent keeps a stopping bus waiting.
+    const slow = connect(Number(port), '127.0.0.1', () =>
+      slow.write('POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{'),
+    );
+    slow.on('error', () => undefined);
+    t.after(() => slow.destroy());
+    await new Promise((resolve) => setTimeout(resolve, 100));
     bus.child.kill('SIGINT');
+    await bus.says('stderr', /Stopping/);
     bus.child.kill('SIGINT');
-    assert.equal((await bus.ended).exit, 0);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    assert.equal(bus.child.exitCode, null, 'it still waits for the request');
+    bus.child.kill('SIGINT');
+    assert.equal((await bus.ended).exit, 130);
   });
 
   it('refuses settings that make no sense with every mistake', async (t) => {
