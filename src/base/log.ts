@@ -16,10 +16,10 @@ export function makeLog(write: (line: string) => void, now: () => number): Log {
   return { info: line('info'), warn: line('warn'), error: line('error') };
 }
 
-/** The text with control characters (also the C1 ones and direction marks) shown as escapes instead of acted upon. */
+/** The text with what acts unseen (control characters, also the C1 ones, direction marks, zero-width spaces) shown as escapes. */
 export function printable(text: string): string {
   return text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
