@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../base/fault.ts';
+import { makeFolder } from '../base/files.ts';
 
 /** What `bus.json` says about the bus that runs on this home, for `doctor` and for the sentence of a refusal. */
 export type Running = { pid: number; url: string; started: string };
@@ -36,7 +37,7 @@ export function takeLock(databaseFile: string): Lock {
 function openExclusively(folder: string, announcement: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     database = new DatabaseSync(join(folder, 'bus.lock'));
     database.exec('BEGIN EXCLUSIVE');
     return database;

@@ -225,6 +225,22 @@ export function testQuestions(driver: string, fresh: Fresh): void {
       assert.equal((await reopened.answer(id, anAnswer({ responder: 'boss' }))).kind, 'answered');
     });
 
+    it('knows a question that is sent again, also after it was escalated and answered', async (t) => {
+      const { store, clock } = await fresh(t);
+      const escalation = [
+        { after_minutes: 9, notify: ['boss'] },
+        { after_minutes: 5, notify: ['bob'] },
+      ];
+      const sent = aQuestion({ id: 'q', answerers: ['ann'], escalation, free_text: true, human_timeout_minutes: 60 });
+      await stored(store, sent);
+      clock.now += 6 * minute;
+      await store.sweep();
+      await store.answer('q', anAnswer({ responder: 'ann' }));
+      assert.equal((await store.publish(sent)).kind, 'duplicate');
+      const other = { ...sent, escalation: escalation.slice(1) };
+      assert.equal((await store.publish(other)).kind, 'id-taken');
+    });
+
     it('tells its listeners after each commit which questions ended and when the next is due', async (t) => {
       const { store, clock } = await fresh(t);
       const heard: unknown[] = [];

@@ -98,6 +98,8 @@ export function testStore(driver: string, open: OpenStore): void {
       'other details': { details: { n: 2 } },
       'another action': { action: 'deploy_failed' },
       'a question': { requires_human: true },
+      'another trace': { traceparent: '00-1-2-03' },
+      'other answerers': { answerers: ['ann'] },
     }))
       it(`refuses an id that is taken when ${what} comes with it`, async (t) => {
         const { store } = await fresh(t);

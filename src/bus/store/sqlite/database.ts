@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Clock, rfc3339 } from '../../../base/clock.ts';
 import { Fault } from '../../../base/fault.ts';
+import { makeFolder } from '../../../base/files.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import { defaultSubscriptions } from '../../../events/defaults.ts';
 import { sqliteFault } from './sqlite-fault.ts';
@@ -43,7 +44,7 @@ export async function openDatabase(file: string, clock: Clock): Promise<OpenData
 
 /** A file that never was a database is refused before SQLite could touch it. */
 function checkHeader(file: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+  makeFolder(dirname(file), 0o700);
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (size === 0) return;
   const header = Buffer.alloc(16);

@@ -29,32 +29,37 @@ export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: C
   let isClosed = false;
   let drained: (() => void)[] = [];
 
-  async function writeAll(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.length <= maxBatch ? waiting : waiting.slice(0, maxBatch);
-      waiting = batch === waiting ? [] : waiting.slice(maxBatch);
-      await writeOne(batch);
-    }
-    isWriting = false;
-    for (const done of drained) done();
-    drained = [];
-  }
-
-  async function writeOne(batch: readonly Waiting[]): Promise<void> {
-    let result: BatchResult;
-    try {
-      result = await commitBatch(batch.map((w) => w.command));
-    } catch (error) {
-      const fault =
-        error instanceof Fault
-          ? error
-          : new Fault('unavailable', 'The writer of the database has died.', { cause: error });
-      for (const w of batch) w.reject(fault);
+  /** Writes what waits, and then what came meanwhile. Returns at once. */
+  function writeNext(): void {
+    const batch = waiting.length <= maxBatch ? waiting : waiting.slice(0, maxBatch);
+    waiting = batch === waiting ? [] : waiting.slice(maxBatch);
+    isWriting = batch.length > 0;
+    if (!isWriting) {
+      for (const done of drained) done();
+      drained = [];
       return;
     }
-    if (result.committed) onCommitted(result.committed);
+    commitBatch(batch.map((w) => w.command)).then(
+      (result) => {
+        // The next batch is under way before these callers are answered: the writer works while the answers go out.
+        writeNext();
+        settle(batch, result);
+      },
+      (error) => {
+        const fault =
+          error instanceof Fault
+            ? error
+            : new Fault('unavailable', 'The writer of the database has died.', { cause: error });
+        for (const w of batch) w.reject(fault);
+        writeNext();
+      },
+    );
+  }
+
+  function settle(batch: readonly Waiting[], { outcomes, committed }: BatchResult): void {
+    if (committed) onCommitted(committed);
     for (const [i, w] of batch.entries()) {
-      const outcome = result.outcomes[i];
+      const outcome = outcomes[i];
       if (outcome && 'value' in outcome) w.resolve(outcome.value as never);
       else if (outcome) w.reject(faultOf(outcome.fault));
     }
@@ -73,7 +78,7 @@ export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: C
         waiting.push({ command, resolve, reject });
         if (isWriting) return;
         isWriting = true;
-        setImmediate(writeAll);
+        setImmediate(writeNext);
       });
     },
     drain() {

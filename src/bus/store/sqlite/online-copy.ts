@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -13,6 +12,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
+import { makeFolder } from '../../../base/files.ts';
 import { countsOf } from './inspect-file.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
@@ -58,7 +58,7 @@ export async function copyOnline(from: string, to: string): Promise<OnlineCopy> 
 
 function makePartial(partial: string): void {
   try {
-    mkdirSync(dirname(partial), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(partial), 0o700);
     writeFileSync(partial, '', { mode: 0o600, flag: 'wx' });
   } catch (error) {
     throw new Fault('usage', `No file can be made in ${dirname(partial)}: ${reasonOf(error)}.`, {

@@ -31,7 +31,7 @@ export function sqliteFault(thrown: unknown, file: string): Fault {
     case corrupt:
     case notADatabase:
       return new Fault('damaged', `The database ${file} is damaged: ${reasonOf(thrown)}.`, {
-        hint: 'Stop the bus, keep the file, put the newest copy in its place; "leveredge doctor" says what is broken.',
+        hint: 'Stop the bus if it runs, keep the file, put the newest copy in its place; "leveredge doctor" says what is broken.',
         ...cause,
       });
     case busy:

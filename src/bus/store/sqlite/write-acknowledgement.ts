@@ -10,7 +10,7 @@ import type { Ledger } from './ledger.ts';
 export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => Acknowledged {
   const { db } = ledger;
   const find = db.prepare(
-    `SELECT e.seq, f.status, q.state, m.mode, k.at
+    `SELECT e.seq, f.status, f.audience_id, q.state, m.mode, k.at
      FROM event_log e
      JOIN facets f USING (facet_id)
      LEFT JOIN questions q USING (seq)
@@ -19,8 +19,11 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
      WHERE e.id = ?1`,
   );
   const note = db.prepare('INSERT INTO acknowledgements (seq, agent, at) VALUES (?, ?, ?)');
-  const settle = db.prepare('DELETE FROM deliveries WHERE seq = ? AND agent = ?');
-  const left = db.prepare('SELECT 1 FROM deliveries WHERE seq = ? LIMIT 1');
+  const settle = db.prepare('DELETE FROM deliveries WHERE agent = ? AND seq = ?');
+  const left = db.prepare(
+    `SELECT 1 FROM audiences a JOIN json_each(a.agents) j JOIN deliveries d ON d.agent = j.value AND d.seq = ?
+     WHERE a.audience_id = ? LIMIT 1`,
+  );
   const extendRun = tailRunsOf(ledger);
 
   return (id, agent) => {
@@ -30,10 +33,10 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     const seq = row.seq as number;
     const now = ledger.clock();
     note.run(seq, agent, now);
-    if (settle.run(seq, agent).changes === 1) {
+    if (settle.run(agent, seq).changes === 1) {
       ledger.committed.openDeliveries -= 1;
       const isPlain = row.state === null && row.status === 'pending';
-      if (isPlain && !left.get(seq)) ledger.setStatus(seq, 'acknowledged');
+      if (isPlain && !left.get(seq, row.audience_id as number)) ledger.setStatus(seq, 'acknowledged');
     }
     if (row.mode === 'tail') extendRun(agent, seq);
     return { kind: 'acknowledged', at: rfc3339(now) };

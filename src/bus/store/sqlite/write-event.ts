@@ -95,8 +95,7 @@ function questionStorerOf(
     const open = draft.requires_human === true;
     const minutes = draft.human_timeout_minutes ?? null;
     const deadline = open && minutes !== null ? now + Math.round(minutes * msPerMinute) : null;
-    const rungs = draft.escalation?.length ? [...draft.escalation] : null;
-    rungs?.sort((a, b) => a.after_minutes - b.after_minutes);
+    const rungs = sortedRungs(draft);
     const stored = rungs?.map((rung) => ({ ...rung, fired_at: null }));
     const nextRung = open && rungs?.[0] ? now + Math.round(rungs[0].after_minutes * msPerMinute) : null;
     addQuestion.run(
@@ -119,6 +118,16 @@ function questionStorerOf(
     else ledger.noteDue(Math.min(deadline ?? Infinity, nextRung ?? Infinity));
     return deadline;
   };
+}
+
+function sortedRungs({ escalation }: WrittenDraft) {
+  return escalation?.length ? escalation.toSorted((a, b) => a.after_minutes - b.after_minutes) : null;
+}
+
+/** The rungs as they were asked for, without when they fired. */
+function askedRungs(stored: string | null): string {
+  const rungs = JSON.parse(stored ?? 'null') as { after_minutes: number; notify: string[] }[] | null;
+  return JSON.stringify(rungs?.map(({ after_minutes, notify }) => [after_minutes, notify]) ?? null);
 }
 
 function asksSomething(draft: WrittenDraft): boolean {
@@ -145,8 +154,8 @@ function withTold(hearers: readonly Hearer[], told: readonly string[]): readonly
 function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Published | undefined {
   const find = db.prepare(
     `SELECT e.seq, e.at, e.target, e.details, e.source_workflow_id, e.source_execution_id, e.correlation_id,
-       e.causation_id, e.tags, f.source_agent, f.action, a.agents, q.state, q.question, q.options, q.timeout_minutes,
-       q.fallback, q.payload_hash, q.deadline
+       e.causation_id, e.traceparent, e.tags, f.source_agent, f.action, a.agents, q.state, q.question, q.options, q.timeout_minutes,
+       q.fallback, q.free_text, q.answerers, q.payload_hash, q.deadline, q.escalation
      FROM event_log e JOIN facets f USING (facet_id) JOIN audiences a USING (audience_id) LEFT JOIN questions q USING (seq)
      WHERE e.id = ?`,
   );
@@ -162,6 +171,7 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.source_execution_id, draft.source_execution_id],
       [row.correlation_id, draft.correlation_id],
       [row.causation_id, draft.causation_id],
+      [row.traceparent, draft.traceparent],
       [row.tags, draft.tags?.length ? JSON.stringify(draft.tags) : null],
       [(row.state ?? null) !== null, draft.requires_human === true],
       [row.question, draft.human_question],
@@ -169,6 +179,9 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.timeout_minutes, draft.human_timeout_minutes],
       [row.fallback, draft.human_fallback],
       [row.payload_hash, draft.payload_hash],
+      [row.free_text === 1, draft.free_text === true],
+      [row.answerers, draft.answerers ? JSON.stringify(draft.answerers) : null],
+      [askedRungs(row.escalation as string | null), askedRungs(JSON.stringify(sortedRungs(draft) ?? null))],
     ];
     if (!sent.every(([stored, now]) => (stored ?? null) === (now ?? null)))
       return { kind: 'id-taken', by: row.source_agent as string };

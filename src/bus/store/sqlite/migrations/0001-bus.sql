@@ -82,9 +82,8 @@ CREATE TABLE deliveries (
   agent TEXT NOT NULL,
   priority INTEGER NOT NULL,
   state TEXT NOT NULL DEFAULT 'ready',
-  PRIMARY KEY (seq, agent)
+  PRIMARY KEY (agent, seq)
 ) WITHOUT ROWID;
-CREATE INDEX deliveries_by_agent ON deliveries (agent, seq);
 
 CREATE TABLE acknowledgements (
   seq INTEGER NOT NULL,
