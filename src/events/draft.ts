@@ -7,10 +7,10 @@ const maxAnswerers = 100;
 const maxRungs = 20;
 const maxTags = 50;
 /** A hundred years. Longer is a mistake of units, and "for ever" is said by leaving the field out. */
-const maxTimeoutMinutes = 52_560_000;
+export const maxTimeoutMinutes = 52_560_000;
 
 /** Ids that are paths of the API and so can name no event. */
-const reservedIds: readonly string[] = ['stream', 'pending'];
+const reservedIds: readonly string[] = ['stream', 'pending', '.', '..'];
 
 export const eventId = z
   .string('must be a string')
@@ -51,8 +51,7 @@ export const draftSchema = z
     human_question: orNull(text).meta({ description: 'What the person reads', examples: ['Roll dev back?'] }),
     human_options: orNull(
       z
-        .array(text, 'must be a list of strings')
-        .min(1, 'must not be empty; leave it out for a free answer')
+        .array(text.min(1, 'must not be empty'), 'must be a list of strings')
         .max(maxOptions, `must have at most ${maxOptions} entries`)
         .refine((options) => new Set(options).size === options.length, 'must not name an option twice'),
     ).meta({ description: 'The answers to choose from; left out, any text is an answer' }),
@@ -92,7 +91,7 @@ export const draftSchema = z
           message: `must be before the deadline of ${timeout} minutes`,
         });
     });
-    if (options && fallback != null && !draft.free_text && !options.includes(fallback))
+    if (options?.length && fallback != null && !draft.free_text && !options.includes(fallback))
       context.addIssue({
         code: 'custom',
         path: ['human_fallback'],

@@ -121,6 +121,7 @@ export function testQuestions(driver: string, fresh: Fresh): void {
       ['what is no option', {}, { response: 'maybe' }, 'not-an-option'],
       ['the asker itself', {}, { responder: 'HADES' }, 'self-answer'],
       ['the asker in small letters', {}, { responder: 'hades' }, 'self-answer'],
+      ['the asker with a blank in front', {}, { responder: ' HADES' }, 'self-answer'],
       ['somebody not named', { answerers: ['ann'] }, {}, 'not-an-answerer'],
       ['an answer to other contents', { payload_hash: 'sha256:1' }, { payloadHash: 'sha256:2' }, 'payload-changed'],
       ['a hash where none was shown', {}, { payloadHash: 'sha256:2' }, 'payload-changed'],
@@ -136,6 +137,7 @@ export function testQuestions(driver: string, fresh: Fresh): void {
     const taken: [what: string, question: Parameters<typeof aQuestion>[0], answer: Parameters<typeof anAnswer>[0]][] = [
       ['free text where it is allowed', { free_text: true }, { response: 'maybe' }],
       ['any text where there are no options', { human_options: null }, { response: 'maybe' }],
+      ['any text where the list of options is empty', { human_options: [] }, { response: 'maybe' }],
       ['a named answerer', { answerers: ['ann'] }, { responder: 'ann' }],
       ['the hash of what was shown', { payload_hash: 'sha256:1' }, { payloadHash: 'sha256:1' }],
     ];

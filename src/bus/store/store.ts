@@ -107,7 +107,10 @@ export type EventFilter = {
 
 /** `before`: only events with a smaller seq. `limit`: 1…1000. */
 export type Page = { limit: number; before?: number | undefined };
-/** `next`: the seq to give as `before` for the following page, or null when there is none. */
+/**
+ * `next`: the seq to give as `before` for the following page, or null when there is none. A page of large events holds
+ * fewer than `limit`, but always one.
+ */
 export type EventPage = { events: Event[]; next: number | null };
 
 /** `after`: the last question of the page before, by its place in the order. */

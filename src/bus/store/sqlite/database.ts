@@ -34,7 +34,7 @@ export async function openDatabase(file: string, clock: Clock): Promise<OpenData
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
       PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;`);
     addMissingDefaults(db, clock);
-    const epoch = db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()?.value as string;
+    const epoch = db.prepare("SELECT value FROM bus_meta WHERE name = 'epoch'").get()?.value as string;
     return { db, epoch, notices };
   } catch (error) {
     db?.close();
@@ -45,8 +45,10 @@ export async function openDatabase(file: string, clock: Clock): Promise<OpenData
 /** A file that never was a database is refused before SQLite could touch it. */
 function checkHeader(file: string): void {
   makeFolder(dirname(file), 0o700);
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size === 0) return;
+  const size = statSync(file, { throwIfNoEntry: false })?.size;
+  // A new one is the owner's alone; SQLite gives the files beside it the same mode.
+  if (size === undefined) closeSync(openSync(file, 'wx', 0o600));
+  if (!size) return;
   const header = Buffer.alloc(16);
   const fd = openSync(file, 'r');
   try {
@@ -100,12 +102,21 @@ async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Prom
     if (version === 0) makeMeta(db);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${latest};`);
   };
-  if (isFirst) return takeOver(db, file, clock, migrate);
+  const ourNames = migrations.flatMap(({ sql }) =>
+    [...sql.matchAll(/^CREATE (?:TABLE|VIEW) (\w+)/gm)].map((m) => m[1] as string),
+  );
+  if (isFirst) return takeOver(db, file, clock, ourNames, migrate);
   inTransaction(db, 'IMMEDIATE', migrate);
   return [];
 }
 
-async function takeOver(db: DatabaseSync, file: string, clock: Clock, migrate: () => void): Promise<string[]> {
+async function takeOver(
+  db: DatabaseSync,
+  file: string,
+  clock: Clock,
+  ourNames: readonly string[],
+  migrate: () => void,
+): Promise<string[]> {
   const version = () => db.prepare('PRAGMA data_version').get()?.data_version;
   db.exec('PRAGMA journal_mode = DELETE');
   const before = version();
@@ -115,10 +126,10 @@ async function takeOver(db: DatabaseSync, file: string, clock: Clock, migrate: (
       throw new Fault('locked', `The first implementation is still writing into ${file}.`, {
         hint: 'Stop it, then start the bus again. Nothing was changed.',
       });
-    return carryOver(db, clock, migrate);
+    return carryOver(db, clock, ourNames, migrate);
   };
   try {
-    return [inTransaction(db, 'EXCLUSIVE', carry), `Its file is kept as ${aside}.`];
+    return [...inTransaction(db, 'EXCLUSIVE', carry), `Its file is kept as ${aside}.`];
   } catch (error) {
     // The original is as it was; a copy for each failed start would fill the disk.
     rmSync(aside, { force: true });
@@ -149,7 +160,7 @@ function hasTables(db: DatabaseSync): boolean {
 }
 
 function makeMeta(db: DatabaseSync): void {
-  const add = db.prepare('INSERT INTO meta (name, value) VALUES (?, ?)');
+  const add = db.prepare('INSERT INTO bus_meta (name, value) VALUES (?, ?)');
   add.run('epoch', randomBytes(4).toString('hex'));
   add.run('head', 0);
 }

@@ -49,7 +49,8 @@ export type EventRow = {
 export function toEvent(row: EventRow, epoch: string): Event {
   const acknowledged = Object.entries(JSON.parse(row.acknowledged) as Record<string, number>);
   const at = rfc3339(row.at);
-  const touched = Math.max(row.at, row.resolved_at ?? 0, row.shown_at ?? 0, ...acknowledged.map(([, time]) => time));
+  const times = [row.resolved_at ?? 0, row.shown_at ?? 0, ...acknowledged.map(([, time]) => time)];
+  const touched = times.reduce((latest, time) => Math.max(latest, time), row.at);
   return {
     id: row.id,
     timestamp: at,

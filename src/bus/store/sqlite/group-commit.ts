@@ -17,7 +17,7 @@ export type GroupCommit = {
   drain(): Promise<void>;
 };
 
-type Waiting = { command: Command; resolve: (value: never) => void; reject: (fault: Fault) => void };
+type Waiting = { command: Command; resolve: (value: never) => void; reject: (reason: Error) => void };
 
 /**
  * Commits together what arrives together: while one transaction is being written, everything that arrives waits and goes

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { reasonOf } from '../../../base/fault.ts';
+import { Fault, reasonOf } from '../../../base/fault.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
 /** What lies in a database file, as far as it can be read. */
@@ -25,10 +25,11 @@ export function inspectFile(file: string): Inspection {
     const known = latestSchema();
     if (schema > known) return { kind: 'newer', schema, known };
     if (schema === 0) return { kind: 'first-implementation', events: countsOf(db).events };
-    const epoch = String(db.prepare("SELECT value FROM meta WHERE name = 'epoch'").get()?.value);
+    const epoch = String(db.prepare("SELECT value FROM bus_meta WHERE name = 'epoch'").get()?.value);
     return { kind: 'sound', schema, ...countsOf(db), bytes: statSync(file).size, epoch };
   } catch (error) {
-    const kind = sqliteFault(error, file).code === 'damaged' ? 'damaged' : 'unreadable';
+    const fault = sqliteFault(error, file);
+    const kind = fault instanceof Fault && fault.code === 'damaged' ? 'damaged' : 'unreadable';
     return { kind, reason: reasonOf(error) };
   } finally {
     db?.close();

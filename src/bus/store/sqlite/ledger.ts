@@ -61,7 +61,7 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     reload() {
       interning.forget();
       const count = (sql: string) => db.prepare(sql).get()?.n as number;
-      ledger.committed.head = count("SELECT value AS n FROM meta WHERE name = 'head'");
+      ledger.committed.head = count("SELECT value AS n FROM bus_meta WHERE name = 'head'");
       ledger.committed.openQuestions = count("SELECT count(*) AS n FROM questions WHERE state = 'open'");
       ledger.committed.openDeliveries = count('SELECT count(*) AS n FROM deliveries');
       ledger.subscriptionsChanged();

@@ -21,6 +21,9 @@ export type Reader = {
 
 const noDeadline = Number.MAX_SAFE_INTEGER;
 
+/** Characters of details in one page. Beyond them it ends early: a list must not stall everyone else. */
+const maxPageDetails = 4 * 1024 * 1024;
+
 export function readerOf(db: DatabaseSync, epoch: string): Reader {
   const byId = db.prepare(`SELECT ${eventColumns} FROM ${eventTables} WHERE e.id = ?`);
   const bySeq = db.prepare(`SELECT ${eventColumns} FROM ${eventTables} WHERE e.seq = ?`);
@@ -35,11 +38,25 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
   const merge = facetMergeOf(db);
   const unacknowledged = unacknowledgedOf(db, merge);
 
-  const page = (seqs: readonly number[], limit: number): EventPage => {
-    const shown = seqs.slice(0, limit);
-    const events = shown.map((seq) => toEvent(bySeq.get(seq) as EventRow, epoch));
-    return { events, next: seqs.length > limit ? (shown.at(-1) as number) : null };
+  /** At most `limit` of the rows, fewer when they are large, and always one. */
+  const page = (rows: Iterable<EventRow>, limit: number): { rows: EventRow[]; isLast: boolean } => {
+    const shown: EventRow[] = [];
+    let size = 0;
+    for (const row of rows) {
+      if (shown.length === limit || (shown.length > 0 && size >= maxPageDetails)) return { rows: shown, isLast: false };
+      shown.push(row);
+      size += row.details?.length ?? 0;
+    }
+    return { rows: shown, isLast: true };
   };
+  const eventPage = (found: Iterable<EventRow>, limit: number): EventPage => {
+    const { rows, isLast } = page(found, limit);
+    const events = rows.map((row) => toEvent(row, epoch));
+    return { events, next: isLast ? null : (rows.at(-1) as EventRow).seq };
+  };
+  function* rowsOf(seqs: readonly number[]): Generator<EventRow> {
+    for (const seq of seqs) yield bySeq.get(seq) as EventRow;
+  }
 
   return {
     event(id) {
@@ -47,26 +64,24 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
       return row && toEvent(row, epoch);
     },
     events(filter, { limit, before = noDeadline }) {
-      if (Object.values(filter).some((value) => value !== undefined))
-        return page(merge.newest(merge.facetsFor(filter), before, limit + 1), limit);
-      const rows = newest.all(before, limit + 1) as EventRow[];
-      const events = rows.slice(0, limit).map((row) => toEvent(row, epoch));
-      return { events, next: rows.length > limit ? (rows[limit - 1] as EventRow).seq : null };
+      const isFiltered = Object.values(filter).some((value) => value !== undefined);
+      if (!isFiltered) return eventPage(newest.iterate(before, limit + 1) as Iterable<EventRow>, limit);
+      return eventPage(rowsOf(merge.newest(merge.facetsFor(filter), before, limit + 1)), limit);
     },
     inbox(agent, unacknowledgedOnly, { limit, before = noDeadline }) {
       const seqs = unacknowledgedOnly
         ? unacknowledged(agent, before, limit + 1)
         : merge.newest(merge.facetsHeardBy(agent), before, limit + 1);
-      return page(seqs, limit);
+      return eventPage(rowsOf(seqs), limit);
     },
     pending({ limit, after }) {
       const from = after ? [after.deadline ?? noDeadline, after.seq] : [-noDeadline, 0];
-      const rows = open.all(from[0] as number, from[1] as number, limit + 1) as EventRow[];
-      const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
+      const found = open.iterate(from[0] as number, from[1] as number, limit + 1) as Iterable<EventRow>;
+      const { rows, isLast } = page(found, limit);
+      const last = rows.at(-1);
       return {
-        pending: shown.map((row) => toPending(toEvent(row, epoch))),
-        next: rows.length > limit && last ? { deadline: last.deadline, seq: last.seq } : null,
+        pending: rows.map((row) => toPending(toEvent(row, epoch))),
+        next: isLast || !last ? null : { deadline: last.deadline, seq: last.seq },
       };
     },
     subscriptions: (filter) => readSubscriptions(db, filter),

@@ -11,6 +11,8 @@ const full = 13;
 const cannotOpen = 14;
 const notADatabase = 26;
 
+const ourMistake = 'our-mistake';
+
 /** Errors that strike every command of a transaction alike, so that trying them one by one would be pointless. */
 const everyone = new Set([busy, locked, readonly, ioError, corrupt, full, cannotOpen, notADatabase]);
 
@@ -18,11 +20,15 @@ export function strikesEveryone(thrown: unknown): boolean {
   return everyone.has(primaryCode(thrown));
 }
 
-/** An error of SQLite as a Fault with a sentence for the owner; a Fault stays what it is, anything else is our mistake. */
-export function sqliteFault(thrown: unknown, file: string): Fault {
-  if (thrown instanceof Fault) return thrown;
+/**
+ * An error of SQLite or of the file system as a Fault with a sentence for the owner. Anything else comes back as it is: a
+ * Fault because it says enough, and our own mistakes because no sentence about the disk should hide them.
+ */
+export function sqliteFault(thrown: unknown, file: string): unknown {
+  const code = primaryCode(thrown);
+  if (thrown instanceof Fault || (code === -1 && !isSystemError(thrown))) return thrown;
   const cause = { cause: thrown };
-  switch (primaryCode(thrown)) {
+  switch (code) {
     case full:
       return new Fault('storage-full', `The disk that holds ${file} is full; nothing was stored.`, {
         hint: 'Make room and send it again; the bus goes on by itself.',
@@ -40,9 +46,10 @@ export function sqliteFault(thrown: unknown, file: string): Fault {
         hint: 'End the program that has the database open for writing (a sqlite3 shell?) and send it again.',
         ...cause,
       });
+    case -1:
     case readonly:
     case cannotOpen:
-      return new Fault('unavailable', `${file} cannot be written: ${reasonOf(thrown)}.`, {
+      return new Fault('unavailable', `${file} cannot be opened for writing: ${reasonOf(thrown)}.`, {
         hint: 'Check who owns the file and its folder, and that the disk is mounted for writing.',
         ...cause,
       });
@@ -56,12 +63,24 @@ export function sqliteFault(thrown: unknown, file: string): Fault {
   }
 }
 
-export function faultData(fault: Fault): FaultData {
-  return { code: fault.code, message: fault.message, hint: fault.hint, mistakes: fault.mistakes };
+/** What was thrown as plain data, so that it can cross to another thread. */
+export function faultData(thrown: unknown): FaultData {
+  if (thrown instanceof Fault) {
+    const { code, message, hint, mistakes } = thrown;
+    return { code, message, hint, mistakes };
+  }
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  return { code: ourMistake, message: reasonOf(thrown), hint: stack, mistakes: [] };
 }
 
-export function faultOf(data: FaultData): Fault {
+/** The Fault again, or for a mistake of ours an error with the stack of where it happened. */
+export function faultOf(data: FaultData): Error {
+  if (data.code === ourMistake) return Object.assign(new Error(data.message), { stack: data.hint ?? data.message });
   return new Fault(data.code as FaultCode, data.message, { hint: data.hint, mistakes: data.mistakes });
+}
+
+function isSystemError(thrown: unknown): boolean {
+  return typeof (thrown as NodeJS.ErrnoException | undefined)?.syscall === 'string';
 }
 
 function primaryCode(thrown: unknown): number {

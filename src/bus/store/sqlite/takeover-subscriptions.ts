@@ -13,7 +13,11 @@ import { putSubscription } from './subscription-rows.ts';
  * @returns a sentence for the owner.
  */
 export function takeOverSubscriptions(db: DatabaseSync, clock: Clock): string {
-  const rows = db.prepare('SELECT * FROM first_subscriptions ORDER BY created_at, rowid').all();
+  const select = db.prepare(
+    `SELECT id, agent_name, action_pattern, priority, enabled, created_at FROM first_subscriptions ORDER BY created_at`,
+  );
+  select.setReadBigInts(true);
+  const rows = select.all();
   if (rows.length === 0) return 'There were no subscriptions; the defaults are set up.';
   const newId = uuidV7Maker(clock);
   const now = rfc3339(clock());
@@ -55,7 +59,7 @@ function fromFirst(
     agent_name: agent,
     action_pattern: pattern,
     priority: Number.isFinite(priority) ? Math.min(10, Math.max(1, priority)) : 5,
-    enabled: row.enabled !== 0 && row.enabled !== '0',
+    enabled: String(row.enabled) !== '0',
     mode: known?.mode ?? (pattern === '*' ? 'tail' : 'queue'),
     except: [],
     origin: known ? 'default' : 'operator',

@@ -169,13 +169,69 @@ describe('taking over a database of the first implementation', () => {
     const file = join(folder, 'events.db');
     makeFirstDatabase(file, (db) => {
       fill(db);
-      db.exec('CREATE TABLE event_log (mine TEXT)');
+      db.exec('CREATE VIEW event_log AS SELECT 1 AS mine');
     });
     await assert.rejects(openSqliteStore({ file, clock: clock.read }));
     const db = new DatabaseSync(file, { readOnly: true });
     assert.equal(db.prepare('SELECT count(*) AS n FROM events').get()?.n, 6);
     db.close();
     assert.deepEqual(readdirSync(folder), ['events.db'], 'and leaves no copy behind at each failed start');
+  });
+
+  it('keeps the owner’s own tables and views, renaming a table whose name it needs', async (t) => {
+    const { store, file } = await takeOver(t, (db) => {
+      fill(db);
+      db.exec(`CREATE VIEW my_rotations AS SELECT id FROM events WHERE action = 'credential_rotated';
+        CREATE VIEW broken_before AS SELECT x FROM nowhere;
+        CREATE TABLE questions (mine TEXT); INSERT INTO questions VALUES ('kept');
+        ALTER TABLE events ADD COLUMN mine INTEGER; UPDATE events SET mine = 9223372036854775807;`);
+    });
+    const db = new DatabaseSync(file, { readOnly: true });
+    t.after(() => db.close());
+    assert.equal(db.prepare('SELECT id FROM my_rotations').get()?.id, 'e1');
+    assert.equal(db.prepare('SELECT mine FROM own_questions').get()?.mine, 'kept');
+    assert.match(store.notices.join(' '), /own_questions/);
+  });
+
+  it('reads what nobody could: numbers of 20 digits, timeouts of a million years, ids that are paths', async (t) => {
+    const asks = { source_agent: 'A', action: 'ask', requires_human: 1 };
+    const { store } = await takeOver(t, (db) => {
+      addFirstEvent(db, {
+        source_agent: 'A',
+        action: 'big',
+        id: 'n',
+        details: '{"n":12345678901234567890,"f":1.5,"e":1e400}',
+      });
+      addFirstEvent(db, { ...asks, id: 'long', human_timeout_minutes: '99999999999999' });
+      db.exec("UPDATE events SET human_timeout_minutes = 9007199254740993 WHERE id = 'long'");
+      addFirstEvent(db, { ...asks, id: 'huge', human_timeout_minutes: 1e300 });
+      addFirstEvent(db, { ...asks, id: 'past', human_timeout_minutes: -1e15 });
+      addFirstEvent(db, { ...asks, id: 'pending', human_timeout_minutes: '' });
+    });
+    assert.deepEqual((await store.event('n'))?.details, { n: '12345678901234567890', f: 1.5, e: '1e400' });
+    await store.sweep();
+    const open = (await store.pending(whole)).pending;
+    assert.deepEqual(open.map((q) => [q.id, q.timeout_at]).sort(), [
+      ['huge', null],
+      ['long', null],
+      ['past', null],
+      ['pending', null],
+    ]);
+    assert.equal((await store.answer('pending', anAnswer())).kind, 'answered');
+  });
+
+  it('takes only the options of a question that is still open', async (t) => {
+    const { store } = await takeOver(t, fill);
+    assert.equal((await store.answer('q3', anAnswer({ response: 'banana' }))).kind, 'not-an-option');
+  });
+
+  it('takes over a table without rowids', async (t) => {
+    const { store } = await takeOver(t, (db) => {
+      db.exec(`DROP TABLE events; CREATE TABLE events (id TEXT PRIMARY KEY, timestamp TEXT, source_agent TEXT, action TEXT,
+        details TEXT, acknowledged_by TEXT, status TEXT) WITHOUT ROWID;
+        INSERT INTO events VALUES ('only', '2026-01-01 00:00:00', 'A', 'x', '{}', '{}', 'pending')`);
+    });
+    assert.deepEqual((await store.event('only'))?.details, {});
   });
 
   it('shows the same through the names that people read with the sqlite3 shell', async (t) => {

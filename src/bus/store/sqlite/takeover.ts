@@ -3,6 +3,7 @@ import { backup, type DatabaseSync } from 'node:sqlite';
 import { type Clock, rfc3339 } from '../../../base/clock.ts';
 import type { Json } from '../../../base/json.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
+import { maxTimeoutMinutes } from '../../../events/draft.ts';
 import { type Status, statuses } from '../../../events/event.ts';
 import type { Hearer } from '../../../events/subscription.ts';
 import { firstJson, firstTime } from './first-values.ts';
@@ -38,20 +39,29 @@ export async function copyAside(db: DatabaseSync, file: string, clock: Clock): P
 
 /**
  * Carries a database of the first implementation over, inside the caller's exclusive transaction: moves its tables out of
- * the way, makes ours (`migrate`) and brings every row.
+ * the way, makes ours (`migrate`) and brings every row. The owner's own tables and views stay; one whose name we need is
+ * renamed.
  * What was heard but not acknowledged stays in the inboxes, as tail: history is to be read, not to be worked off again.
- * @returns a sentence for the owner.
+ * @returns sentences for the owner.
  */
-export function carryOver(db: DatabaseSync, clock: Clock, migrate: () => void): string {
-  db.exec(`DROP VIEW IF EXISTS pending_human_requests; DROP VIEW IF EXISTS recent_events;
-    ALTER TABLE events RENAME TO first_events;`);
-  const hadSubscriptions = isTable(db, 'agent_subscriptions');
+export function carryOver(db: DatabaseSync, clock: Clock, ourNames: readonly string[], migrate: () => void): string[] {
+  // Without this a rename would rewrite the owner's views on events to the table that is dropped below, and stumble over
+  // views that are broken already.
+  db.exec('PRAGMA legacy_alter_table = ON');
+  if (isA(db, 'view', 'pending_human_requests')) db.exec('DROP VIEW pending_human_requests');
+  if (isA(db, 'view', 'recent_events')) db.exec('DROP VIEW recent_events');
+  db.exec('ALTER TABLE events RENAME TO first_events');
+  const hadSubscriptions = isA(db, 'table', 'agent_subscriptions');
   if (hadSubscriptions) db.exec('ALTER TABLE agent_subscriptions RENAME TO first_subscriptions');
+  const renamed = ourNames.filter((name) => isA(db, 'table', name));
+  for (const name of renamed) db.exec(`ALTER TABLE ${name} RENAME TO own_${name}`);
   migrate();
   const subscriptions = hadSubscriptions ? takeOverSubscriptions(db, clock) : 'There were no subscriptions.';
   const events = takeOverEvents(db, clock);
-  db.exec('DROP TABLE first_events; DROP TABLE IF EXISTS first_subscriptions');
-  return `Took over ${events} events of the first implementation. ${subscriptions}`;
+  db.exec('DROP TABLE first_events; DROP TABLE IF EXISTS first_subscriptions; PRAGMA legacy_alter_table = OFF');
+  const said = [`Took over ${events} events of the first implementation. ${subscriptions}`];
+  if (renamed.length) said.push(`Your own tables ${renamed.join(', ')} are now called own_${renamed.join(', own_')}.`);
+  return said;
 }
 
 function freeName(wanted: string): string {
@@ -61,18 +71,45 @@ function freeName(wanted: string): string {
   }
 }
 
-function isTable(db: DatabaseSync, name: string): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
+function isA(db: DatabaseSync, type: 'table' | 'view', name: string): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?').get(type, name) !== undefined;
 }
+
+/** The columns that are carried over; a database need not have all of them, and what else it has stays in the copy. */
+const columns = [
+  ...['id', 'timestamp', 'source_agent', 'source_workflow_id', 'source_execution_id', 'action', 'target', 'details'],
+  ...['requires_human', 'human_question', 'human_options', 'human_timeout_minutes', 'human_fallback', 'human_response'],
+  ...[
+    'human_responded_at',
+    'human_notified',
+    'subscribed_agents',
+    'acknowledged_by',
+    'status',
+    'created_at',
+    'updated_at',
+  ],
+];
 
 function takeOverEvents(db: DatabaseSync, clock: Clock): number {
   const store = eventStoring(db, clock);
+  const there = new Set(
+    db
+      .prepare("SELECT name FROM pragma_table_info('first_events')")
+      .all()
+      .map((c) => c.name),
+  );
+  const isRowless = db.prepare("SELECT wr FROM pragma_table_list WHERE name = 'first_events'").get()?.wr === 1;
   // Its times have whole seconds; the rowid keeps the order within one.
-  const rows = db.prepare('SELECT * FROM first_events ORDER BY timestamp, rowid').iterate();
+  const select = db.prepare(
+    `SELECT ${columns.filter((name) => there.has(name)).join(', ')} FROM first_events
+     ORDER BY timestamp, ${isRowless ? 'id' : 'rowid'}`,
+  );
+  select.setReadBigInts(true);
+  const rows = select.iterate();
   let seq = 0;
   for (const row of rows) store.event(row, ++seq);
   store.flushRuns();
-  db.prepare("UPDATE meta SET value = ? WHERE name = 'head'").run(seq);
+  db.prepare("UPDATE bus_meta SET value = ? WHERE name = 'head'").run(seq);
   return seq;
 }
 
@@ -102,7 +139,7 @@ function eventStoring(db: DatabaseSync, clock: Clock) {
       const source = String(row.source_agent);
       const audienceId = audienceOf(agents).id;
       const facet = interning.facet({ source, action: String(row.action), status, audienceId });
-      const id = row.id == null ? newId() : String(row.id);
+      const id = row.id == null || row.id === '' ? newId() : String(row.id);
       const workflow = textOf(row.source_workflow_id);
       const execution = textOf(row.source_execution_id);
       addEvent.run(seq, id, facet, at, textOf(row.target), detailsOf(row.details), workflow, execution);
@@ -140,7 +177,7 @@ function audiencesBy(interning: Interning) {
 function questionStoring(db: DatabaseSync) {
   const add = db.prepare(
     `INSERT INTO questions (seq, state, question, options, timeout_minutes, fallback, free_text, deadline, shown_at,
-       response, responded_by, responded_via, resolved_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
+       response, responded_by, responded_via, resolved_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
   );
   const stateBy: Partial<Record<Status, string>> = { completed: 'answered', timeout: 'timed_out', failed: 'cancelled' };
   return (row: FirstEvent, seq: number, at: number, status: Status): void => {
@@ -155,13 +192,12 @@ function questionStoring(db: DatabaseSync) {
     if (!asks && fields.every((value) => value == null)) return;
     const response = textOf(row.human_response);
     const state = !asks ? null : response !== null ? 'answered' : (stateBy[status] ?? 'open');
-    const minutes = Number.isFinite(Number(row.human_timeout_minutes ?? Number.NaN))
-      ? Number(row.human_timeout_minutes)
-      : null;
+    const minutes = minutesOf(row.human_timeout_minutes);
     const deadline = asks && minutes !== null ? at + Math.round(minutes * 60_000) : null;
     const isOver = state !== null && state !== 'open';
     const resolvedAt = isOver ? (firstTime(row.human_responded_at) ?? firstTime(row.updated_at) ?? at) : null;
-    const options = row.human_options == null ? null : JSON.stringify(namesOf(row.human_options));
+    const named = namesOf(row.human_options);
+    const options = named.length ? JSON.stringify(named) : null;
     const shownAt = row.human_notified ? at : null;
     // Whoever answered was not recorded.
     const by = state === 'answered' ? 'human' : null;
@@ -169,6 +205,12 @@ function questionStoring(db: DatabaseSync) {
     const fallback = textOf(row.human_fallback);
     add.run(seq, state, question, options, minutes, fallback, deadline, shownAt, response, by, null, resolvedAt);
   };
+}
+
+/** Minutes within the bounds of a publish; what lies outside never worked, and waits for ever. */
+function minutesOf(value: unknown): number | null {
+  const minutes = value == null || value === '' ? Number.NaN : Number(value);
+  return minutes >= 0 && minutes <= maxTimeoutMinutes ? minutes : null;
 }
 
 function textOf(value: unknown): string | null {

@@ -1,7 +1,11 @@
 import { rfc3339 } from '../../../base/clock.ts';
+import { Fault } from '../../../base/fault.ts';
 import type { Acknowledged } from '../store.ts';
 import { heardOf } from './heard.ts';
 import type { Ledger } from './ledger.ts';
+
+/** Agents beyond its hearers that may note one event. Each reader of the event is told all of them. */
+const maxNoted = 1000;
 
 /**
  * Notes that an agent has seen an event. Repeating it keeps the first time. A delivery it was owed is settled, and the
@@ -24,6 +28,7 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     `SELECT 1 FROM audiences a JOIN json_each(a.agents) j JOIN deliveries d ON d.agent = j.value AND d.seq = ?
      WHERE a.audience_id = ? LIMIT 1`,
   );
+  const howMany = db.prepare('SELECT count(*) AS n FROM acknowledgements WHERE seq = ?');
   const extendRun = tailRunsOf(ledger);
 
   return (id, agent) => {
@@ -31,6 +36,7 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     if (!row) return { kind: 'unknown' };
     if (row.at !== null) return { kind: 'acknowledged', at: rfc3339(row.at as number) };
     const seq = row.seq as number;
+    if (row.mode === null && (howMany.get(seq)?.n as number) >= maxNoted) throw tooManyNoted(id);
     const now = ledger.clock();
     note.run(seq, agent, now);
     if (settle.run(agent, seq).changes === 1) {
@@ -41,6 +47,12 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     if (row.mode === 'tail') extendRun(agent, seq);
     return { kind: 'acknowledged', at: rfc3339(now) };
   };
+}
+
+function tooManyNoted(id: string): Fault {
+  return new Fault('conflict', `The event ${id} is acknowledged by ${maxNoted} agents already, which is the limit.`, {
+    hint: 'Acknowledge under the name of the agent that hears it, not under a new name each time.',
+  });
 }
 
 /** Adds an acknowledged event to the run it touches, joins two runs it closes the gap between, or starts one. */

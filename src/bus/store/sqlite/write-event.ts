@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { rfc3339 } from '../../../base/clock.ts';
 import { questionFields } from '../../../events/draft.ts';
 import type { Status } from '../../../events/event.ts';
@@ -102,7 +103,7 @@ function questionStorerOf(
       seq,
       open ? 'open' : null,
       draft.human_question ?? null,
-      draft.human_options ? JSON.stringify(draft.human_options) : null,
+      draft.human_options?.length ? JSON.stringify(draft.human_options) : null,
       minutes,
       draft.human_fallback ?? null,
       draft.free_text ? 1 : 0,
@@ -128,6 +129,12 @@ function sortedRungs({ escalation }: WrittenDraft) {
 function askedRungs(stored: string | null): string {
   const rungs = JSON.parse(stored ?? 'null') as { after_minutes: number; notify: string[] }[] | null;
   return JSON.stringify(rungs?.map(({ after_minutes, notify }) => [after_minutes, notify]) ?? null);
+}
+
+/** The order of keys is no difference: a sender that builds its event anew after a crash may build it in another. */
+function sameJson(a: string | null, b: string | null): boolean {
+  if (a === b) return true;
+  return a !== null && b !== null && isDeepStrictEqual(JSON.parse(a), JSON.parse(b));
 }
 
 function asksSomething(draft: WrittenDraft): boolean {
@@ -166,7 +173,6 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.source_agent, draft.source_agent],
       [row.action, draft.action],
       [row.target, draft.target],
-      [row.details, draft.details],
       [row.source_workflow_id, draft.source_workflow_id],
       [row.source_execution_id, draft.source_execution_id],
       [row.correlation_id, draft.correlation_id],
@@ -175,7 +181,7 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.tags, draft.tags?.length ? JSON.stringify(draft.tags) : null],
       [(row.state ?? null) !== null, draft.requires_human === true],
       [row.question, draft.human_question],
-      [row.options, draft.human_options ? JSON.stringify(draft.human_options) : null],
+      [row.options, draft.human_options?.length ? JSON.stringify(draft.human_options) : null],
       [row.timeout_minutes, draft.human_timeout_minutes],
       [row.fallback, draft.human_fallback],
       [row.payload_hash, draft.payload_hash],
@@ -183,7 +189,8 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.answerers, draft.answerers ? JSON.stringify(draft.answerers) : null],
       [askedRungs(row.escalation as string | null), askedRungs(JSON.stringify(sortedRungs(draft) ?? null))],
     ];
-    if (!sent.every(([stored, now]) => (stored ?? null) === (now ?? null)))
+    const isSame = sent.every(([stored, now]) => (stored ?? null) === (now ?? null));
+    if (!isSame || !sameJson(row.details as string | null, draft.details))
       return { kind: 'id-taken', by: row.source_agent as string };
     return {
       kind: 'duplicate',

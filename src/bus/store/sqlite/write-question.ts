@@ -184,7 +184,8 @@ function late(found: { row: Row } | { outcome: Settled }): Settled {
 
 /** Why this answer does not count, or undefined when it does. */
 function refusal(row: Row, { response, responder, payloadHash }: Answer): Answered | undefined {
-  if (responder.toLowerCase() === row.source_agent.toLowerCase()) return { kind: 'self-answer' };
+  const isAsker = responder.trim().toLowerCase() === row.source_agent.trim().toLowerCase();
+  if (isAsker) return { kind: 'self-answer' };
   if (row.answerers !== null) {
     const told = rungsOf(row).flatMap((rung) => (rung.fired_at === null ? [] : rung.notify));
     const answerers = [...new Set([...(JSON.parse(row.answerers) as string[]), ...told])];

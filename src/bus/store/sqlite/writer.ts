@@ -25,7 +25,7 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
   const run = runnerOf(ledger);
   const begin = db.prepare('BEGIN IMMEDIATE');
   const end = db.prepare('COMMIT');
-  const noteHead = db.prepare("UPDATE meta SET value = ? WHERE name = 'head' AND value <> ?1");
+  const noteHead = db.prepare("UPDATE bus_meta SET value = ? WHERE name = 'head' AND value <> ?1");
 
   function transact(commands: readonly Command[]): BatchResult {
     ledger.begin();

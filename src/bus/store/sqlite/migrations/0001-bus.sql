@@ -2,7 +2,7 @@
 -- People read this file with the sqlite3 shell (3.40 and newer): events, agent_subscriptions, pending_human_requests and
 -- recent_events keep the names and columns of the first implementation.
 
-CREATE TABLE meta (
+CREATE TABLE bus_meta (
   name TEXT PRIMARY KEY,
   value NOT NULL
 ) WITHOUT ROWID;
