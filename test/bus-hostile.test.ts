@@ -126,9 +126,30 @@ describe('hostile input', () => {
       'nonsense',
       ';',
     ])
-      await refusal(await post(event('"target":"t"'), { 'content-type': type }), 415);
+      assert.match(
+        (await refusal(await post(event('"target":"t"'), { 'content-type': type }), 415)).hint,
+        /application\/json/,
+        type,
+      );
     const cloud = await refusal(await post('{}', { 'content-type': 'application/cloudevents+json' }), 415);
     assert.match(cloud.detail, /CloudEvents are not understood yet/);
+  });
+
+  it('an empty Content-Type is as good as none', async () => {
+    const body = event('"target":"untyped"');
+    for (const header of ['content-type:', 'content-type:  \t ']) {
+      const got = await raw(
+        `POST /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${header}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      assert.match(got, /^HTTP\/1\.1 201 /, header);
+    }
+  });
+
+  it('a call that needs no body does not judge the Content-Type', async () => {
+    const { id } = (await (await post(event('"target":"t"'))).json()) as Wire;
+    const init = { method: 'POST', headers: { 'content-type': 'nonsense' }, body: 'x' };
+    assert.equal((await fetch(`${bus.url}/events/${id}/acknowledge?agent=A`, init)).status, 200);
+    await refusal(await fetch(`${bus.url}/nowhere`, init), 404);
   });
 
   it('wrong paths, methods and parameters are refused with a way on', async () => {
@@ -268,7 +289,23 @@ describe('hostile input', () => {
       `\x16\x03\x01\x02\x00\x01\x00`,
     ])
       assert.match(await raw(bytes), /^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*"status":400/, bytes);
-    assert.match(await raw('GET /health HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /);
+  });
+
+  it('a request without a Host, or with an expectation that nobody can meet, reads why', async () => {
+    const problem = /^HTTP\/1\.1 (\d+) [\s\S]*application\/problem\+json[\s\S]*"detail":"([^"]+)"/;
+    const hostless = problem.exec(await raw('GET /health HTTP/1.1\r\nconnection: close\r\n\r\n'));
+    assert.equal(hostless?.[1], '400');
+    assert.match(hostless[2] as string, /no Host header/);
+    const expecting = problem.exec(
+      await raw('POST /events HTTP/1.1\r\nhost: localhost\r\nexpect: x\r\ncontent-length: 2\r\n\r\n{}'),
+    );
+    assert.equal(expecting?.[1], '417');
+    assert.match(expecting[2] as string, /100-continue/);
+    const body = event('"target":"continued"');
+    const continued = await raw(
+      `POST /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    assert.match(continued, /^HTTP\/1\.1 100 [\s\S]*HTTP\/1\.1 201 /);
   });
 
   it('headers beyond 16 KiB are refused with 431', async () => {
@@ -284,7 +321,27 @@ describe('hostile input', () => {
   });
 
   it('a sender that half-closes its socket still gets its answer', async () => {
-    assert.match(await raw(health, (socket) => socket.end()), /^HTTP\/1\.1 200 /);
+    const half = (bytes: string) => raw(bytes, (socket) => socket.end());
+    assert.match(await half(health), /^HTTP\/1\.1 200 /);
+    const body = event('"requires_human":true');
+    for (let i = 0; i < 12; i++) {
+      const got = await half(
+        `POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      assert.match(got, /^HTTP\/1\.1 201 [\s\S]*"status":"created"/);
+    }
+    assert.match(await half(health.replace('connection: close\r\n', '')), /^HTTP\/1\.1 200 /);
+  });
+
+  it('a sender that half-closes its socket can wait for an answer', async () => {
+    const { id } = (await call.post('/events', { source_agent: 'HALF', action: 'h', requires_human: true })).body;
+    const wait = (seconds: number) =>
+      raw(`GET /events/${id}?wait=${seconds} HTTP/1.1\r\nhost: localhost\r\n\r\n`, (socket) => socket.end());
+    assert.match(await wait(1), /^HTTP\/1\.1 200 [\s\S]*"human_state":"open"/);
+    const waiting = wait(4);
+    for (let i = 0; i < 3; i++) await call.get('/health');
+    await call.post(`/events/${id}/respond`, { response: 'yes' });
+    assert.match(await waiting, /^HTTP\/1\.1 200 [\s\S]*"human_state":"answered"/);
   });
 
   it('a sender that goes away in the middle of its body stores nothing and harms nobody', async () => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { systemClock } from '../src/base/clock.ts';
+import { openSqliteStore } from '../src/bus/store/sqlite/open.ts';
 import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
 
@@ -123,6 +126,50 @@ describe('questions over HTTP', () => {
       assert.equal((await call.post(`${path}/respond`, { response: 'yes' })).status, 200, id);
       assert.equal((await call.post(`${path}:cancel`, { cancelled_by: 'ASKER' })).status, 409, id);
     }
+  });
+
+  it('an id that is taken over from the first implementation may be anything', async (t) => {
+    const home = temporaryHome(t);
+    const file = join(home, 'control-plane', 'event-bus', 'events.db');
+    const store = await openSqliteStore({ file, clock: systemClock });
+    const ids = [
+      'pending',
+      'stream',
+      'é',
+      'a b',
+      ' ',
+      '.',
+      '..',
+      '\n',
+      '\u0001',
+      '😀',
+      'x'.repeat(300),
+      'pending/human',
+    ];
+    for (const id of ids) await store.publish({ id, source_agent: 'OLD', action: 'asked', requires_human: true });
+    await store.close();
+    const old = await startBusProcess({ home }, t);
+    const own = await callerOf(old);
+    for (const id of ids) {
+      // fetch would take a dot segment out of the path, however it is written, where no verb follows it.
+      const path = `/events/${encodeURIComponent(id)}`;
+      if (!id.startsWith('.')) {
+        assert.equal((await own.get(path)).body.id, id);
+        assert.equal((await own.post(`${path}/acknowledge?agent=X`)).status, 200, id);
+      }
+      assert.equal((await own.post(`${path}:shown`, { via: 'x' })).status, 200, id);
+      if (!id.startsWith('.')) assert.equal((await own.post(`${path}/respond`, { response: 'yes' })).status, 200, id);
+      const cancelled = await own.post(`${path}:cancel`, { cancelled_by: 'OLD' });
+      assert.equal(cancelled.status, id.startsWith('.') ? 200 : 409, id);
+    }
+    for (const path of ['/events/stream2', '/events/%C3%A8', '/events/a%20c', `/events/${'y'.repeat(300)}`]) {
+      assert.equal((await own.get(path)).status, 404, path);
+      assert.equal((await own.post(`${path}/respond`, { response: 'yes' })).status, 404, path);
+      assert.equal((await own.post(`${path}:cancel`, { cancelled_by: 'OLD' })).status, 404, path);
+      assert.equal((await own.post(`${path}:shown`, { via: 'x' })).status, 404, path);
+      assert.equal((await own.post(`${path}/acknowledge?agent=X`)).status, 404, path);
+    }
+    await old.stop();
   });
 
   it('the rungs of an escalation are told once', async () => {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '../base/fault.ts';
 import { parseJson } from '../base/json.ts';
+import { quoted } from './refusals.ts';
 
 /** Bytes of a request's body. */
 export const maxBodyBytes = 256 * 1024;
@@ -10,11 +11,19 @@ export const maxBodyBytes = 256 * 1024;
 export type RawBody = { kind: 'bytes'; bytes: Buffer; contentType: string | undefined } | { kind: 'too-large' };
 
 /**
+ * Hides the Content-Type from the framework, which would refuse what it cannot parse, also where no body is wanted, and
+ * without a way on. `readBody` still finds it.
+ */
+export function hideContentType({ headers }: IncomingMessage): void {
+  if (headers['content-type'] !== undefined) headers['content-type'] = undefined;
+}
+
+/**
  * Reads a body up to the limit. Beyond it the rest is let run past unread: closing the connection at once would reset
  * it, and the sender would see that instead of the 413.
  */
 export function readBody(request: IncomingMessage, done: (error: Error | null, body?: RawBody) => void): void {
-  const contentType = request.headers['content-type'];
+  const contentType = request.headersDistinct['content-type']?.[0];
   const chunks: Buffer[] = [];
   let size = 0;
   const finish = (error: Error | null, body?: RawBody) => {
@@ -39,7 +48,7 @@ export function readBody(request: IncomingMessage, done: (error: Error | null, b
 }
 
 /**
- * The JSON value of a body. No Content-Type, and the two that curl and shells send unasked, are taken as JSON.
+ * The JSON value of a body. No Content-Type or an empty one, and the two that curl and shells send unasked, are taken as JSON.
  * @throws Fault `too-large`, `unsupported-media-type`, `malformed` or, for what would not survive storing, `invalid`.
  */
 export function jsonOf(body: RawBody | undefined): unknown {
@@ -66,15 +75,17 @@ const takenAsJson = /^(application\/json|application\/[\w.-]+\+json|text\/plain|
 
 function requireJson(contentType: string | undefined): void {
   if (contentType === undefined || contentType === 'application/json') return;
-  const mediaType = (contentType.split(';', 1)[0] as string).trim().toLowerCase();
+  const announced = contentType.trim();
+  if (announced === '') return;
+  const mediaType = (announced.split(';', 1)[0] as string).trim().toLowerCase();
   if (mediaType.startsWith('application/cloudevents'))
     throw new Fault('unsupported-media-type', 'CloudEvents are not understood yet.', {
       hint: 'Send the plain body (see /docs) as application/json.',
     });
-  if (mediaType !== '' && !takenAsJson.test(mediaType))
+  if (!takenAsJson.test(mediaType))
     throw new Fault(
       'unsupported-media-type',
-      `The body is announced as ${mediaType.slice(0, 80)}, but JSON is needed.`,
+      `The body is announced as ${quoted(mediaType || announced)}, but JSON is needed.`,
       {
         hint: 'Send it with Content-Type: application/json.',
       },

@@ -49,6 +49,7 @@ describe('the settings of the bus', () => {
       'bus: {}',
       'bus:\n  port:',
       'gaia: { x: 1 }',
+      'sub: 1\ndns: 2\nusb: 3',
       'bus: { auth: loopback }',
     ])
       assert.equal(parse({ yaml }).port, 8099, yaml);
@@ -82,6 +83,8 @@ describe('the settings of the bus', () => {
     assert.match(mistakes({ yaml: '- a' })[0] ?? '', /must be a list of settings/);
     assert.match(mistakes({ yaml: 'bus: 8099' })[0] ?? '', /^leveredge\.yaml:1: bus: must have settings below it/);
     assert.match(mistakes({ yaml: '\nbuss:\n  port: 1' })[0] ?? '', /^leveredge\.yaml:2: buss: is no section/);
+    for (const slip of ['bsu', 'ubs', 'Bsu', 'BUS', 'bu', 'bjs', 'evnet_bus', 'eventbus'])
+      assert.match(mistakes({ yaml: `${slip}: { port: 1 }` })[0] ?? '', /is no section; did you mean bus\?/, slip);
     for (const port of ['1.5', '-1', 'true', '[]', '070000', '{a: 1}'])
       assert.equal(mistakes({ yaml: `bus:\n  port: ${port}` }).length, 1, port);
   });

@@ -89,10 +89,17 @@ function parseFile({ path, text }: { path: string; text: string }, note: Note): 
     // The file also holds the settings of other programs, so only what looks like a slip is a mistake here.
     if (key === 'bus')
       readBus(pair.value as Node | null, (node) => placeOf(node?.range?.[0]), placeAt(pair, placeOf), found, note);
-    else if (nearest(key, ['bus', 'event_bus', 'event-bus']) !== undefined)
-      note(placeAt(pair, placeOf), `${key}: is no section; did you mean bus?`);
+    else if (isSlipOfBus(key)) note(placeAt(pair, placeOf), `${key}: is no section; did you mean bus?`);
   }
   return found;
+}
+
+/**
+ * One edit away, or two neighbouring letters swapped. Not two edits: sections of other programs are called dns, tls or gui.
+ */
+function isSlipOfBus(key: string): boolean {
+  const swapped = ['ubs', 'bsu'].includes(key.toLowerCase());
+  return swapped || nearest(key, ['bus', 'event_bus', 'event-bus']) !== undefined;
 }
 
 function readBus(

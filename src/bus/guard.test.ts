@@ -35,7 +35,6 @@ describe('the guard', () => {
     it(`lets ${JSON.stringify(headers)} pass`, () => assert.equal(guard(headers), undefined));
 
   const refuses: Record<string, string>[] = [
-    {},
     { host: '' },
     { host: 'example.org' },
     { host: 'localhost:8099:1' },
@@ -52,6 +51,8 @@ describe('the guard', () => {
   ];
   for (const headers of refuses)
     it(`refuses ${JSON.stringify(headers)}`, () => assert.equal(guard(headers)?.code, 'forbidden'));
+
+  it('takes a request without a Host for a broken one', () => assert.equal(guard({})?.code, 'malformed'));
 
   it('never repeats a token', () => {
     assert.ok(!JSON.stringify(guard({ host: 'localhost', authorization: 'Bearer sesame' })).includes('sesame'));

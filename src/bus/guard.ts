@@ -37,7 +37,8 @@ export function makeGuard(allowedHosts: readonly string[]): Guard {
   const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
   const good = new Set<string>();
   return (headers) => {
-    const host = headers.host ?? '';
+    const { host } = headers;
+    if (host === undefined) return noHost();
     if (!good.has(host)) {
       if (!isKnownHost(host, allowed)) return foreignHost(host);
       if (good.size >= maxRemembered) good.clear();
@@ -64,6 +65,12 @@ function isSameServer(origin: string, host: string): boolean {
 }
 
 const maxShown = 100;
+
+function noHost(): Fault {
+  return new Fault('malformed', 'The request has no Host header, so the bus cannot tell whether it is meant.', {
+    hint: 'Send one, such as Host: localhost; HTTP/1.1 demands it.',
+  });
+}
 
 function foreignHost(host: string): Fault {
   const shown = JSON.stringify(host.slice(0, maxShown));

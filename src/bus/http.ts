@@ -1,9 +1,10 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Warning } from '../events/parse.ts';
-import { jsonOf, maxBodyBytes, type RawBody, readBody } from './body.ts';
+import { hideContentType, jsonOf, maxBodyBytes, type RawBody, readBody } from './body.ts';
 import type { Guard } from './guard.ts';
 import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
@@ -21,6 +22,12 @@ const maxConnections = 4096;
 const maxHeaderBytes = 16 * 1024;
 
 const jsonType = 'application/json; charset=utf-8';
+/** What keeps browsers from guessing a type, keeping a copy, or letting another site embed an answer. */
+const hardening = {
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
 
 export type Http = {
   server: FastifyInstance;
@@ -42,6 +49,8 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: timeoutCheckMs,
       maxHeaderSize: maxHeaderBytes,
+      // The guard refuses such a request with a sentence; node would with an empty body.
+      requireHostHeader: false,
     },
     // Names are judged by the handlers; the length of the whole request line is bounded by maxHeaderBytes.
     routerOptions: { maxParamLength: maxHeaderBytes, querystringParser: splitQuery },
@@ -49,12 +58,15 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOfThrown(error) ?? internalError()),
   });
   server.server.maxConnections = maxConnections;
+  server.server.on('checkExpectation', refuseExpectation);
+  answerHalfClosed(server.server);
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', (_request, payload, done) => readBody(payload, done));
   server.addHook('onRequest', (request, reply, done) => {
     inFlight++;
     reply.raw.once('close', () => inFlight--);
-    harden(reply);
+    reply.headers(hardening);
+    hideContentType(request.raw);
     done(guard(request.headers));
   });
   server.setErrorHandler((error, request, reply) => {
@@ -104,18 +116,26 @@ function send(reply: FastifyReply, answer: Answer, warnings: readonly Warning[])
 }
 
 function sendProblem(reply: FastifyReply, { status, headers, body }: Problem): FastifyReply {
-  harden(reply);
   return reply
     .code(status)
-    .headers({ ...headers, 'content-type': problemMediaType })
+    .headers({ ...hardening, ...headers, 'content-type': problemMediaType })
     .send(JSON.stringify(body));
 }
 
-/** What keeps browsers from guessing a type, keeping a copy, or letting another site embed an answer. */
-function harden(reply: FastifyReply): void {
-  reply.header('x-content-type-options', 'nosniff');
-  reply.header('cache-control', 'no-store');
-  reply.header('cross-origin-resource-policy', 'same-origin');
+/**
+ * Lets a sender that has closed only its own direction (`nc -N`, shutdown(SHUT_WR)) read its answer; node hangs up on it
+ * otherwise. The price: a waiter that went away for good looks the same and is kept until its time is over. Node has the
+ * switch but neither documents nor types it.
+ */
+function answerHalfClosed(server: Server): void {
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+}
+
+/** Hangs up afterwards, because whether the body still comes is not known. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { status, body } = plainProblem(417, 'The bus meets no expectation but 100-continue; leave out Expect.');
+  response.writeHead(status, { ...hardening, 'content-type': problemMediaType, connection: 'close' });
+  response.end(JSON.stringify(body));
 }
 
 function whenGone(reply: FastifyReply): AbortSignal {
@@ -125,11 +145,11 @@ function whenGone(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
-/** `/events/{id}:cancel` as the router writes it: a literal colon doubled, and what follows a parameter needs a pattern. */
+/** `/events/{id}:cancel` as the router writes it: a literal colon doubled, and what follows a parameter needs a pattern (`.` would stop at a line break). */
 function fastifyPath(path: string): string {
   return path
     .replaceAll(':', '::')
-    .replace(/\{(\w+)\}(?=::)/g, ':$1(.+)')
+    .replace(/\{(\w+)\}(?=::)/g, ':$1([^]+)')
     .replace(/\{(\w+)\}/g, ':$1');
 }
 

@@ -31,6 +31,11 @@ describe('the OpenAPI document', () => {
     assert.equal(new Set(ids).size, ids.length);
   });
 
+  it('says of each list of events that a page may be shorter than its limit', () => {
+    for (const path of ['/events', '/agents/{agent}/events'])
+      assert.match(document.paths[path]?.get?.description ?? '', /shorter than limit.*next/, path);
+  });
+
   it('has every call of the compatible API', () => {
     for (const call of [
       'get /health',

@@ -12,6 +12,10 @@ export const before = z
   .optional()
   .meta({ description: 'Only what is older than this bookmark: the next of the page before' });
 
+/** What every list of whole events says of itself. */
+export const pageMayBeShort =
+  'A page may be shorter than limit when its events are large; it still has at least one. Go on with next until that is null.';
+
 /** The parameter that continues the list of open questions. */
 export const after = z
   .string()

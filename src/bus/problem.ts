@@ -25,6 +25,7 @@ const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   invalid: { status: 422, title: 'The request makes no sense' },
   usage: { status: 422, title: 'The request makes no sense' },
   'queue-full': { status: 429, title: 'Too much at once' },
+  internal: { status: 500, title: 'Internal Server Error' },
   unavailable: { status: 503, title: 'Not available now' },
   damaged: { status: 503, title: 'The database is damaged' },
   'newer-schema': { status: 503, title: 'The database is newer than the program' },

@@ -11,7 +11,7 @@ export type Ask<Q, B> = {
   params: Readonly<Record<string, string>>;
   query: Q;
   body: B;
-  /** Aborts when the caller goes away. */
+  /** Aborts when the connection breaks. The caller's merely having ended its sending is no break. */
   gone(): AbortSignal;
 };
 

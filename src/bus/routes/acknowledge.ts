@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { eventId } from '../../events/draft.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
 import { noSuchEvent } from '../refusals.ts';
@@ -30,9 +29,7 @@ export function acknowledge({ store }: Bus): Route {
     faults: ['not-found'],
     async handle({ params, query: { agent } }) {
       const id = params.id as string;
-      const outcome = eventId.safeParse(id).success
-        ? await store.acknowledge(id, agent)
-        : ({ kind: 'unknown' } as const);
+      const outcome = await store.acknowledge(id, agent);
       if (outcome.kind === 'unknown') throw noSuchEvent(id);
       return { status: 200, body: { status: 'acknowledged', agent, acknowledged_at: outcome.at } };
     },

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { eventId } from '../../events/draft.ts';
 import { type Event, eventSchema } from '../../events/event.ts';
 import type { Bus } from '../bus.ts';
 import { wholeNumber } from '../query.ts';
@@ -28,7 +27,7 @@ export function getEvent(bus: Bus): Route {
     faults: ['not-found', 'queue-full'],
     async handle(ask) {
       const id = ask.params.id as string;
-      const event = eventId.safeParse(id).success ? await readOrWait(bus, id, ask) : undefined;
+      const event = await readOrWait(bus, id, ask);
       if (event === undefined) throw noSuchEvent(id);
       return { status: 200, body: event };
     },

@@ -3,7 +3,7 @@ import { Fault } from '../../base/fault.ts';
 import { eventSchema } from '../../events/event.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
-import { before, nextBookmark, seqOf } from '../paging.ts';
+import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { flag, limit } from '../query.ts';
 import { quoted } from '../refusals.ts';
 import { type Route, route } from '../route.ts';
@@ -27,6 +27,7 @@ export function inbox({ store }: Bus): Route {
     operationId: 'inbox',
     tag: 'Agents',
     summary: 'Read an agent’s inbox, newest first',
+    description: pageMayBeShort,
     params: { agent: 'The agent’s name; case counts' },
     query: z.object({
       limit: limit(20),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { eventSchema, statuses } from '../../events/event.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
-import { before, nextBookmark, seqOf } from '../paging.ts';
+import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { limit } from '../query.ts';
 import { type Route, route } from '../route.ts';
 import { warningsSchema } from './warnings.ts';
@@ -24,6 +24,7 @@ export function listEvents({ store }: Bus): Route {
     operationId: 'listEvents',
     tag: 'Events',
     summary: 'List events, newest first',
+    description: pageMayBeShort,
     query: z.object({
       limit: limit(50),
       source_agent: name.optional().meta({ description: 'Only what this agent published; exact' }),

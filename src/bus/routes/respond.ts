@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
 import { type Answer, answerSchema } from '../../events/answer.ts';
-import { eventId } from '../../events/draft.ts';
 import type { Bus } from '../bus.ts';
 import { alreadyResolved, asksNothing, noSuchEvent, quoted } from '../refusals.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -40,7 +39,7 @@ export function respond({ store }: Bus): Route {
         via: body.via ?? 'http',
         payloadHash: body.payload_hash ?? null,
       };
-      const answered = eventId.safeParse(id).success ? await store.answer(id, answer) : ({ kind: 'unknown' } as const);
+      const answered = await store.answer(id, answer);
       if (answered.kind !== 'answered') throw refusal(id, answer, answered);
       const { response, responder, via } = answer;
       return {

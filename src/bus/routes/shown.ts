@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { notifiedSchema } from '../../events/answer.ts';
-import { eventId } from '../../events/draft.ts';
 import type { Bus } from '../bus.ts';
 import { asksNothing, noSuchEvent } from '../refusals.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -23,7 +22,6 @@ export function shown({ store }: Bus): Route {
     faults: ['asks-nothing', 'not-found'],
     async handle({ params, body }) {
       const id = params.id as string;
-      if (!eventId.safeParse(id).success) throw noSuchEvent(id);
       const outcome = await store.noteShown(id, body.via);
       if (outcome.kind === 'unknown') throw noSuchEvent(id);
       if (outcome.kind === 'asks-nothing') throw asksNothing(id);

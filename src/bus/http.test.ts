@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Fault } from '../base/fault.ts';
+import { makeLog } from '../base/log.ts';
+import { makeGuard } from './guard.ts';
+import { makeHttp } from './http.ts';
+import { route } from './route.ts';
+
+/** A server whose one call throws this. */
+function throwing(error: unknown) {
+  const lines: string[] = [];
+  const log = makeLog(
+    (line) => lines.push(line),
+    () => 0,
+  );
+  const failing = route({
+    method: 'GET',
+    path: '/fails/{id}',
+    operationId: 'fails',
+    tag: 'Events',
+    summary: 'Fails',
+    answers: {},
+    handle: () => Promise.reject(error),
+  });
+  const { server } = makeHttp([failing], makeGuard([]), log);
+  const get = () => server.inject({ method: 'GET', url: '/fails/secret', headers: { host: 'localhost' } });
+  return { get, lines };
+}
+
+describe('an error below a route', () => {
+  it('that is our mistake is a bare 500, with its stack in the log and nothing of the call’s content', async () => {
+    for (const error of [new TypeError('x is not a function'), new RangeError('Invalid string length')]) {
+      const { get, lines } = throwing(error);
+      const { statusCode, headers, body } = await get();
+      assert.equal(statusCode, 500);
+      assert.match(String(headers['content-type']), /^application\/problem\+json/);
+      assert.equal(headers['cache-control'], 'no-store');
+      const problem = JSON.parse(body);
+      assert.equal(problem.type, 'urn:leveredge:problem:internal-server-error');
+      assert.match(problem.detail, /fault of the bus/);
+      assert.ok(!body.includes(error.message));
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] as string, /error a request failed call="GET \/fails\/:id"/);
+      assert.ok(lines[0]?.includes(`${error.name}: ${error.message} |     at `) && lines[0].includes('http.test.ts'));
+      assert.ok(!lines[0]?.includes('secret'));
+    }
+  });
+
+  it('that is no Error at all is a bare 500 too', async () => {
+    for (const thrown of ['text', { statusCode: 503 }]) {
+      const { get, lines } = throwing(thrown);
+      assert.equal((await get()).statusCode, 500);
+      assert.equal(lines.length, 1);
+    }
+  });
+
+  it('that is a Fault is answered as such and not logged', async () => {
+    const { get, lines } = throwing(new Fault('queue-full', 'Full.'));
+    const { statusCode, headers } = await get();
+    assert.equal(statusCode, 429);
+    assert.equal(headers['retry-after'], '1');
+    assert.deepEqual(lines, []);
+  });
+});
