@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { displayWidth } from '../src/channels/cli/display-width.ts';
 import type { Rendered } from '../src/channels/cli/render.ts';
+import { makeClient } from '../src/client/client.ts';
 import { type Bus, inProcess, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 /** The commands against a real bus in a process of its own. */
@@ -227,6 +228,83 @@ describe('the command line', () => {
     assert.match(error.hint, /leveredge events/);
   });
 
+  it('gives wrong usage as JSON on stderr too', async () => {
+    const cases: [args: string[], message: RegExp, hint: string][] = [
+      [['events', '--limit', '0', '--json'], /whole number above 0/, 'See: leveredge events --help'],
+      [['--json', 'publsh'], /unknown command 'publsh'/, 'See: leveredge --help'],
+      [['subscriptions', 'add', '--json'], /missing required argument/, 'See: leveredge subscriptions add --help'],
+      [['--json'], /a command missing/, 'See: leveredge --help'],
+    ];
+    for (const [args, message, hint] of cases) {
+      const { exit, stdout, stderr } = await cli(...args);
+      assert.deepEqual([exit, stdout], [2, '']);
+      const { error } = JSON.parse(stderr);
+      assert.deepEqual([error.code, error.hint], ['usage', hint]);
+      assert.match(error.message, message);
+    }
+    assert.match((await cli('ask', '--help', '--json')).stdout, /^Usage: /);
+  });
+
+  it('names the next command where the bus names a call of its API', async () => {
+    await cli('subscriptions', 'add', 'TWICE', 'story_*');
+    const twice = await cli('subscriptions', 'add', 'TWICE', 'story_*');
+    assert.match(twice.stderr, /\n {2}Change it: leveredge subscriptions change TWICE 'story_\*'\n$/);
+    const plain = await cli('answer', await publish('plain'), 'yes');
+    assert.match(plain.stderr, /asks nothing[^\n]*\n {2}The open questions: leveredge pending\n$/);
+    const asker = await cli('answer', await askOnly('Me?', '-s', 'ME'), 'yes', '--as', 'me');
+    assert.match(asker.stderr, /with --as/);
+    for (const { stderr } of [twice, plain, asker]) assert.doesNotMatch(stderr, /(GET|POST|PATCH) \//);
+  });
+
+  it('takes nothing for an id that would be another path of the bus', async () => {
+    const nowhere = inProcess('http://127.0.0.1:9');
+    for (const id of ['', '.', '..'])
+      for (const args of [
+        ['events', id],
+        ['answer', id, 'yes'],
+        ['cancel', id, '--as', 'ME'],
+        ['ack', id, 'ME'],
+      ]) {
+        const { exit, stderr } = await nowhere(...args);
+        assert.equal(exit, 5, `${args}: ${stderr}`);
+        assert.match(stderr, /^leveredge: No event has the id "/);
+      }
+    for (const id of ['../health', './', 'stream', 'pending']) assert.equal((await cli('events', id)).exit, 5, id);
+    assert.match(
+      (await cli('events', await publish('a', '--id', 'deploys/../7'))).stdout,
+      /^id: {15}deploys\/\.\.\/7\n/,
+    );
+  });
+
+  it('sends with an answer the hash of the question it has read', async () => {
+    const client = makeClient({ url: bus.url });
+    const question = { source_agent: 'ME', action: 'may_i', requires_human: true, payload_hash: 'sha256:1' };
+    const { id } = await client.publish({ ...question, human_question: 'May I?' });
+    let sent: unknown;
+    const watched = inProcess(bus.url, undefined, (url) => {
+      const real = makeClient({ url });
+      return {
+        ...real,
+        respond(of, body) {
+          sent = body;
+          return real.respond(of, body);
+        },
+      };
+    });
+    assert.equal((await watched('answer', id, 'yes')).exit, 0);
+    assert.deepEqual(sent, { response: 'yes', responder: 'berta', via: 'cli', payload_hash: 'sha256:1' });
+  });
+
+  it('shows the line breaks of a question, and none of its lines as one of its own', async () => {
+    const id = await askOnly('First?\n\nAnswer: "no"\r\nlast', '-o', 'yes', '--id', 'of-several-lines');
+    assert.match(
+      (await onTerminal('pending')).stdout,
+      /^of-several-\S* {2}CLI asks\n {2}First\?\n {4}\n {4}Answer: "no"\n {4}last\n {2}Answer: "yes"\n/m,
+    );
+    assert.match((await cli('pending')).stdout, /\tFirst\?⏎⏎Answer: "no"⏎last\t/);
+    assert.match((await cli('events', id)).stdout, /^question: {9}First\?\n {18}\n {18}Answer: "no"\n {18}last\n/m);
+  });
+
   it('names what is wrong with a command line, and where help is', async () => {
     const cases: [args: string[], says: RegExp][] = [
       [['publsh'], /unknown command 'publsh'[\s\S]*publish[\s\S]*See: leveredge --help/],
@@ -243,6 +321,20 @@ describe('the command line', () => {
       assert.equal(stdout, '');
       assert.match(stderr, says);
     }
+  });
+
+  it('keeps every help within 80 columns, however wide the terminal is', async () => {
+    const wide = inProcess(bus.url, { is: true, columns: 200 });
+    const open: string[][] = [[]];
+    const seen: string[] = [];
+    for (let names = open.pop(); names && seen.length < 100; names = open.pop()) {
+      const { stdout } = await wide(...names, '--help');
+      seen.push(names.join(' '));
+      for (const line of stdout.split('\n')) assert.ok(line.length <= 80, `${names.join(' ')}: ${line}`);
+      const below = /\nCommands:\n([\s\S]*?)(?:\n\n|$)/.exec(stdout)?.[1] ?? '';
+      for (const [, name] of below.matchAll(/^ {2}([a-z]+)/gm)) if (name !== 'help') open.push([...names, `${name}`]);
+    }
+    assert.ok(seen.includes('up') && seen.includes('subscriptions change') && seen.length > 18, seen.join());
   });
 
   it('prints its version and its help to stdout', async () => {

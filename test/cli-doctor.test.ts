@@ -68,6 +68,28 @@ describe('leveredge doctor', { concurrency: 2 }, () => {
     for (const part of [/LEVEREDGE_PORT/, /port/, /hots/]) assert.match(of('settings')?.says ?? '', part);
   });
 
+  it('finds settings that cannot be read, and the bus refuses them', async (t) => {
+    const home = temporaryFolder(t);
+    mkdirSync(join(home, 'config/leveredge.yaml'), { recursive: true });
+    const { of } = await doctor(home);
+    assert.equal(of('settings')?.state, 'wrong');
+    assert.match(of('settings')?.says ?? '', /leveredge\.yaml cannot be read: it is a folder\.$/);
+    assert.match(of('settings')?.todo ?? '', /Put a file in its place/);
+    const { exit, stderr } = await leveredge(['bus', '--home', home, '--port', '0']);
+    assert.equal(exit, 2);
+    assert.match(stderr, /^leveredge: The settings in .* cannot be read: it is a folder\.\n {2}Put a file/);
+  });
+
+  it('shows no password of a URL', async (t) => {
+    const { exit, stdout, stderr } = await leveredge([
+      ...['doctor', '--home', temporaryFolder(t)],
+      ...['--url', 'http://user:geheim@127.0.0.1:9'],
+    ]);
+    assert.equal(exit, 2);
+    assert.match(stderr, /takes no user name and no password/);
+    assert.doesNotMatch(stdout + stderr, /geheim/);
+  });
+
   it('tells a damaged database, one of the future and one of the first implementation apart', async (t) => {
     const damaged = temporaryFolder(t);
     mkdirSync(dirname(databaseOf(damaged)), { recursive: true });

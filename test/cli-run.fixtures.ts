@@ -22,14 +22,19 @@ export function temporaryFolder(t: { after(fn: () => void): void }): string {
 
 export type Ended = { exit: number | null; signal: string | null; stdout: string; stderr: string };
 
-/** A command line as a process of its own, through the launcher, with nothing in its environment but what is given. */
+/**
+ * A command line as a process of its own, through the launcher, with nothing in its environment but what is given. As
+ * below npm, the launcher ends with the process above it, so a test run that is cut off leaves no bus behind.
+ */
 export function start(
   args: readonly string[],
   env: Record<string, string> = {},
   program = [process.execPath, launcher],
 ) {
   const [command, ...before] = program as [string, ...string[]];
-  const child = spawn(command, [...before, ...args], { env: { PATH: process.env.PATH, ...env } });
+  const child = spawn(command, [...before, ...args], {
+    env: { PATH: process.env.PATH, npm_lifecycle_event: 'test', ...env },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -84,7 +89,11 @@ export async function startBus(home: string, args: readonly string[] = ['--port'
 }
 
 /** A command line in this process: the same code, with a terminal if wanted, and a clock. */
-export function inProcess(url: string, terminal: Surroundings['terminal'] = { is: false, columns: 80 }) {
+export function inProcess(
+  url: string,
+  terminal: Surroundings['terminal'] = { is: false, columns: 80 },
+  connect: Surroundings['connect'] = (to) => makeClient({ url: to }),
+) {
   const around = {
     version: '0.0.0',
     nodeVersion: process.versions.node,
@@ -94,7 +103,7 @@ export function inProcess(url: string, terminal: Surroundings['terminal'] = { is
     signal: new AbortController().signal,
     terminal,
     say: () => undefined,
-    connect: (to: string) => makeClient({ url: to }),
+    connect,
   } as unknown as Surroundings;
   return (...args: string[]) => run(args, around, false);
 }

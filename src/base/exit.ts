@@ -33,6 +33,7 @@ const byFault: Record<FaultCode, ExitCode> = {
   'queue-full': Exit.failed,
   'storage-full': Exit.failed,
   unavailable: Exit.unreachable,
+  internal: Exit.failed,
   damaged: Exit.damaged,
   'newer-schema': Exit.conflict,
   locked: Exit.conflict,

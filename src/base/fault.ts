@@ -17,6 +17,7 @@ export type FaultCode =
   | 'queue-full'
   | 'storage-full'
   | 'unavailable'
+  | 'internal'
   | 'damaged'
   | 'newer-schema'
   | 'locked'

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
+import { Fault } from '../base/fault.ts';
 import type { Home } from '../base/home.ts';
 import { makeLog } from '../base/log.ts';
 import { type BusConfig, parseBusConfig } from '../bus/config.ts';
@@ -16,32 +17,50 @@ type Env = Readonly<Record<string, string | undefined>>;
  * @throws Fault `usage` with every mistake
  */
 export function busPlace(flags: BusFlags, home: string, env: Env): BusPlace {
-  const configFile = configFileOf(home);
-  return { ...configOf(flags, home, env), configFile: existsSync(configFile) ? configFile : undefined };
+  const yaml = readSettings(home);
+  return { ...configOf(flags, home, env, yaml), configFile: yaml?.path };
 }
 
-function configOf({ port, host }: BusFlags, home: string, env: Env): BusConfig {
-  const path = configFileOf(home);
+type Settings = { path: string; text: string } | undefined;
+
+function configOf({ port, host }: BusFlags, home: string, env: Env, yaml: Settings): BusConfig {
   return parseBusConfig({
     flags: { ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }) },
     env: {
       ...(env.LEVEREDGE_PORT ? { port: env.LEVEREDGE_PORT } : {}),
       ...(env.LEVEREDGE_HOST ? { host: env.LEVEREDGE_HOST } : {}),
     },
-    yaml: existsSync(path) ? { path, text: readFileSync(path, 'utf8') } : undefined,
+    yaml,
     home,
   });
 }
 
-function configFileOf(home: string): string {
-  return join(home, 'config', 'leveredge.yaml');
+function readSettings(home: string): Settings {
+  const path = join(home, 'config', 'leveredge.yaml');
+  try {
+    return { path, text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw new Fault('usage', `The settings in ${path} cannot be read: ${unreadable[code ?? ''] ?? code}.`, {
+      hint: code === 'EISDIR' ? 'Put a file in its place, or remove it.' : `Look at owner and mode: ls -ld ${path}`,
+      cause: error,
+    });
+  }
 }
+
+const unreadable: Readonly<Record<string, string>> = {
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'what should be a folder above it is a file',
+  EACCES: 'this user may not',
+  EPERM: 'this user may not',
+};
 
 type Running = { version: string; flags: BusFlags; home: Home; env: Env; signal: AbortSignal; say(line: string): void };
 
 /** Runs the bus until the signal, and says what a person needs to go on. */
 export async function runBus({ version, flags, home, env, signal, say }: Running): Promise<Conclusion> {
-  const config = configOf(flags, home.dir, env);
+  const config = configOf(flags, home.dir, env, readSettings(home.dir));
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   const worker = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.mjs';
   const bus = await startBus(config, {

@@ -77,7 +77,7 @@ describe('asking and waiting', () => {
     await assert.rejects(ask(client, question, options), { code: 'unreachable' });
   });
 
-  for (const code of ['invalid', 'not-found', 'conflict', 'storage-full', 'forbidden'] as const)
+  for (const code of ['invalid', 'not-found', 'conflict', 'storage-full', 'forbidden', 'internal'] as const)
     it(`does not try again after ${code}`, async () => {
       const { client, options, ids } = bus([fault(code)], []);
       await assert.rejects(ask(client, question, options), { code });

@@ -73,7 +73,7 @@ function patiently({ signal, onTrouble, clock = systemClock, sleep = sleepUnless
   };
 }
 
-/** Failures of the moment. A full disk (`storage-full`) is none: a person must make room. */
+/** Failures of the moment. A full disk (`storage-full`) is none, a person must make room; a fault of the bus neither. */
 function isPassing({ code }: Fault): boolean {
   return code === 'unreachable' || code === 'unavailable' || code === 'queue-full';
 }

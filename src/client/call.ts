@@ -51,10 +51,11 @@ export function makeCall(url: string, fetcher: typeof fetch): Call {
 }
 
 function parseUrl(url: string): string {
+  const hint = 'Write it like http://127.0.0.1:8099, in --url or LEVEREDGE_URL.';
+  // Before anything is shown: what stands before an @ may be a password, also in what is no URL otherwise.
+  if (url.includes('@')) throw new Fault('usage', 'The URL of a bus takes no user name and no password.', { hint });
   if (!/^https?:/i.test(url) || !URL.canParse(url))
-    throw new Fault('usage', `${JSON.stringify(url)} is no URL of a bus.`, {
-      hint: 'Write it like http://127.0.0.1:8099, in --url or LEVEREDGE_URL.',
-    });
+    throw new Fault('usage', `${JSON.stringify(url)} is no URL of a bus.`, { hint });
   return url.replace(/\/+$/, '');
 }
 

@@ -44,7 +44,9 @@ describe('the client', () => {
     [422, { detail: 'No.' }, 'invalid', /No\./],
     [404, { type: 'urn:leveredge:problem:of-the-future', detail: 'Gone.' }, 'not-found', /Gone/],
     [418, { detail: 'A teapot.' }, 'invalid', /teapot/],
-    [500, 'oops', 'unavailable', /HTTP 500/],
+    [500, 'oops', 'internal', /HTTP 500/],
+    [500, { type: 'urn:leveredge:problem:internal-server-error', detail: 'Ours.' }, 'internal', /Ours/],
+    [502, '<html>', 'unavailable', /HTTP 502/],
     [404, '<html>', 'unreachable', /no event bus: HTTP 404/],
     [200, { other: 'program' }, 'unreachable', /no event bus: HTTP 200/],
     [200, '[]', 'unreachable', /no event bus/],
@@ -88,5 +90,17 @@ describe('the client', () => {
   it('refuses what is no URL', () => {
     for (const url of ['localhost:8099', '', 'ftp://x', 'http://'])
       assert.throws(() => makeClient({ url }), { code: 'usage' });
+  });
+
+  it('refuses a URL with credentials and does not repeat them', () => {
+    for (const url of ['http://user:geheim@127.0.0.1:1', 'http://geheim@x', 'user:geheim@x', 'http://geheim@@'])
+      assert.throws(
+        () => makeClient({ url }),
+        ({ code, message, hint }) => {
+          assert.equal(code, 'usage');
+          assert.doesNotMatch(`${message}${hint}`, /geheim/);
+          return true;
+        },
+      );
   });
 });

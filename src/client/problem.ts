@@ -12,6 +12,7 @@ const codeOfStatus: Readonly<Record<number, FaultCode>> = {
   415: 'unsupported-media-type',
   422: 'invalid',
   429: 'queue-full',
+  500: 'internal',
   503: 'unavailable',
   507: 'storage-full',
 };

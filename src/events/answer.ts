@@ -13,7 +13,7 @@ export const answerSchema = z
     via: channel.nullish(),
     payload_hash: text
       .nullish()
-      .meta({ description: 'The hash of what was shown to the person; must be the question’s' }),
+      .meta({ description: 'The hash of what was shown to the person; refused when it is not the question’s' }),
   })
   .meta({ id: 'Answer' });
 

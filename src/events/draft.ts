@@ -12,7 +12,7 @@ export const maxTimeoutMinutes = 52_560_000;
 /** Ids that are paths of the API and so can name no event. */
 const reservedIds: readonly string[] = ['stream', 'pending', '.', '..'];
 
-export const eventId = z
+const eventId = z
   .string('must be a string')
   .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
   .refine((id) => !reservedIds.includes(id), 'is a path of the API and can be no id');
@@ -69,7 +69,10 @@ export const draftSchema = z
         .min(1, 'must not be empty; leave it out to let anyone answer')
         .max(maxAnswerers, `must have at most ${maxAnswerers} names`),
     ).meta({ description: 'Only these may answer (and whoever an escalation names)' }),
-    payload_hash: orNull(text).meta({ description: 'Hash of what was shown; an answer to anything else is void' }),
+    payload_hash: orNull(text).meta({
+      description:
+        'Hash of what is shown; an answer that gives another is refused, and whoever acts on the answer compares it',
+    }),
     escalation: orNull(z.array(rung).max(maxRungs, `must have at most ${maxRungs} rungs`)).meta({
       description: 'Whom to tell, and when, while nobody answers',
     }),

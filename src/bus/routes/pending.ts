@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { pendingSchema } from '../../events/event.ts';
 import type { Bus } from '../bus.ts';
-import { after, cursorOf, placeOf } from '../paging.ts';
+import { after, cursorOf, pageMayBeShort, placeOf } from '../paging.ts';
 import { limit } from '../query.ts';
 import { type Route, route } from '../route.ts';
 import { warningsSchema } from './warnings.ts';
@@ -23,6 +23,7 @@ export function pending({ store }: Bus): Route {
     operationId: 'pending',
     tag: 'Questions',
     summary: 'List the open questions, soonest deadline first',
+    description: pageMayBeShort,
     query: z.object({ limit: limit(1000), after }),
     answers: { 200: { description: 'The open questions', schema: pendingPageSchema } },
     async handle({ query }) {

@@ -16,10 +16,10 @@ export function answer(concludes: Concluding): Command {
     .option('--as <name>', 'who answers (default: your user name)')
     .action(
       concludes(async ({ client, user }, idOrPrefix: string, response: string, options: Options) => {
-        const id = await findQuestion(client, idOrPrefix);
+        const { id, payload_hash } = await findQuestion(client, idOrPrefix);
         const receipt = await client
-          .respond(id, { response, responder: options.as ?? user, via: 'cli' })
-          .catch((error) => Promise.reject(withWinner(error)));
+          .respond(id, { response, responder: options.as ?? user, via: 'cli', payload_hash })
+          .catch((error) => Promise.reject(withName(withWinner(error))));
         return {
           exit: Exit.ok,
           lines: [`${id} is answered: ${receipt.response}`],
@@ -27,6 +27,13 @@ export function answer(concludes: Concluding): Command {
         };
       }),
     );
+}
+
+/** What the bus calls `responder` is --as here. */
+function withName(error: unknown): unknown {
+  if (!(error instanceof Fault) || error.code !== 'forbidden') return error;
+  const { code, message, hint, mistakes, extra } = error;
+  return new Fault(code, message, { hint: hint?.replace('in responder', 'with --as'), mistakes, extra });
 }
 
 /** The loser of a race learns who won, with what, when and where. */

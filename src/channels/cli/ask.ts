@@ -10,6 +10,7 @@ import { parseDetails } from './details.ts';
 import type { Door } from './door.ts';
 import { collect, minutes } from './option-values.ts';
 import { defaultSource, warningsOf } from './publish.ts';
+import { shellWord } from './shell-word.ts';
 import { showDuration } from './show-time.ts';
 
 type Options = {
@@ -138,9 +139,4 @@ function resolved(event: Event): Conclusion {
       ? 'The question was cancelled.'
       : 'Nobody answered in time, and there is no fallback.';
   return { exit: Exit.failed, json, notes: [why] };
-}
-
-/** A name as a word that a shell takes as one. */
-function shellWord(text: string): string {
-  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

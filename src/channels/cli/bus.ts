@@ -23,7 +23,7 @@ function running(command: Command, concludes: Concluding): Command {
     .option('--host <address>', 'the address to listen on (default: 127.0.0.1)')
     .addHelpText(
       'after',
-      '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST and config/leveredge.yaml in the home.',
+      '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST and\nconfig/leveredge.yaml in the home.',
     )
     .action(concludes((door, { port, host }: Options) => door.runBus({ home: door.home, port, host })));
 }

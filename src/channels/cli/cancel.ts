@@ -15,7 +15,7 @@ export function cancel(concludes: Concluding): Command {
     .option('--reason <text>', 'why')
     .action(
       concludes(async ({ client }, idOrPrefix: string, { as, reason }: Options) => {
-        const id = await findQuestion(client, idOrPrefix);
+        const { id } = await findQuestion(client, idOrPrefix);
         const receipt = await client
           .cancel(id, { cancelled_by: as, reason, via: 'cli' })
           .catch((error) => Promise.reject(withWinner(error)));

@@ -1,11 +1,15 @@
 import type { Event } from '../../events/event.ts';
+import { linesOf } from './line-breaks.ts';
+
+const nameWidth = 18;
 
 /** Everything about one event, a field a line; what is empty is left out. */
 export function describeEvent(event: Event): string[] {
   const lines: string[] = [];
   const add = (name: string, value: unknown) => {
     if (value === null || value === undefined || (Array.isArray(value) && value.length === 0)) return;
-    lines.push(`${`${name}:`.padEnd(18)}${Array.isArray(value) ? value.join(', ') : String(value)}`);
+    const [first, ...rest] = linesOf(Array.isArray(value) ? value.join(', ') : String(value));
+    lines.push(`${`${name}:`.padEnd(nameWidth)}${first}`, ...rest.map((line) => ' '.repeat(nameWidth) + line));
   };
   add('id', event.id);
   add('action', event.action);

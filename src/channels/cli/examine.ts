@@ -123,7 +123,8 @@ async function reach(door: Door, place: BusPlace | undefined, { port }: BusFlags
   try {
     return { url, health: await door.connect(url).health(healthTimeoutMs) };
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
+    // A URL that is none, or holds a password, is wrong usage, and no finding that would show it.
+    if (!(error instanceof Fault) || (error.code === 'usage' && door.urlIsGiven)) throw error;
     return { url, fault: error };
   }
 }

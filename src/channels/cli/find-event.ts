@@ -12,6 +12,7 @@ const maxPages = 5;
  * @throws Fault `not-found`, or `usage` when several begin so.
  */
 export async function findEvent(client: Client, idOrPrefix: string): Promise<Event> {
+  refuseNoId(idOrPrefix);
   try {
     return await client.event(idOrPrefix);
   } catch (error) {
@@ -34,6 +35,8 @@ export async function findEvent(client: Client, idOrPrefix: string): Promise<Eve
   return client.event(id);
 }
 
+type Found = Pick<Event, 'id' | 'payload_hash'>;
+
 /** Every open question, at most 5,000. */
 async function openQuestions(client: Client): Promise<PendingQuestion[]> {
   const all: PendingQuestion[] = [];
@@ -48,18 +51,23 @@ async function openQuestions(client: Client): Promise<PendingQuestion[]> {
 }
 
 /**
- * The id of a question: the whole id as it is (also of one that is decided, so that the loser sees who won), or a
- * beginning that is unique among the open ones.
+ * A question by its whole id (also one that is decided, so that the loser sees who won), or by a beginning that is unique
+ * among the open ones.
  * @throws Fault `not-found`, or `usage` when several begin so.
  */
-export async function findQuestion(client: Client, idOrPrefix: string): Promise<string> {
+export async function findQuestion(client: Client, idOrPrefix: string): Promise<Found> {
+  refuseNoId(idOrPrefix);
   const open = await openQuestions(client);
-  if (open.some(({ id }) => id.startsWith(idOrPrefix)))
-    return pickByPrefix(
-      idOrPrefix,
-      open.map(({ id }) => id),
-      'open question',
-      'See: leveredge pending.',
-    );
-  return (await findEvent(client, idOrPrefix)).id;
+  if (!open.some(({ id }) => id.startsWith(idOrPrefix))) return findEvent(client, idOrPrefix);
+  const ids = open.map(({ id }) => id);
+  const picked = pickByPrefix(idOrPrefix, ids, 'open question', 'See: leveredge pending.');
+  return open.find(({ id }) => id === picked) as PendingQuestion;
+}
+
+/** Ids that no event can have, because in the path of a URL they name something else. A / within an id is escaped. */
+const noIds = ['', '.', '..'];
+
+function refuseNoId(id: string): void {
+  if (noIds.includes(id))
+    throw new Fault('not-found', `No event has the id ${JSON.stringify(id)}.`, { hint: 'See: leveredge events' });
 }

@@ -7,6 +7,7 @@ import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { wrap } from './display-width.ts';
 import type { Door } from './door.ts';
+import { linesOf } from './line-breaks.ts';
 import { wholeNumber } from './option-values.ts';
 import { shortIds } from './short-id.ts';
 import { showDeadline } from './show-time.ts';
@@ -63,11 +64,18 @@ function describe(questions: readonly PendingQuestion[], { terminal, clock }: Do
     return [
       ...(i > 0 ? [''] : []),
       `${short.get(q.id)}  ${q.source_agent} asks${about}`,
-      ...below(q.human_question ?? '(no question text)'),
+      ...asked(q.human_question ?? '(no question text)', terminal.columns),
       ...below(`Answer: ${[options, free].filter(Boolean).join(' | ')}${by}`),
       ...below(`(${q.action}, ${due})`),
     ];
   });
+}
+
+/** The question with its own line breaks. All lines after the first stand deeper, so that none passes for one of ours. */
+function asked(question: string, columns: number): string[] {
+  return linesOf(question)
+    .flatMap((line) => wrap(printable(line), columns - 4))
+    .map((line, i) => `${i === 0 ? '  ' : '    '}${line}`);
 }
 
 /** A person has seen them now. That is only a note: a failure must not hide the questions. */

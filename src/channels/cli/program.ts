@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { Exit, type ExitCode } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
 import { ack } from './ack.ts';
 import { answer } from './answer.ts';
 import { ask } from './ask.ts';
@@ -12,6 +13,7 @@ import { doctor } from './doctor.ts';
 import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
+import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
@@ -35,7 +37,9 @@ const commands = [
   doctor,
 ];
 
-const widestHelp = 100;
+const widestHelp = 80;
+/** Descriptions are wrapped when they have this much room beside the commands; commander's own limit is 40. */
+const narrowestHelp = 20;
 
 /**
  * Runs one command line (without the program's own name) to its end and says what to print and how to exit. Throws
@@ -44,7 +48,7 @@ const widestHelp = 100;
 export async function run(argv: readonly string[], around: Surroundings, color: boolean): Promise<Rendered> {
   let door: Door | undefined;
   let conclusion: Conclusion | undefined;
-  const said = { stdout: '', stderr: '' };
+  const said: Said = { stdout: '', stderr: '', see: 'See: leveredge --help' };
   const concludes: Concluding =
     (act) =>
     async (...args) => {
@@ -64,10 +68,22 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     await program.parseAsync(argv, { from: 'user' });
     return render(conclusion ?? { exit: Exit.ok }, look());
   } catch (error) {
-    if (error instanceof CommanderError) return { ...said, exit: exitOf(error, argv) };
+    if (error instanceof CommanderError) {
+      const exit = exitOf(error, argv);
+      if (exit !== Exit.ok && look().json) return renderFault(usageOf(error, said), look());
+      return { exit, stdout: said.stdout, stderr: said.stderr };
+    }
     if (around.signal.aborted) return { exit: Exit.interrupted, stdout: '', stderr: '' };
-    return renderFault(error, look());
+    return renderFault(inOwnWords(error), look());
   }
+}
+
+/** What commander printed, and where it said that help is. */
+type Said = { stdout: string; stderr: string; see: string };
+
+function usageOf({ code, message }: CommanderError, { see: hint }: Said): Fault {
+  if (code === 'commander.help') return new Fault('usage', 'There is a command missing.', { hint });
+  return new Fault('usage', message.replace(/^error: /, ''), { hint });
 }
 
 /** Help that was asked for is a success; help in place of a missing command is wrong usage. */
@@ -75,15 +91,17 @@ function exitOf(error: CommanderError, argv: readonly string[]): ExitCode {
   return error.exitCode === 0 || (error.code === 'commander.help' && argv[0] === 'help') ? Exit.ok : Exit.usage;
 }
 
-function programOf(concludes: Concluding, around: Surroundings, said: { stdout: string; stderr: string }): Command {
+function programOf(concludes: Concluding, around: Surroundings, said: Said): Command {
   const program = new Command('leveredge')
     .description('The safety net and the nervous system for people who run their own automation server.')
     .version(around.version, '-V, --version', 'print the version')
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus, 5 not found, 6 conflict, 7 damaged, 9 fallback taken.
-The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099 (with the port of LEVEREDGE_PORT).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
+5 not found, 6 conflict, 7 damaged, 9 fallback taken, 130 interrupted.
+The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099
+(with the port of LEVEREDGE_PORT).`,
     );
   for (const make of commands) program.addCommand(make(concludes));
   shareOptions(program, around, said);
@@ -94,7 +112,7 @@ The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099 (with 
 const needsHome = ['up', 'bus', 'backup', 'doctor'];
 
 /** Every command takes the same four options and leaves printing and exiting to the caller. */
-function shareOptions(command: Command, around: Surroundings, said: { stdout: string; stderr: string }): void {
+function shareOptions(command: Command, around: Surroundings, said: Said): void {
   command
     .option('--json', 'print JSON')
     .option('-q, --quiet', 'print the result only')
@@ -102,6 +120,7 @@ function shareOptions(command: Command, around: Surroundings, said: { stdout: st
     .addOption(new Option('--home <folder>', 'the home').hideHelp(!needsHome.includes(command.name())))
     .exitOverride()
     .showHelpAfterError('')
+    .configureHelp({ minWidthToWrap: narrowestHelp })
     .configureOutput({
       writeOut: (text) => {
         said.stdout += text;
@@ -111,13 +130,16 @@ function shareOptions(command: Command, around: Surroundings, said: { stdout: st
       },
       getOutHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
       getErrHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
-      outputError: (text, write) => write(`leveredge: ${text.replace(/^error: /, '')}${seeHelp(command, text)}`),
+      outputError: (text, write) => {
+        said.see = seeHelp(command);
+        write(`leveredge: ${text.replace(/^error: /, '').trimEnd()}\n  ${said.see}\n`);
+      },
     });
   for (const below of command.commands) shareOptions(below, around, said);
 }
 
-function seeHelp(command: Command, text: string): string {
+function seeHelp(command: Command): string {
   const names: string[] = [];
   for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
-  return `${text.endsWith('\n') ? '' : '\n'}  See: ${names.join(' ')} --help\n`;
+  return `See: ${names.join(' ')} --help`;
 }

@@ -2,6 +2,7 @@ import { type ExitCode, exitCodeOf } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { printable } from '../../base/log.ts';
 import type { Conclusion } from './conclusion.ts';
+import { onOneLine } from './line-breaks.ts';
 import { layOut, type Table, tabSeparated } from './table.ts';
 
 export type Look = {
@@ -47,7 +48,7 @@ function bodyOf({ lines = [], table, json, jsonLines }: Conclusion, look: Look):
 }
 
 function tableLines(table: Table, { terminal, columns, color }: Look): string[] {
-  const harmless = { ...table, rows: table.rows.map((row) => row.map(printable)) };
+  const harmless = { ...table, rows: table.rows.map((row) => row.map((cell) => printable(onOneLine(cell)))) };
   if (!terminal) return tabSeparated(harmless);
   if (table.rows.length === 0) return [];
   const [head, ...rows] = layOut(harmless, columns);
