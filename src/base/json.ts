@@ -22,6 +22,26 @@ export function parseJson(text: string): unknown {
       hint: 'Check quotes, commas and brackets. NaN and Infinity are not JSON; send null or a string.',
     });
   }
+  if (survives(value, 0)) return value;
+  const mistakes = mistakesIn(value, text);
+  if (mistakes.length === 0) return value;
+  throw new Fault('invalid', `This JSON could not be stored unchanged: ${describe(mistakes)}.`, { mistakes });
+}
+
+/** Whether all is well at first sight; asked of every body, so it builds no pointers. */
+function survives(node: unknown, depth: number): boolean {
+  if (typeof node === 'string') return node.isWellFormed();
+  if (typeof node === 'number') return Number.isSafeInteger(node) || (Number.isFinite(node) && !Number.isInteger(node));
+  if (node === null || typeof node !== 'object') return true;
+  if (depth >= maxJsonDepth) return false;
+  if (Array.isArray(node)) return node.every((item) => survives(item, depth + 1));
+  for (const key in node)
+    if (!key.isWellFormed() || !survives((node as Record<string, unknown>)[key], depth + 1)) return false;
+  return true;
+}
+
+/** What would not survive, with a pointer each. A large integer that a double holds exactly is no mistake. */
+function mistakesIn(value: unknown, text: string): Mistake[] {
   const mistakes: Mistake[] = [];
   let suspiciousNumber = false;
   const walk = (node: unknown, pointer: string, depth: number): void => {
@@ -48,9 +68,7 @@ export function parseJson(text: string): unknown {
   };
   walk(value, '', 0);
   if (suspiciousNumber && mistakes.length === 0) mistakes.push(...lossyIntegers(text));
-  if (mistakes.length > 0)
-    throw new Fault('invalid', `This JSON could not be stored unchanged: ${describe(mistakes)}.`, { mistakes });
-  return value;
+  return mistakes;
 }
 
 /** RFC 6901: `~` and `/` in a key are escaped. */
