@@ -79,6 +79,28 @@ export function testQuestions(driver: string, fresh: Fresh): void {
       }
     });
 
+    it('ends once when 16 answers, a cancellation and sweeps race each other and the deadline', async (t) => {
+      const ends = new Set<string>();
+      for (let early = 0; early < 60; early += 3) {
+        const { store, clock } = await fresh(t);
+        const { id } = await stored(store, aQuestion({ human_timeout_minutes: 5, human_fallback: 'no' }));
+        clock.now += 5 * minute - early;
+        clock.tick = 1;
+        const race = Array.from({ length: 16 }, (_, n) => store.answer(id, anAnswer({ responder: `p${n}` })));
+        const cancelling = store.cancel(id, 'HADES', 'http', null);
+        const [answers, cancelled] = [await Promise.all([store.sweep(), ...race, store.sweep()]), await cancelling];
+        const outcomes = [...answers.filter((o) => 'kind' in o), cancelled];
+        const event = await store.event(id);
+        const state = event?.human_state as string;
+        const won = outcomes.filter((o) => o.kind === 'answered' || o.kind === 'cancelled');
+        assert.equal(won.length, state === 'timed_out' ? 0 : 1);
+        for (const outcome of outcomes) assert.equal(resolutionIn(outcome).state, state);
+        assert.equal((await store.events({ source_agent: 'EVENT-BUS' }, whole)).events.length, 1);
+        ends.add(state);
+      }
+      assert.ok(ends.has('answered') && ends.has('timed_out'), `both ends were reached: ${[...ends]}`);
+    });
+
     it('applies the fallback at the deadline, also when nobody was there', async (t) => {
       const { store, again, clock } = await fresh(t);
       const { id } = await stored(store, aQuestion({ human_timeout_minutes: 5, human_fallback: 'no' }));
