@@ -5,64 +5,56 @@ import { parseJson } from '../base/json.ts';
 import { quoted } from './refusals.ts';
 
 /** Bytes of a request's body. */
-export const maxBodyBytes = 256 * 1024;
+const maxBodyBytes = 256 * 1024;
 
 /** What arrived as the body, before anyone looks into it. */
-export type RawBody = { kind: 'bytes'; bytes: Buffer; contentType: string | undefined } | { kind: 'too-large' };
-
-/**
- * Hides the Content-Type from the framework, which would refuse what it cannot parse, also where no body is wanted, and
- * without a way on. `readBody` still finds it.
- */
-export function hideContentType({ headers }: IncomingMessage): void {
-  if (headers['content-type'] !== undefined) headers['content-type'] = undefined;
-}
+export type RawBody = { kind: 'bytes'; bytes: Buffer } | { kind: 'too-large' } | { kind: 'cut-short' };
 
 /**
  * Reads a body up to the limit. Beyond it the rest is let run past unread: closing the connection at once would reset
- * it, and the sender would see that instead of the 413.
+ * it, and the sender would see that instead of the 413. `done` is called once.
  */
-export function readBody(request: IncomingMessage, done: (error: Error | null, body?: RawBody) => void): void {
-  const contentType = request.headersDistinct['content-type']?.[0];
+export function readBody(request: IncomingMessage, done: (body: RawBody) => void): void {
   const chunks: Buffer[] = [];
   let size = 0;
-  const finish = (error: Error | null, body?: RawBody) => {
-    request.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    done(error, body);
+  let isDone = false;
+  // Taking the listeners off again costs more than letting them find that all is done.
+  const finish = (body: RawBody) => {
+    if (isDone) return;
+    isDone = true;
+    done(body);
   };
-  const onData = (chunk: Buffer) => {
+  request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= maxBodyBytes) chunks.push(chunk);
-    else {
-      finish(null, { kind: 'too-large' });
-      request.on('error', () => undefined).resume();
-    }
-  };
-  const onEnd = () => {
-    const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
-    finish(null, { kind: 'bytes', bytes, contentType });
-  };
-  const onError = (error: Error) => finish(Object.assign(error, { statusCode: 400 }));
-  const onClose = () => onError(new Error('The connection ended before the whole body had arrived'));
-  request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    if (size <= maxBodyBytes) return chunks.push(chunk);
+    chunks.length = 0;
+    return finish({ kind: 'too-large' });
+  });
+  request.on('end', () => {
+    if (!isDone)
+      finish({ kind: 'bytes', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) });
+  });
+  request.on('error', () => finish({ kind: 'cut-short' }));
+  request.on('close', () => finish({ kind: 'cut-short' }));
 }
 
 /**
  * The JSON value of a body. No Content-Type or an empty one, and the two that curl and shells send unasked, are taken as JSON.
  * @throws Fault `too-large`, `unsupported-media-type`, `malformed` or, for what would not survive storing, `invalid`.
  */
-export function jsonOf(body: RawBody | undefined): unknown {
-  if (body === undefined) throw emptyBody();
+export function jsonOf(body: RawBody, contentType: string | undefined): unknown {
+  if (body.kind === 'cut-short')
+    throw new Fault('malformed', 'The connection ended before the whole body had arrived.');
   if (body.kind === 'too-large')
     throw new Fault('too-large', `The body is larger than ${maxBodyBytes / 1024} KiB, which is the limit.`, {
       hint: 'Store large data elsewhere and send a reference to it in details.',
     });
-  requireJson(body.contentType);
+  if (body.bytes.length === 0) throw emptyBody();
+  requireJson(contentType);
   if (!isUtf8(body.bytes))
     throw new Fault('malformed', 'The body is not valid UTF-8.', { hint: 'JSON is always sent as UTF-8.' });
-  const text = body.bytes.toString('utf8').replace(/^\ufeff/, '');
-  if (text.trim() === '') throw emptyBody();
-  return parseJson(text);
+  const text = body.bytes.toString('utf8');
+  return parseJson(text.startsWith('\ufeff') ? text.slice(1) : text);
 }
 
 function emptyBody(): Fault {

@@ -47,12 +47,12 @@ function mistakeOf(issue: z.core.$ZodIssue, input: unknown): Mistake {
 }
 
 function unknownFields(schema: z.ZodObject, input: object): Warning[] {
-  const known = Object.keys(schema.shape);
   const warnings: Warning[] = [];
+  const { shape } = schema;
   for (const key of Object.keys(input)) {
-    if (Object.hasOwn(schema.shape, key)) continue;
+    if (Object.hasOwn(shape, key)) continue;
     if (warnings.length >= maxWarnings) break;
-    const guess = key.length <= maxShownName ? nearest(key, known) : undefined;
+    const guess = key.length <= maxShownName ? nearest(key, Object.keys(shape)) : undefined;
     const shown = key.length <= maxShownName ? key : `${key.slice(0, maxShownName)}…`;
     const detail = guess
       ? `is no field that the bus knows and was ignored; did you mean ${guess}?`
