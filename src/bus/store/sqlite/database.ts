@@ -32,7 +32,7 @@ export async function openDatabase(file: string, clock: Clock): Promise<OpenData
     if (file !== ':memory:') checkPages(db, file);
     const notices = await bringUpToDate(db, file, clock);
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
-      PRAGMA journal_size_limit = 67108864;`);
+      PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 0;`);
     addMissingDefaults(db, clock);
     const epoch = db.prepare("SELECT value FROM bus_meta WHERE name = 'epoch'").get()?.value as string;
     return { db, epoch, notices };

@@ -53,7 +53,13 @@ async function inline(file: string, clock: Clock): Promise<Backend> {
     at: startingPoint(open, writer),
     reader: readerOf(open.db, open.epoch),
     // Between two batches the others get their turn, as they would beside a thread.
-    commitBatch: (commands) => new Promise((resolve) => setImmediate(() => resolve(writer.commit(commands)))),
+    commitBatch: (commands) =>
+      new Promise((resolve) =>
+        setImmediate(() => {
+          resolve(writer.commit(commands));
+          writer.tidy();
+        }),
+      ),
     async close() {
       open.db.close();
     },

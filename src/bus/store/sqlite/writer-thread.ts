@@ -23,10 +23,14 @@ export async function serveWriter(port: MessagePort, file: string): Promise<void
     const open = await openDatabase(file, systemClock);
     const writer = writerOf(open.db, systemClock, file);
     port.on('message', (message: ToThread) => {
-      if (message !== 'close') return say({ kind: 'done', result: writer.commit(message.commands) });
+      if (message !== 'close') {
+        say({ kind: 'done', result: writer.commit(message.commands) });
+        writer.tidy();
+        return;
+      }
       open.db.close();
       say({ kind: 'closed' });
-      return port.close();
+      port.close();
     });
     say({ kind: 'ready', at: startingPoint(open, writer) });
   } catch (error) {
