@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Contestant, type Cores, connectionsTried, contestants } from './contestants.ts';
-import type { Figures } from './load/wrk.ts';
+import { type Contestant, type Cores, connectionsTried, contestants, startBus } from './contestants.ts';
+import { watchHealth } from './load/watch-health.ts';
+import { type Figures, publishLoad } from './load/wrk.ts';
 import { median } from './machine.ts';
 import { slowSync } from './slow-sync.ts';
 import { missingTool } from './tools.ts';
@@ -15,6 +16,8 @@ export type PublishResult = {
   pinned: Table;
   free: Table;
   slowed: Table;
+  /** The longest wait for a GET /health beside 64 publishing connections, by round, in milliseconds. */
+  healthMaxMs: number[];
   /** What could not be measured here, and why. */
   left: string[];
 };
@@ -32,7 +35,7 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
     left.push(line);
     note(`LEFT OUT: ${line}`);
   };
-  const result: PublishResult = { pinned: new Map(), free: new Map(), slowed: new Map(), left };
+  const result: PublishResult = { pinned: new Map(), free: new Map(), slowed: new Map(), healthMaxMs: [], left };
   const tool = missingTool('wrk') ?? missingTool('taskset');
   if (tool) {
     refuse(`all publishing: ${tool}`);
@@ -73,6 +76,8 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
       note(`round ${round} of ${rounds}`);
       for (const contestant of present) await turn('pinned', contestant, connectionsTried, round);
       for (const contestant of [bus, ceiling]) await turn('free', contestant, [1, 64], round);
+      result.healthMaxMs.push(await longestWait(join(folder, `watched-${round}`), seconds));
+      note(`longest wait for /health beside it: ${result.healthMaxMs.at(-1)?.toFixed(1)} ms`);
       if (typeof shim !== 'string') for (const contestant of overHttp) await turn('slowed', contestant, [1, 64], round);
     }
     if (typeof shim !== 'string' && !shim.tookEffect()) {
@@ -86,6 +91,21 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
     for (const [name, row] of rows[kind])
       result[kind].set(name, new Map([...row].map(([count, figures]) => [count, middleOf(figures)])));
   return result;
+}
+
+/** How long the event loop of the bus was busy with one thing while 64 connections publish, cores left to the kernel. */
+async function longestWait(home: string, seconds: number): Promise<number> {
+  const running = await startBus(home, undefined);
+  try {
+    const load = { url: running.url, connections: 64 };
+    await publishLoad({ ...load, seconds: 1 });
+    const watch = watchHealth(running.url);
+    await publishLoad({ ...load, seconds });
+    return (await watch.end()).maxMs;
+  } finally {
+    await running.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
 }
 
 function middleOf(figures: readonly Figures[]): Middle {

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBus } from './contestants.ts';
 import { type Filled, fill } from './fill.ts';
+import { get } from './load/get.ts';
 import { percentile } from './machine.ts';
 import { headOf } from './server.ts';
 import { missingTool } from './tools.ts';
@@ -154,22 +155,6 @@ async function timeAll(url: string, filled: Filled, requests: number, note: (lin
   }
   agent.destroy();
   return timings;
-}
-
-function get(agent: Agent, url: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asked = request(url, { agent }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () =>
-        response.statusCode === 200 ? resolve(text) : reject(new Error(`${url}: ${response.statusCode} ${text}`)),
-      );
-    });
-    asked.on('error', reject).end();
-  });
 }
 
 async function besideWrites<T>(url: string, work: () => Promise<T>): Promise<T> {
