@@ -75,6 +75,15 @@ function literal(path: string): number {
   return path.replace(/\{\w+\}/g, '').length;
 }
 
+/** References as Zod reads them; and here, unlike for readers, a member that the document does not name is a mistake. */
 function inDefs(node: Wire): Wire {
-  return JSON.parse(JSON.stringify(node).replaceAll('#/components/schemas/', '#/$defs/'));
+  return closed(JSON.parse(JSON.stringify(node).replaceAll('#/components/schemas/', '#/$defs/')));
+}
+
+function closed(node: Wire): Wire {
+  if (Array.isArray(node)) return node.map(closed);
+  if (typeof node !== 'object' || node === null) return node;
+  const members = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]));
+  const isObject = node.type === 'object' && typeof node.properties === 'object';
+  return isObject && node.additionalProperties === undefined ? { ...members, additionalProperties: false } : members;
 }

@@ -201,7 +201,7 @@ describe('the faults of the first implementation', () => {
     const first = await call.publish(draft);
     const again = await call.post('/events', { source_agent: 'A', ...draft });
     assert.equal(again.status, 200);
-    assert.deepEqual(again.body, { ...first, status: 'duplicate' });
+    assert.deepEqual(again.body, { ...first, duplicate: true });
     const other = await call.post('/events', { source_agent: 'B', ...draft });
     assert.equal(other.status, 409);
     assert.equal(other.body.type, 'urn:leveredge:problem:conflict');

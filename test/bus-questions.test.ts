@@ -114,6 +114,26 @@ describe('questions over HTTP', () => {
     assert.equal(wrong.status, 409);
     assert.equal(wrong.body.type, 'urn:leveredge:problem:conflict');
     assert.equal((await call.post(`/events/${id}/respond`, { response: 'yes', payload_hash: 'sha256:1' })).status, 200);
+    assert.deepEqual(await hashesTold(id), ['sha256:1', 'sha256:1']);
+  });
+
+  it('whoever acts on an approval can tell whether it named what was shown', async () => {
+    const { id } = await ask({ payload_hash: 'sha256:1' });
+    await call.post(`/events/${id}/respond`, { response: 'yes' });
+    assert.deepEqual(await hashesTold(id), ['sha256:1', null]);
+  });
+
+  const hashesTold = async (id: string) => {
+    const { events } = (await call.get('/events?action=human_responded&limit=1000')).body;
+    const { details } = events.find((one: Wire) => one.details.event_id === id);
+    return [details.payload_hash, details.answered_payload_hash];
+  };
+
+  it('an empty list of options comes back as one, and any answer will do', async () => {
+    const { id } = await ask({ human_options: [], escalation: [] });
+    const { human_options, escalation } = (await call.get(`/events/${id}`)).body;
+    assert.deepEqual([human_options, escalation], [[], []]);
+    assert.equal((await call.post(`/events/${id}/respond`, { response: 'anything' })).status, 200);
   });
 
   it('an id may hold any visible ASCII, also a colon, a slash and a verb of the API', async () => {
@@ -180,6 +200,7 @@ describe('questions over HTTP', () => {
       if (event.escalation[0].fired_at !== null) break;
     }
     assert.notEqual(event.escalation[0].fired_at, null);
+    assert.ok(event.updated_at >= event.escalation[0].fired_at, 'the event has changed');
     const told = (await call.get('/events?action=human_escalated&limit=1000')).body.events;
     assert.equal(told.filter((one: Wire) => JSON.stringify(one).includes(id)).length, 1);
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
@@ -30,7 +31,61 @@ describe('subscriptions over HTTP', () => {
     assert.equal(body.origin, 'operator');
     assert.equal(body.deleted_at, null);
     assert.ok((await call.publish({ action: 'new_thing' })).subscribed_agents.includes('SUB'));
-    assert.deepEqual((await call.get('/subscriptions?agent=SUB')).body, { subscriptions: [body], count: 1 });
+    assert.deepEqual((await call.get('/subscriptions?agent=SUB')).body, {
+      subscriptions: [body],
+      count: 1,
+      next: null,
+    });
+  });
+
+  it('can be read one by one where the answer says, also when deleted', async () => {
+    const added = await add({ action_pattern: 'one_*' });
+    const where = added.headers.get('location') as string;
+    assert.deepEqual((await call.get(where)).body, added.body);
+    await call.delete(where);
+    const { body } = await call.get(where);
+    assert.equal(typeof body.deleted_at, 'string');
+    assert.equal(body.enabled, false);
+    assert.equal((await call.get('/subscriptions/nothing')).status, 404);
+  });
+
+  it('are listed in pages, by either name of the agent', async () => {
+    for (const n of [3, 1, 2]) await add({ agent_name: 'PAGED', action_pattern: `p${n}`, priority: n });
+    const patterns: string[] = [];
+    let after = '';
+    do {
+      const { body } = await call.get(`/subscriptions?agent_name=PAGED&limit=2&after=${after}`);
+      patterns.push(...body.subscriptions.map((one: Wire) => one.action_pattern));
+      after = body.next ?? '';
+    } while (after !== '');
+    assert.deepEqual(patterns, ['p1', 'p2', 'p3']);
+    for (const query of ['limit=0', 'limit=-1', 'limit=1001', 'after=nowhere', 'agent=A&agent_name=B'])
+      assert.equal((await call.get(`/subscriptions?${query}`)).status, 422, query);
+  });
+
+  it('follow the table when its owner edits it in the sqlite3 shell', async (t) => {
+    const shell = new DatabaseSync(bus.databaseFile);
+    t.after(() => shell.close());
+    shell.exec("INSERT INTO agent_subscriptions (agent_name, action_pattern, priority) VALUES ('SHELL', 'by_hand', 2)");
+    assert.deepEqual(await hearers('by_hand'), ['SHELL', 'ARIA', 'ATHENA']);
+    assert.deepEqual((await call.publish({ action: 'by_hand' })).subscribed_agents, ['SHELL', 'ARIA', 'ATHENA']);
+    shell.exec("UPDATE agent_subscriptions SET enabled = 0 WHERE agent_name = 'SHELL'");
+    assert.deepEqual((await call.publish({ action: 'by_hand' })).subscribed_agents, ['ARIA', 'ATHENA']);
+    const { body } = await call.get('/subscriptions?agent=SHELL');
+    assert.match(body.subscriptions[0].created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    for (const broken of [
+      'priority = 11',
+      "mode = 'both'",
+      "except_patterns = 'foo_*'",
+      "except_patterns = '{}'",
+      'enabled = 2',
+    ])
+      assert.throws(() => shell.exec(`UPDATE agent_subscriptions SET ${broken}`), /CHECK/, broken);
+    assert.equal(
+      shell.prepare('SELECT count(*) AS n FROM agent_subscriptions WHERE deleted_at IS NOT NULL AND enabled = 1').get()
+        ?.n,
+      0,
+    );
   });
 
   it('are not added twice; the 409 carries the one that is there', async () => {

@@ -46,7 +46,7 @@ describe('the command line', () => {
 
   it('publishes the same id once', async () => {
     assert.deepEqual((await json('publish', 'a_thing', '--id', 'mine')).status, 'created');
-    assert.deepEqual((await json('publish', 'a_thing', '--id', 'mine')).status, 'duplicate');
+    assert.deepEqual((await json('publish', 'a_thing', '--id', 'mine')).duplicate, true);
     const other = await cli('publish', 'a_thing', '--id', 'mine', '-s', 'OTHER');
     assert.equal(other.exit, 6);
   });

@@ -83,14 +83,32 @@ export function describe(mistakes: readonly Mistake[]): string {
 
 /** Integer literals beyond 2^53 that a double would change. `1e20` and 2^60 survive and are let through. */
 function lossyIntegers(text: string): Mistake[] {
-  const found: Mistake[] = [];
-  JSON.parse(text, (key, value: unknown, context?: { source?: string }) => {
+  // The reviver sees a literal but not where it stands, so it leaves a mark that the walk below finds.
+  const marked: unknown = JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
     const source = context?.source ?? '';
     if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return value;
-    const survives = String(value) === source || BigInt(source) === BigInt(value);
-    if (!survives && found.length < maxMistakes)
-      found.push({ pointer: `…/${escapePointer(key)}`, detail: `is ${source}, beyond 2^53; send it as a string` });
-    return value;
+    return String(value) === source || BigInt(source) === BigInt(value) ? value : new Lossy(source);
   });
+  const found: Mistake[] = [];
+  const walk = (node: unknown, pointer: string): void => {
+    if (found.length >= maxMistakes || typeof node !== 'object' || node === null) return;
+    if (node instanceof Lossy)
+      found.push({ pointer, detail: `is ${shortened(node.source)}, beyond 2^53; send it as a string` });
+    else for (const [key, below] of Object.entries(node)) walk(below, `${pointer}/${escapePointer(key)}`);
+  };
+  walk(marked, '');
   return found;
+}
+
+class Lossy {
+  readonly source: string;
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+const maxShownDigits = 40;
+
+function shortened(digits: string): string {
+  return digits.length <= maxShownDigits ? digits : `${digits.slice(0, maxShownDigits)}…`;
 }

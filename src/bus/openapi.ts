@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { FaultCode } from '../base/fault.ts';
+import { resolutionSchema } from '../events/answer.ts';
+import { subscriptionSchema } from '../events/subscription.ts';
 import { problemMediaType, statusOf } from './problem.ts';
 import type { Outcome, Route } from './route.ts';
 
@@ -21,7 +23,13 @@ export type Operation = {
   description?: string;
   parameters: Parameter[];
   requestBody?: { required: true; content: Record<string, { schema: Schema; example: object }> };
-  responses: Record<string, { description: string; content: Record<string, { schema: Schema }> }>;
+  responses: Record<string, Response>;
+};
+
+export type Response = {
+  description: string;
+  headers?: Record<string, { description: string; schema: Schema }>;
+  content: Record<string, { schema: Schema }>;
 };
 
 export type OpenApi = {
@@ -33,7 +41,7 @@ export type OpenApi = {
   components: { schemas: Record<string, Schema> };
 };
 
-const description = `Agents publish facts and react to facts; people are asked and answer through the same bus. Bodies are JSON in UTF-8 of at most 256 KiB. Times are RFC 3339 in UTC. Every error is application/problem+json with a sentence in detail; fields and parameters that the bus does not know are ignored and listed in warnings.`;
+const description = `Agents publish facts and react to facts; people are asked and answer through the same bus. Bodies are JSON in UTF-8 of at most 256 KiB. Times are RFC 3339 in UTC. Every error is application/problem+json with a sentence in detail; fields and parameters that the bus does not know are ignored and listed in warnings. Beside what each call lists, HTTP itself can answer 405 (the path does not know the method; see Allow), 408, 417 and 431, and a fault of the bus 500. 429, 503 and 507 come with Retry-After where trying again helps.`;
 
 const tags = [
   { name: 'Events', description: 'Publish and read.' },
@@ -60,13 +68,16 @@ const problemSchema = z
         }),
       )
       .optional(),
+    resolution: resolutionSchema.optional().meta({ description: 'already-resolved: how the question ended' }),
+    options: z.array(z.string()).optional().meta({ description: 'An answer that is none of them: what it can be' }),
+    subscription: subscriptionSchema.optional().meta({ description: 'A subscription that exists: which one' }),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457; some kinds carry further members' });
+  .meta({ id: 'Problem', description: 'RFC 9457, with further members for some kinds' });
 
 /** What every call can answer, and what a call with a body can besides. */
 const always: FaultCode[] = ['malformed', 'forbidden', 'invalid', 'unavailable'];
 const withBody: FaultCode[] = ['too-large', 'unsupported-media-type'];
-const writing: FaultCode[] = ['storage-full'];
+const writing: FaultCode[] = ['storage-full', 'queue-full'];
 
 const refusals: Record<number, string> = {
   400: 'The request cannot be read, or the event asks nothing',
@@ -113,7 +124,13 @@ type Refer = (schema: z.ZodType, io: 'input' | 'output') => Schema;
 function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
   const responses: Operation['responses'] = {};
   for (const [status, outcome] of Object.entries(route.answers))
-    responses[status] = { description: outcome.description, content: contentOf(outcome, refer) };
+    responses[status] = {
+      description: outcome.description,
+      ...(status === '201' || status === '302'
+        ? { headers: { Location: { description: 'Where it is', schema: { type: 'string' } } } }
+        : {}),
+      content: contentOf(outcome, refer),
+    };
   for (const status of refusedWith(route))
     responses[status] = {
       description: refusals[status] ?? 'Refused',
@@ -140,7 +157,7 @@ function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
 function contentOf(outcome: Outcome, refer: Refer): Record<string, { schema: Schema }> {
   return 'schema' in outcome
     ? { 'application/json': { schema: refer(outcome.schema, 'output') } }
-    : { [outcome.contentType]: { schema: { type: 'string' } } };
+    : { [outcome.contentType]: { schema: { type: outcome.contentType === 'application/json' ? 'object' : 'string' } } };
 }
 
 function refusedWith(route: Route): number[] {

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { type Bookmark, bookmarkOf, parseBookmark } from '../events/bookmark.ts';
+import type { Subscription } from '../events/subscription.ts';
 import type { PendingPlace } from './store/store.ts';
 
-const maxCursorLength = 100;
+/** A cursor among subscriptions holds two names. */
+const maxCursorLength = 4_000;
 
 /** The parameter that continues a list that is newest first. */
 export const before = z
@@ -16,7 +18,7 @@ export const before = z
 export const pageMayBeShort =
   'A page may be shorter than limit when its events are large; it still has at least one. Go on with next until that is null.';
 
-/** The parameter that continues the list of open questions. */
+/** The parameter that continues a list that is not newest first. */
 export const after = z
   .string()
   .max(maxCursorLength, 'is no place in the list')
@@ -31,11 +33,14 @@ export function seqOf(bookmark: string | undefined, epoch: string): number | und
   if (bookmark === undefined) return undefined;
   const place = parseBookmark(bookmark);
   if (place === undefined) throw noBookmark('before');
-  if (place.epoch !== epoch)
-    throw new Fault('cursor-invalid', `The bookmark ${bookmark} is from before this log was restored or made anew.`, {
-      hint: 'Read the first page again without it; the bookmarks of that page are good.',
-    });
+  if (place.epoch !== epoch) throw ofAnotherLife(bookmark);
   return place.seq;
+}
+
+function ofAnotherLife(bookmark: string): Fault {
+  return new Fault('cursor-invalid', `The bookmark ${bookmark} is from before this log was restored or made anew.`, {
+    hint: 'Read the first page again without it; the bookmarks of that page are good.',
+  });
 }
 
 /** The bookmark of the following page, or null when there is none. */
@@ -44,19 +49,55 @@ export function nextBookmark(epoch: string, next: number | null): Bookmark | nul
 }
 
 /** A place among the open questions, as the wire has it: opaque. */
-export function cursorOf(place: PendingPlace): string {
-  return Buffer.from(`${place.deadline ?? 'never'}.${place.seq}`).toString('base64url');
+export function cursorOf(place: PendingPlace, epoch: string): string {
+  return Buffer.from(`${epoch}.${place.deadline ?? 'never'}.${place.seq}`).toString('base64url');
 }
 
 /**
  * The place a cursor stands for.
- * @throws Fault `invalid`
+ * @throws Fault `invalid` for what was never one, `cursor-invalid` for one of another life of the log.
  */
-export function placeOf(cursor: string | undefined): PendingPlace | undefined {
+export function placeOf(cursor: string | undefined, epoch: string): PendingPlace | undefined {
   if (cursor === undefined) return undefined;
-  const match = /^(never|-?\d{1,16})\.(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  const text = Buffer.from(cursor, 'base64url').toString('latin1');
+  const match = /^([0-9a-f]{1,16})\.(never|-?\d{1,16})\.(\d{1,15})$/.exec(text);
   if (match === null) throw noBookmark('after');
-  return { deadline: match[1] === 'never' ? null : Number(match[1]), seq: Number(match[2]) };
+  if (match[1] !== epoch) throw ofAnotherLife(cursor);
+  return { deadline: match[2] === 'never' ? null : Number(match[2]), seq: Number(match[3]) };
+}
+
+/** What a list of subscriptions is ordered by. */
+export type SubscriptionPlace = Pick<Subscription, 'agent_name' | 'priority' | 'action_pattern'>;
+
+/** A place among the subscriptions, as the wire has it: opaque. */
+export function subscriptionCursorOf({ agent_name, priority, action_pattern }: SubscriptionPlace): string {
+  return Buffer.from(JSON.stringify([agent_name, priority, action_pattern])).toString('base64url');
+}
+
+/**
+ * Whether a subscription comes after this cursor, in the order of the store: by bytes.
+ * @throws Fault `invalid` for what was never a cursor.
+ */
+export function isAfter(cursor: string | undefined): (subscription: SubscriptionPlace) => boolean {
+  if (cursor === undefined) return () => true;
+  const place = subscriptionPlace.safeParse(jsonIn(cursor));
+  if (!place.success) throw noBookmark('after');
+  const [agent, priority, pattern] = place.data;
+  return (s) => (byBytes(s.agent_name, agent) || s.priority - priority || byBytes(s.action_pattern, pattern)) > 0;
+}
+
+const subscriptionPlace = z.tuple([z.string(), z.number(), z.string()]);
+
+function jsonIn(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    return undefined; // No cursor of ours; the caller says so.
+  }
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 function noBookmark(pointer: string): Fault {

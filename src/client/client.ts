@@ -5,10 +5,11 @@ import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
 import { makeCall } from './call.ts';
 
-/** What the bus says to a publish. `duplicate` means that this sender stored this id before: sending again was safe. */
+/** What the bus says to a publish. `duplicate`: this sender stored this id before, and sending again was safe. */
 export type PublishReceipt = {
   id: string;
-  status: 'created' | 'duplicate';
+  status: 'created';
+  duplicate?: true;
   subscribed_agents: string[];
   timestamp: string;
   bookmark: string;
@@ -90,6 +91,8 @@ export type Client = {
   health(timeoutMs?: number): Promise<Health>;
 };
 
+/** Pages of subscriptions that are read together, of 1,000 each. */
+const maxPages = 100;
 /** How long the network may take beyond what the bus was asked to wait. */
 const graceMs = 10_000;
 
@@ -126,8 +129,13 @@ export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: ty
     inbox: (agent, query) =>
       as(call('GET', `/agents/${encodeURIComponent(agent)}/events`, { query, expect: ['agent', 'events'] })),
     subscriptions: async (query) => {
-      const answer = await call('GET', '/subscriptions', { query, expect: ['subscriptions'] });
-      return answer.subscriptions as Subscription[];
+      const found: Subscription[] = [];
+      for (let after: string | undefined, page = 1; ; page++) {
+        const answer = await call('GET', '/subscriptions', { query: { ...query, after }, expect: ['subscriptions'] });
+        found.push(...(answer.subscriptions as Subscription[]));
+        after = (answer.next as string | null) ?? undefined;
+        if (after === undefined || page >= maxPages) return found;
+      }
     },
     addSubscription: (body) => as(call('POST', '/subscriptions', { body, expect: subscription })),
     changeSubscription: (id, body) =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { QuestionState } from './event.ts';
+import { questionStates } from './event.ts';
 import { name, text } from './name.ts';
 
 /** Characters in the name of a channel or a reason. */
@@ -32,11 +32,14 @@ export const notifiedSchema = z.object({ via: channel }).meta({ id: 'Notified' }
 export type Answer = { response: string; responder: string; via: string; payloadHash: string | null };
 
 /** How a question ended: what the loser of a race is told. */
-export type Resolution = {
-  state: Exclude<QuestionState, 'open'>;
-  /** The answer or the fallback; null when there was neither. */
-  response: string | null;
-  responded_by: string | null;
-  responded_via: string | null;
-  resolved_at: string;
-};
+export const resolutionSchema = z
+  .object({
+    state: z.enum(questionStates).exclude(['open']),
+    response: z.string().nullable().meta({ description: 'The answer or the fallback; null when there was neither' }),
+    responded_by: z.string().nullable().meta({ description: 'Who answered or cancelled; null for the deadline' }),
+    responded_via: z.string().nullable(),
+    resolved_at: z.string().meta({ format: 'date-time' }),
+  })
+  .meta({ id: 'Resolution', description: 'How a question ended' });
+
+export type Resolution = z.infer<typeof resolutionSchema>;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { Fault, type Mistake } from '../base/fault.ts';
 import { describe, escapePointer } from '../base/json.ts';
-import { type Draft, draftSchema, questionFields } from './draft.ts';
+import { type Draft, draftSchema, questionFields, rungSchema } from './draft.ts';
 
 /** What was wrong but not wrong enough to refuse; sent back so that a typing mistake is seen. */
 export type Warning = { pointer: string; detail: string };
@@ -33,11 +33,41 @@ export function parseAs<T extends z.ZodObject>(schema: T, input: unknown, what =
  */
 export function parseDraft(input: unknown): Parsed<Draft> {
   const parsed = parseAs(draftSchema, input, 'The event');
-  if (!parsed.value.requires_human)
+  const { value, warnings } = parsed;
+  if (value.requires_human) warnings.push(...oddities(value));
+  else
     for (const field of questionFields)
-      if (parsed.value[field] != null)
-        parsed.warnings.push({ pointer: `/${field}`, detail: 'asks nobody, because requires_human is not true' });
+      if (value[field] != null)
+        warnings.push({ pointer: `/${field}`, detail: 'asks nobody, because requires_human is not true' });
+  if (value.escalation?.length) warnings.push(...unknownInRungs(input));
   return parsed;
+}
+
+/** What a question may be, and hardly can have been meant. */
+function oddities({ human_question, human_options, human_fallback, free_text, answerers, ...draft }: Draft): Warning[] {
+  const warnings: Warning[] = [];
+  const warn = (field: string, detail: string) => warnings.push({ pointer: `/${field}`, detail });
+  const options = human_options ?? [];
+  if (!human_question) warn('human_question', 'is missing, so a person is asked without being told what');
+  if (new Set(options).size < options.length) warn('human_options', 'names an option twice');
+  if (options.length > 0 && human_fallback != null && !free_text && !options.includes(human_fallback))
+    warn('human_fallback', 'is none of human_options, so whoever waits can get an answer that no person could give');
+  const asker = draft.source_agent.trim().toLowerCase();
+  if (answerers?.every((name) => name.trim().toLowerCase() === asker) && !draft.escalation?.length)
+    warn('answerers', 'names only the asker, who may not answer; nobody can');
+  return warnings;
+}
+
+function unknownInRungs(input: unknown): Warning[] {
+  const { escalation } = input as { escalation: readonly object[] };
+  return escalation
+    .flatMap((rung, index) =>
+      unknownFields(rungSchema, rung).map(({ pointer, detail }) => ({
+        pointer: `/escalation/${index}${pointer}`,
+        detail,
+      })),
+    )
+    .slice(0, maxWarnings);
 }
 
 function mistakeOf(issue: z.core.$ZodIssue, input: unknown): Mistake {

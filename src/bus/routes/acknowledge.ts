@@ -26,7 +26,7 @@ export function acknowledge({ store }: Bus): Route {
     params: { id: 'The event’s id' },
     query: z.object({ agent: name.meta({ description: 'Who has taken note', examples: ['HERMES'] }) }),
     answers: { 200: { description: 'Noted', schema: acknowledgedSchema } },
-    faults: ['not-found'],
+    faults: ['not-found', 'conflict'],
     async handle({ params, query: { agent } }) {
       const id = params.id as string;
       const outcome = await store.acknowledge(id, agent);

@@ -12,7 +12,13 @@ import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { respond } from './respond.ts';
 import { shown } from './shown.ts';
-import { addSubscription, changeSubscription, deleteSubscription, listSubscriptions } from './subscriptions.ts';
+import {
+  addSubscription,
+  changeSubscription,
+  deleteSubscription,
+  getSubscription,
+  listSubscriptions,
+} from './subscriptions.ts';
 
 /** Every call the bus answers, in the order of its description. */
 export function allRoutes(bus: Bus): Route[] {
@@ -28,6 +34,7 @@ export function allRoutes(bus: Bus): Route[] {
     acknowledge(bus),
     listSubscriptions(bus),
     addSubscription(bus),
+    getSubscription(bus),
     changeSubscription(bus),
     deleteSubscription(bus),
     explain(bus),

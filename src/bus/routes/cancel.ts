@@ -1,21 +1,10 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
-import { cancelSchema } from '../../events/answer.ts';
-import { questionStates } from '../../events/event.ts';
+import { cancelSchema, resolutionSchema } from '../../events/answer.ts';
 import type { Bus } from '../bus.ts';
 import { alreadyResolved, asksNothing, noSuchEvent, quoted } from '../refusals.ts';
 import { bodyOf, type Route, route } from '../route.ts';
 import { warningsSchema } from './warnings.ts';
-
-const resolutionSchema = z
-  .object({
-    state: z.enum(questionStates).exclude(['open']),
-    response: z.string().nullable(),
-    responded_by: z.string().nullable(),
-    responded_via: z.string().nullable(),
-    resolved_at: z.string().meta({ format: 'date-time' }),
-  })
-  .meta({ id: 'Resolution', description: 'How a question ended' });
 
 const cancelledSchema = z
   .object({ status: z.literal('cancelled'), resolution: resolutionSchema, warnings: warningsSchema })

@@ -26,11 +26,12 @@ export function pending({ store }: Bus): Route {
     description: pageMayBeShort,
     query: z.object({ limit: limit(1000), after }),
     answers: { 200: { description: 'The open questions', schema: pendingPageSchema } },
+    faults: ['cursor-invalid'],
     async handle({ query }) {
-      const { pending, next } = await store.pending({ limit: query.limit, after: placeOf(query.after) });
+      const { pending, next } = await store.pending({ limit: query.limit, after: placeOf(query.after, store.epoch) });
       return {
         status: 200,
-        body: { pending, count: pending.length, next: next === null ? null : cursorOf(next) },
+        body: { pending, count: pending.length, next: next === null ? null : cursorOf(next, store.epoch) },
       };
     },
   });

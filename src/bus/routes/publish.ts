@@ -12,7 +12,8 @@ import { warningsSchema } from './warnings.ts';
 const receiptSchema = z
   .object({
     id: z.string(),
-    status: z.enum(['created', 'duplicate']),
+    status: z.literal('created'),
+    duplicate: z.literal(true).optional().meta({ description: 'The same event was stored under this id before' }),
     subscribed_agents: z.array(z.string()).meta({ description: 'Who hears it, best priority first' }),
     timestamp: z.string().meta({ format: 'date-time' }),
     bookmark: z.string().meta({ description: 'Its place in the log, opaque' }),
@@ -43,27 +44,22 @@ export function publish({ store }: Bus): Route {
       201: { description: 'Stored', schema: receiptSchema },
       200: { description: 'The same event was stored under this id before', schema: receiptSchema },
     },
-    faults: ['conflict', 'queue-full'],
+    faults: ['conflict'],
     async handle({ body }) {
       const published = await store.publish(body);
       if (published.kind === 'id-taken') throw idTaken(body.id ?? '', published.by);
       const { receipt } = published;
       return published.kind === 'stored'
-        ? { status: 201, body: onTheWire(receipt, 'created', store.epoch, body.requires_human), location: at(receipt) }
-        : { status: 200, body: onTheWire(receipt, 'duplicate', store.epoch, body.requires_human) };
+        ? { status: 201, body: onTheWire(receipt, store.epoch, body.requires_human), location: at(receipt) }
+        : { status: 200, body: { ...onTheWire(receipt, store.epoch, body.requires_human), duplicate: true } };
     },
   });
 }
 
-function onTheWire(
-  receipt: Receipt,
-  status: 'created' | 'duplicate',
-  epoch: string,
-  question: boolean | null | undefined,
-) {
+function onTheWire(receipt: Receipt, epoch: string, question: boolean | null | undefined) {
   const answer = {
     id: receipt.id,
-    status,
+    status: 'created',
     subscribed_agents: receipt.subscribedAgents,
     timestamp: receipt.timestamp,
     bookmark: bookmarkOf(epoch, receipt.seq),

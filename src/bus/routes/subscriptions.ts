@@ -8,13 +8,19 @@ import {
   subscriptionSchema,
 } from '../../events/subscription.ts';
 import type { Bus } from '../bus.ts';
-import { flag } from '../query.ts';
+import { after, isAfter, subscriptionCursorOf } from '../paging.ts';
+import { flag, limit } from '../query.ts';
 import { noSuchSubscription, quoted } from '../refusals.ts';
 import { bodyOf, type Route, route } from '../route.ts';
 import { warningsSchema } from './warnings.ts';
 
 const listSchema = z
-  .object({ subscriptions: z.array(subscriptionSchema), count: z.int().min(0), warnings: warningsSchema })
+  .object({
+    subscriptions: z.array(subscriptionSchema),
+    count: z.int().min(0),
+    next: z.string().nullable().meta({ description: 'Give it as after for the following page; null at the end' }),
+    warnings: warningsSchema,
+  })
   .meta({ id: 'SubscriptionList' });
 const oneSchema = subscriptionSchema.extend({ warnings: warningsSchema });
 
@@ -28,13 +34,46 @@ export function listSubscriptions({ store }: Bus): Route {
     summary: 'List the subscriptions',
     query: z.object({
       agent: name.optional().meta({ description: 'Only those of this agent' }),
+      agent_name: name.optional().meta({ description: 'The same, as the field is called' }),
       deleted: flag('Also the deleted ones'),
+      limit: limit(1000),
+      after,
     }),
     answers: { 200: { description: 'The subscriptions', schema: listSchema } },
-    async handle({ query }) {
-      const subscriptions = await store.subscriptions(query);
-      return { status: 200, body: { subscriptions, count: subscriptions.length } };
+    async handle({ query: { agent, agent_name, deleted, limit, after } }) {
+      if (agent !== undefined && agent_name !== undefined && agent !== agent_name) throw twoAgents();
+      const all = await store.subscriptions({ agent: agent ?? agent_name, deleted });
+      const rest = all.filter(isAfter(after));
+      const subscriptions = rest.slice(0, limit);
+      const last = subscriptions.at(-1);
+      const next = last !== undefined && rest.length > limit ? subscriptionCursorOf(last) : null;
+      return { status: 200, body: { subscriptions, count: subscriptions.length, next } };
     },
+  });
+}
+
+function twoAgents(): Fault {
+  return new Fault('invalid', 'The query makes no sense: agent and agent_name name two agents.', {
+    mistakes: [{ pointer: 'agent_name', detail: 'is another than agent; give one of them' }],
+  });
+}
+
+/** GET /subscriptions/{id}: one of them, also a deleted one. */
+export function getSubscription({ store }: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/subscriptions/{id}',
+    operationId: 'getSubscription',
+    tag: 'Subscriptions',
+    summary: 'Read a subscription',
+    description: 'Also a deleted one; deleted_at tells.',
+    params: { id: 'The subscription’s id' },
+    answers: { 200: { description: 'The subscription', schema: oneSchema } },
+    faults: ['not-found'],
+    handle: ({ params }) =>
+      answerWith(params.id as string, async (id) =>
+        (await store.subscriptions({ deleted: true })).find((subscription) => subscription.id === id),
+      ),
   });
 }
 

@@ -65,11 +65,7 @@ function published(receipt: PublishReceipt): Conclusion {
     exit: Exit.ok,
     lines: [receipt.id],
     json: receipt,
-    notes: [
-      receipt.status === 'duplicate' ? 'This event was stored before.' : 'Stored.',
-      hearers,
-      ...warningsOf(receipt),
-    ],
+    notes: [receipt.duplicate ? 'This event was stored before.' : 'Stored.', hearers, ...warningsOf(receipt)],
   };
 }
 

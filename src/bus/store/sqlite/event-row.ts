@@ -4,9 +4,9 @@ import type { Event, PendingQuestion } from '../../../events/event.ts';
 
 /** All that makes up an event, in one row. */
 export const eventColumns = `e.seq, e.id, e.at, e.target, e.details, e.source_workflow_id, e.source_execution_id,
-  e.correlation_id, e.causation_id, e.traceparent, e.tags, f.source_agent, f.action, f.status, a.agents, q.state,
+  e.correlation_id, e.causation_id, e.traceparent, e.tags, e.first_created_at, e.first_updated_at, f.source_agent, f.action, f.status, a.agents, q.state,
   q.question, q.options, q.timeout_minutes, q.fallback, q.free_text, q.answerers, q.payload_hash, q.deadline,
-  q.escalation, q.shown_at, q.response, q.responded_by, q.responded_via, q.resolved_at,
+  q.escalation, q.escalated_at, q.shown_at, q.response, q.responded_by, q.responded_via, q.resolved_at,
   (SELECT json_group_object(k.agent, k.at) FROM acknowledgements k WHERE k.seq = e.seq) AS acknowledged`;
 
 export const eventTables = `event_log e JOIN facets f USING (facet_id) JOIN audiences a USING (audience_id)
@@ -24,6 +24,8 @@ export type EventRow = {
   causation_id: string | null;
   traceparent: string | null;
   tags: string | null;
+  first_created_at: number | null;
+  first_updated_at: number | null;
   source_agent: string;
   action: string;
   status: Event['status'];
@@ -38,6 +40,7 @@ export type EventRow = {
   payload_hash: string | null;
   deadline: number | null;
   escalation: string | null;
+  escalated_at: number | null;
   shown_at: number | null;
   response: string | null;
   responded_by: string | null;
@@ -49,8 +52,9 @@ export type EventRow = {
 export function toEvent(row: EventRow, epoch: string): Event {
   const acknowledged = Object.entries(JSON.parse(row.acknowledged) as Record<string, number>);
   const at = rfc3339(row.at);
-  const times = [row.resolved_at ?? 0, row.shown_at ?? 0, ...acknowledged.map(([, time]) => time)];
-  const touched = times.reduce((latest, time) => Math.max(latest, time), row.at);
+  const { first_updated_at, resolved_at, shown_at, escalated_at } = row;
+  const times = [first_updated_at, resolved_at, shown_at, escalated_at, ...acknowledged.map(([, time]) => time)];
+  const touched = times.reduce<number>((latest, time) => Math.max(latest, time ?? 0), row.at);
   return {
     id: row.id,
     timestamp: at,
@@ -71,7 +75,7 @@ export function toEvent(row: EventRow, epoch: string): Event {
     subscribed_agents: JSON.parse(row.agents),
     acknowledged_by: Object.fromEntries(acknowledged.map(([agent, ms]) => [agent, rfc3339(ms)])),
     status: row.status,
-    created_at: at,
+    created_at: rfc3339(row.first_created_at ?? row.at),
     updated_at: rfc3339(touched),
     bookmark: bookmarkOf(epoch, row.seq),
     human_responded_by: row.responded_by,

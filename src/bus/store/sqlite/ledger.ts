@@ -19,7 +19,7 @@ export type Ledger = {
   readonly fanOut: FanOut;
   /** What the transaction under way has done so far. */
   readonly committed: Committed;
-  /** Starts the account of a new transaction. */
+  /** Starts the account of a new transaction; call it inside. */
   begin(): void;
   /** Notes that a deadline or a rung is due at this time. */
   noteDue(at: number | null): void;
@@ -34,6 +34,8 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
   const readFacet = db.prepare(
     'SELECT f.source_agent, f.action, f.audience_id FROM event_log e JOIN facets f USING (facet_id) WHERE e.seq = ?',
   );
+  const readVersion = db.prepare('PRAGMA data_version');
+  let dataVersion: number | undefined;
   const moveEvent = db.prepare('UPDATE event_log SET facet_id = ? WHERE seq = ?');
   const ledger = {
     db,
@@ -45,6 +47,10 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     begin() {
       ledger.committed.resolved = [];
       ledger.committed.dueAt = null;
+      // The owner may have changed the subscriptions in the sqlite3 shell; the table is the truth.
+      const version = readVersion.get()?.data_version as number;
+      if (version !== dataVersion) ledger.subscriptionsChanged();
+      dataVersion = version;
     },
     noteDue(at: number | null) {
       const { dueAt } = ledger.committed;

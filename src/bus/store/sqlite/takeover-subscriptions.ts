@@ -33,7 +33,7 @@ export function takeOverSubscriptions(db: DatabaseSync, clock: Clock): string {
     const key = keyOf(d.agent, d.pattern);
     if (merged.has(key)) continue;
     deleted++;
-    const blank = { id: newId(), enabled: true, except: [], origin: 'default' as const };
+    const blank = { id: newId(), enabled: false, except: [], origin: 'default' as const };
     const times = { created_at: now, updated_at: now, deleted_at: now };
     const { agent, pattern, priority, mode } = d;
     merged.set(key, { ...blank, ...times, agent_name: agent, action_pattern: pattern, priority, mode });
@@ -41,7 +41,15 @@ export function takeOverSubscriptions(db: DatabaseSync, clock: Clock): string {
   for (const subscription of merged.values()) putSubscription(db, subscription);
   const kept = merged.size - deleted;
   const doubles = rows.length - kept;
-  return `${kept} subscriptions kept, ${doubles} doubles of them dropped, ${deleted} defaults left out because you had deleted them.`;
+  return `${kept} subscriptions kept, ${doubles} doubles of them dropped, ${deleted} defaults left out because you had deleted them.${percentNote([...merged.values()])}`;
+}
+
+/** There `%` stood for any text, as in SQL's LIKE; here only `*` does. */
+function percentNote(subscriptions: readonly Subscription[]): string {
+  const meant = subscriptions.filter((s) => s.action_pattern.includes('%'));
+  if (meant.length === 0) return '';
+  const list = meant.map((s) => `${s.agent_name} ${s.action_pattern}`).join(', ');
+  return ` Look at these: % stood for any text in a pattern, and only * does now: ${list}.`;
 }
 
 function fromFirst(
@@ -59,7 +67,8 @@ function fromFirst(
     agent_name: agent,
     action_pattern: pattern,
     priority: Number.isFinite(priority) ? Math.min(10, Math.max(1, priority)) : 5,
-    enabled: String(row.enabled) !== '0',
+    // Only 1 was ever heard: it asked for enabled = 1.
+    enabled: String(row.enabled) === '1',
     mode: known?.mode ?? (pattern === '*' ? 'tail' : 'queue'),
     except: [],
     origin: known ? 'default' : 'operator',

@@ -92,6 +92,33 @@ describe('taking over a database of the first implementation', () => {
     );
   });
 
+  it('keeps the times an event was made and changed, as they were', async (t) => {
+    const add = (db: DatabaseSync) => {
+      const made = {
+        source_agent: 'A',
+        action: 'a',
+        timestamp: '2025-01-01 10:00:00',
+        subscribed_agents: '["ATHENA"]',
+      };
+      addFirstEvent(db, { ...made, id: 't1', created_at: '2025-01-01 10:00:05', updated_at: '2025-03-01 10:00:00' });
+      addFirstEvent(db, { ...made, id: 't2', created_at: null, updated_at: null });
+    };
+    const { store, file } = await takeOver(t, add);
+    const db = new DatabaseSync(file, { readOnly: true });
+    t.after(() => db.close());
+    const view = db.prepare('SELECT created_at, updated_at FROM events WHERE id = ?');
+    for (const [id, created_at, updated_at] of [
+      ['t1', '2025-01-01T10:00:05.000Z', '2025-03-01T10:00:00.000Z'],
+      ['t2', '2025-01-01T10:00:00.000Z', '2025-01-01T10:00:00.000Z'],
+    ] as const) {
+      const event = await store.event(id);
+      assert.deepEqual([event?.created_at, event?.updated_at], [created_at, updated_at]);
+      assert.deepEqual({ ...view.get(id) }, { created_at, updated_at });
+    }
+    await store.acknowledge('t1', 'ATHENA');
+    assert.equal((await store.event('t1'))?.updated_at, new Date(clock.now).toISOString());
+  });
+
   it('keeps as text what no reader could ever parse', async (t) => {
     const { store } = await takeOver(t, fill);
     assert.deepEqual((await store.event('e3'))?.details, { unparsed: '{"x": NaN}' });
@@ -132,7 +159,8 @@ describe('taking over a database of the first implementation', () => {
       db.exec(`DELETE FROM agent_subscriptions WHERE agent_name = 'HADES' AND action_pattern = '*_failed';
         UPDATE agent_subscriptions SET enabled = 0 WHERE agent_name = 'ALOY';
         UPDATE agent_subscriptions SET priority = 4 WHERE agent_name = 'ARGUS' AND action_pattern = 'health_*';
-        INSERT INTO agent_subscriptions (agent_name, action_pattern, priority) VALUES ('CROESUS', 'tax_*', 99);`);
+        INSERT INTO agent_subscriptions (agent_name, action_pattern, priority) VALUES ('CROESUS', 'tax_*', 99);
+        INSERT INTO agent_subscriptions (agent_name, action_pattern, enabled) VALUES ('MUTE', 'a', NULL), ('MUTE', 'b', 'false'), ('LIKE', 'foo%', 1);`);
     };
     const { store } = await takeOver(t, edit, 3);
     const all = await store.subscriptions({ deleted: true });
@@ -144,7 +172,10 @@ describe('taking over a database of the first implementation', () => {
     assert.equal(find('ARGUS', 'health_*')?.priority, 4);
     assert.equal(find('ARGUS', 'health_*')?.mode, 'tail');
     assert.equal(find('CROESUS', 'tax_*')?.priority, 10);
+    assert.equal(find('CROESUS', 'tax_*')?.enabled, true);
+    for (const pattern of ['a', 'b']) assert.equal(find('MUTE', pattern)?.enabled, false, pattern);
     assert.equal(find('HERMES', 'bus_restored')?.origin, 'default');
+    assert.match(store.notices.join(' '), /only \* does now: LIKE foo%\./);
     assert.match(store.notices.join(' '), /35 doubles of them dropped|doubles of them dropped/);
   });
 

@@ -118,8 +118,8 @@ function eventStoring(db: DatabaseSync, clock: Clock) {
   const audienceOf = audiencesBy(interning);
   const newId = uuidV7Maker(clock);
   const addEvent = db.prepare(
-    `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id,
+       first_created_at, first_updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const addAcknowledgement = db.prepare('INSERT INTO acknowledgements (seq, agent, at) VALUES (?, ?, ?)');
   const addRun = db.prepare('INSERT INTO tail_runs (agent, to_seq, from_seq) VALUES (?, ?, ?)');
@@ -142,7 +142,9 @@ function eventStoring(db: DatabaseSync, clock: Clock) {
       const id = row.id == null || row.id === '' ? newId() : String(row.id);
       const workflow = textOf(row.source_workflow_id);
       const execution = textOf(row.source_execution_id);
-      addEvent.run(seq, id, facet, at, textOf(row.target), detailsOf(row.details), workflow, execution);
+      const [target, details] = [textOf(row.target), detailsOf(row.details)];
+      const [createdAt, updatedAt] = [firstTime(row.created_at) ?? null, firstTime(row.updated_at) ?? null];
+      addEvent.run(seq, id, facet, at, target, details, workflow, execution, createdAt, updatedAt);
       addQuestion(row, seq, at, status);
       const acknowledged = new Map(acknowledgementsOf(row.acknowledged_by, at));
       for (const [agent, time] of acknowledged) addAcknowledgement.run(seq, agent, time);

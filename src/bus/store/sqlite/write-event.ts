@@ -103,7 +103,7 @@ function questionStorerOf(
       seq,
       open ? 'open' : null,
       draft.human_question ?? null,
-      draft.human_options?.length ? JSON.stringify(draft.human_options) : null,
+      draft.human_options ? JSON.stringify(draft.human_options) : null,
       minutes,
       draft.human_fallback ?? null,
       draft.free_text ? 1 : 0,
@@ -122,7 +122,7 @@ function questionStorerOf(
 }
 
 function sortedRungs({ escalation }: WrittenDraft) {
-  return escalation?.length ? escalation.toSorted((a, b) => a.after_minutes - b.after_minutes) : null;
+  return escalation ? escalation.toSorted((a, b) => a.after_minutes - b.after_minutes) : null;
 }
 
 /** The rungs as they were asked for, without when they fired. */
@@ -181,7 +181,7 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.tags, draft.tags?.length ? JSON.stringify(draft.tags) : null],
       [(row.state ?? null) !== null, draft.requires_human === true],
       [row.question, draft.human_question],
-      [row.options, draft.human_options?.length ? JSON.stringify(draft.human_options) : null],
+      [row.options, draft.human_options ? JSON.stringify(draft.human_options) : null],
       [row.timeout_minutes, draft.human_timeout_minutes],
       [row.fallback, draft.human_fallback],
       [row.payload_hash, draft.payload_hash],

@@ -91,7 +91,10 @@ export function questionWriterOf(ledger: Ledger, events: () => EventWriter): Que
       if ('outcome' in found) return found.outcome;
       const refused = refusal(found.row, answer);
       if (refused) return refused;
-      const resolution = end(found.row, 'answered', answer.responder, answer.via, { response: answer.response });
+      const resolution = end(found.row, 'answered', answer.responder, answer.via, {
+        response: answer.response,
+        shownHash: answer.payloadHash,
+      });
       if (resolution) return { kind: 'answered', resolution };
       return late(settle(id));
     },
@@ -166,14 +169,18 @@ function enderOf(ledger: Ledger, announce: Announce): EndQuestion {
       question: row.question,
       deadline: row.deadline && rfc3339(row.deadline),
     };
-    if (row.payload_hash !== null) details.payload_hash = row.payload_hash;
+    if (row.payload_hash !== null) {
+      details.payload_hash = row.payload_hash;
+      if (state === 'answered') details.answered_payload_hash = said.shownHash ?? null;
+    }
     if (said.reason) details.reason = said.reason;
     announce(row, actionOf[state], { ...details, ...resolution });
     return resolution;
   };
 }
 
-type End = { response: string | null; reason?: string | null };
+/** `shownHash`: the hash that came with the answer, which is the question's or none. */
+type End = { response: string | null; reason?: string | null; shownHash?: string | null };
 type Settled = { kind: 'unknown' } | { kind: 'asks-nothing' } | { kind: 'already-resolved'; resolution: Resolution };
 
 /** The clock passed the deadline between two looks at it: the second look tells how the question ended. */
@@ -193,7 +200,7 @@ function refusal(row: Row, { response, responder, payloadHash }: Answer): Answer
   }
   if (payloadHash !== null && payloadHash !== row.payload_hash) return { kind: 'payload-changed' };
   const options = row.options === null ? undefined : (JSON.parse(row.options) as string[]);
-  if (options && row.free_text === 0 && !options.includes(response)) return { kind: 'not-an-option', options };
+  if (options?.length && row.free_text === 0 && !options.includes(response)) return { kind: 'not-an-option', options };
   return undefined;
 }
 
@@ -216,7 +223,7 @@ function sweeperOf(
     `SELECT ${columns} FROM questions q JOIN event_log e USING (seq) JOIN facets f USING (facet_id)
      WHERE q.state = 'open' AND q.next_rung_at IS NOT NULL AND q.next_rung_at <= ? ORDER BY q.next_rung_at LIMIT ${maxSweep}`,
   );
-  const noteRungs = db.prepare('UPDATE questions SET escalation = ?, next_rung_at = ? WHERE seq = ?');
+  const noteRungs = db.prepare('UPDATE questions SET escalation = ?, next_rung_at = ?, escalated_at = ? WHERE seq = ?');
   const next = db.prepare(
     `SELECT min(
        coalesce((SELECT coalesce(deadline, 9007199254740991) FROM questions WHERE state = 'open'
@@ -236,7 +243,7 @@ function sweeperOf(
       escalate(row, { ...about, after_minutes, notify, deadline: row.deadline && rfc3339(row.deadline) }, notify);
     }
     const waiting = rungs.filter((rung) => rung.fired_at === null).map(dueAt);
-    noteRungs.run(JSON.stringify(rungs), waiting.length ? Math.min(...waiting) : null, row.seq);
+    noteRungs.run(JSON.stringify(rungs), waiting.length ? Math.min(...waiting) : null, now, row.seq);
     return fired.length;
   }
 

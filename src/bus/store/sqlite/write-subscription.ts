@@ -45,7 +45,7 @@ export function deleteSubscription(ledger: Ledger, id: string): Subscription | u
   const existing = readSubscription(ledger.db, id);
   if (!existing || existing.deleted_at !== null) return existing;
   const now = rfc3339(ledger.clock());
-  const deleted = { ...existing, updated_at: now, deleted_at: now };
+  const deleted = { ...existing, enabled: false, updated_at: now, deleted_at: now };
   putSubscription(ledger.db, deleted);
   ledger.subscriptionsChanged();
   return deleted;

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
+import { checkpointerOf } from './checkpoint.ts';
 import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
 import type { OpenDatabase } from './database.ts';
 import { type Ledger, ledgerOf } from './ledger.ts';
@@ -16,17 +17,11 @@ export type Writer = {
    * no neighbour with it: the batch is rolled back and each command tried alone.
    */
   commit(commands: readonly Command[]): BatchResult;
-  /**
-   * Moves the write-ahead log into the database once it has grown by `checkpointPages`. Call it when a batch has been
-   * answered: it takes as long as many commits, and whoever waits for an answer should not wait for this.
-   */
+  /** Checkpoints if it is time. Call it when a batch has been answered: nobody should wait for it with an answer. */
   tidy(): void;
   /** Head and counts as they stand. */
   current(): Committed;
 };
-
-/** Pages in the log from one checkpoint to the next: 4 MB. */
-const checkpointPages = 1000;
 
 export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
   const ledger = ledgerOf(db, clock);
@@ -36,9 +31,9 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
   const noteHead = db.prepare("UPDATE bus_meta SET value = ? WHERE name = 'head' AND value <> ?1");
 
   function transact(commands: readonly Command[]): BatchResult {
-    ledger.begin();
     try {
       begin.run();
+      ledger.begin();
       const outcomes = commands.map<Outcome>((command) => ({ value: run(command) }));
       noteHead.run(ledger.committed.head);
       end.run();
@@ -70,7 +65,7 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
 
   return {
     current: () => ({ ...ledger.committed }),
-    tidy: tidierOf(db),
+    tidy: checkpointerOf(db),
     commit(commands) {
       try {
         return transact(commands);
@@ -79,26 +74,6 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
         return joined(commands.map(alone));
       }
     },
-  };
-}
-
-function tidierOf(db: DatabaseSync): () => void {
-  const look = db.prepare('PRAGMA wal_checkpoint(NOOP)');
-  const move = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
-  let pagesAtLastTry = 0;
-  return () => {
-    const pages = look.get()?.log as number;
-    // The log begins anew once all of it was moved. While a reader holds on to its end (a copy being made) it grows
-    // on, and trying after each batch would be in vain.
-    if (pages < pagesAtLastTry) pagesAtLastTry = 0;
-    if (pages - pagesAtLastTry < checkpointPages) return;
-    pagesAtLastTry = pages;
-    try {
-      move.get();
-    } catch (error) {
-      // A full disk, say. What was committed is safe in the log, and the next commit tells its caller what is wrong.
-      if (!strikesEveryone(error)) throw error;
-    }
   };
 }
 

@@ -48,7 +48,10 @@ CREATE TABLE event_log (
   correlation_id TEXT,
   causation_id TEXT,
   traceparent TEXT,
-  tags TEXT
+  tags TEXT,
+  -- Only for events of the first implementation, whose own times these are; else they follow from at and what came later.
+  first_created_at INTEGER,
+  first_updated_at INTEGER
 );
 CREATE INDEX event_log_by_facet ON event_log (facet_id, seq);
 
@@ -66,6 +69,7 @@ CREATE TABLE questions (
   deadline INTEGER,
   escalation TEXT,
   next_rung_at INTEGER,
+  escalated_at INTEGER,
   shown_at INTEGER,
   shown_via TEXT,
   response TEXT,
@@ -101,19 +105,21 @@ CREATE TABLE tail_runs (
   PRIMARY KEY (agent, to_seq)
 ) WITHOUT ROWID;
 
--- Rows with deleted_at are tombstones: what was deleted stays deleted.
+-- Rows with deleted_at are tombstones, which are never enabled: what was deleted stays deleted. The table may be edited
+-- in the sqlite3 shell; the next publish follows it. except_patterns is a JSON list of patterns.
 CREATE TABLE agent_subscriptions (
-  id TEXT PRIMARY KEY,
-  agent_name TEXT NOT NULL,
-  action_pattern TEXT NOT NULL,
-  priority INTEGER NOT NULL DEFAULT 5,
-  enabled INTEGER NOT NULL DEFAULT 1,
-  mode TEXT NOT NULL DEFAULT 'queue',
-  except_patterns TEXT NOT NULL DEFAULT '[]',
-  origin TEXT NOT NULL DEFAULT 'operator',
-  created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL,
+  id TEXT PRIMARY KEY NOT NULL DEFAULT (lower(hex(randomblob(16)))),
+  agent_name TEXT NOT NULL CHECK (typeof(agent_name) = 'text'),
+  action_pattern TEXT NOT NULL CHECK (typeof(action_pattern) = 'text'),
+  priority INTEGER NOT NULL DEFAULT 5 CHECK (typeof(priority) = 'integer' AND priority BETWEEN 1 AND 10),
+  enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+  mode TEXT NOT NULL DEFAULT 'queue' CHECK (mode IN ('queue', 'tail')),
+  except_patterns TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(except_patterns) AND json_type(except_patterns) = 'array'),
+  origin TEXT NOT NULL DEFAULT 'operator' CHECK (origin IN ('default', 'operator', 'agent')),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   deleted_at TEXT,
+  CHECK (deleted_at IS NULL OR enabled = 0),
   UNIQUE (agent_name, action_pattern)
 );
 
@@ -140,9 +146,11 @@ SELECT
   (SELECT json_group_object(k.agent, strftime('%Y-%m-%dT%H:%M:%fZ', k.at / 1000.0, 'unixepoch'))
     FROM acknowledgements k WHERE k.seq = e.seq) AS acknowledged_by,
   f.status,
-  strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000.0, 'unixepoch') AS created_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(e.first_created_at, e.at) / 1000.0, 'unixepoch') AS created_at,
   strftime('%Y-%m-%dT%H:%M:%fZ', max(
     e.at,
+    coalesce(e.first_updated_at, 0),
+    coalesce(q.escalated_at, 0),
     coalesce((SELECT max(k.at) FROM acknowledgements k WHERE k.seq = e.seq), 0),
     coalesce(q.resolved_at, 0),
     coalesce(q.shown_at, 0)
