@@ -32,7 +32,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'src/channels': {
     folders: ['src/base', 'src/events', 'src/client', 'src/capabilities'],
-    packages: ['commander', 'zod'],
+    packages: ['@bomb.sh/tab', 'commander', 'zod'],
   },
   'src/recovery': { folders: ['src/base'], packages: [] },
   'src/gaia': { folders: ['src/base', 'src/recovery'], packages: [] },

@@ -51,6 +51,19 @@ describe('the command line', () => {
     assert.equal(other.exit, 6);
   });
 
+  it('rehearses a publish, and stores nothing', async () => {
+    const { exit, stdout, stderr } = await cli('publish', 'workflow_modified', '-s', 'DRY', '--dry-run');
+    assert.equal(exit, 0);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^Not stored: this was a dry run\.\nIt would be heard by AEGIS, ARIA, ATHENA\.\n$/);
+    const said = await json('publish', 'nothing_known', '--dry-run', '-s', 'DRY');
+    assert.deepEqual(said, { dry_run: true, subscribed_agents: ['ARIA', 'ATHENA'], warnings: [] });
+    const wrong = await cli('publish', 'x', '-s', 'DRY', '--id', 'stream', '--dry-run');
+    assert.equal(wrong.exit, 2);
+    assert.equal((await json('publish', 'after', '-s', 'DRY2')).status, 'created');
+    assert.equal((await cli('events', '-s', 'DRY')).stdout, '');
+  });
+
   it('says nothing beside the result with --quiet', async () => {
     assert.equal((await cli('publish', 'a_thing', '--quiet')).stderr, '');
   });

@@ -7,6 +7,7 @@ import { ask } from './ask.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
 import { cancel } from './cancel.ts';
+import { addCompletions, completion, isAboutCompletion } from './completion.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { doctor } from './doctor.ts';
@@ -54,7 +55,7 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     async (...args) => {
       conclusion = await act(door as Door, ...args);
     };
-  const program = programOf(concludes, around, said).hook('preAction', (_, command) => {
+  const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', (_, command) => {
     door = openDoor(around, command.optsWithGlobals<SharedOptions>());
   });
   const look = (): Look => ({
@@ -65,6 +66,11 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     color,
   });
   try {
+    if (isAboutCompletion(argv)) {
+      const below = await addCompletions(program, argv);
+      await program.parseAsync(argv, { from: 'user' });
+      return { exit: Exit.ok, stdout: below, stderr: '' };
+    }
     await program.parseAsync(argv, { from: 'user' });
     return render(conclusion ?? { exit: Exit.ok }, look());
   } catch (error) {
@@ -91,7 +97,7 @@ function exitOf(error: CommanderError, argv: readonly string[]): ExitCode {
   return error.exitCode === 0 || (error.code === 'commander.help' && argv[0] === 'help') ? Exit.ok : Exit.usage;
 }
 
-function programOf(concludes: Concluding, around: Surroundings, said: Said): Command {
+function programOf(concludes: Concluding, around: Surroundings, said: Said, showsCompletion: boolean): Command {
   const program = new Command('leveredge')
     .description('The safety net and the nervous system for people who run their own automation server.')
     .version(around.version, '-V, --version', 'print the version')
@@ -104,6 +110,7 @@ The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099
 (with the port of LEVEREDGE_PORT).`,
     );
   for (const make of commands) program.addCommand(make(concludes));
+  if (showsCompletion) program.addCommand(completion());
   shareOptions(program, around, said);
   return program;
 }

@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import type { PublishReceipt } from '../../client/client.ts';
+import type { Draft } from '../../events/draft.ts';
+import { parseDraft } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { parseDetails } from './details.ts';
+import type { Door } from './door.ts';
 import { collect } from './option-values.ts';
 
 /** How a program at a shell is called in events, unless --source says otherwise. */
@@ -20,9 +23,13 @@ type Options = {
   traceparent?: string;
   tag?: string[];
   id?: string;
+  dryRun?: boolean;
 };
 
-/** leveredge publish — stores an event and says who hears it. The id alone goes to stdout. Exit 0 stored, 4 no bus. */
+/**
+ * leveredge publish — stores an event and says who hears it. The id alone goes to stdout. Exit 0 stored (or, with
+ * --dry-run, sound), 2 it makes no sense, 4 no bus.
+ */
 export function publish(concludes: Concluding): Command {
   return new Command('publish')
     .description('Publish an event: something happened')
@@ -38,9 +45,10 @@ export function publish(concludes: Concluding): Command {
     .option('--traceparent <value>', 'W3C trace context')
     .option('--tag <tag>', 'a tag; may be given several times', collect)
     .option('--id <id>', 'your own id; publishing it again is then safe')
+    .option('--dry-run', 'check it and tell who would hear it; store nothing')
     .action(
       concludes(async (door, action: string, pairs: string[], options: Options) => {
-        const receipt = await door.client.publish({
+        const draft = {
           action,
           source_agent: options.source,
           target: options.target,
@@ -52,10 +60,23 @@ export function publish(concludes: Concluding): Command {
           traceparent: options.traceparent,
           tags: options.tag,
           id: options.id,
-        });
-        return published(receipt);
+        };
+        return options.dryRun ? rehearsed(door, draft) : published(await door.client.publish(draft));
       }),
     );
+}
+
+/** What the bus would say: the same schema checks it here, and the bus tells who hears the action. */
+async function rehearsed({ client }: Door, draft: Draft): Promise<Conclusion> {
+  const { warnings } = parseDraft(draft);
+  const { hearers } = await client.explain(draft.action);
+  const agents = hearers.map(({ agent }) => agent);
+  const heard = agents.length > 0 ? `It would be heard by ${agents.join(', ')}.` : 'Nobody would hear it.';
+  return {
+    exit: Exit.ok,
+    json: { dry_run: true, subscribed_agents: agents, warnings },
+    notes: ['Not stored: this was a dry run.', heard, ...warningsOf({ warnings })],
+  };
 }
 
 function published(receipt: PublishReceipt): Conclusion {
