@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -14,10 +15,10 @@ describe('hostile input', () => {
     call = await callerOf(bus);
   });
   after(async () => {
-    const { status, body } = await call.get('/health');
-    assert.equal(status, 200, 'the bus is still alive');
-    assert.ok(body.head > 0);
-    assert.equal(await bus.stop(), 0);
+    const { status } = await call.get('/health').catch(() => ({ status: 'none' }));
+    const code = await bus.stop();
+    assert.equal(status, 200, 'the bus was still alive');
+    assert.equal(code, 0);
     assert.equal(bus.log(), '', 'nothing unexpected was logged');
   });
 
@@ -369,6 +370,39 @@ describe('hostile input', () => {
     const got = await raw(one.repeat(50) + health);
     assert.equal(got.split('HTTP/1.1 200').length - 1, 51);
   });
+
+  it('what is broken is told after the answers that are owed', async () => {
+    const body = event('"target":"x"');
+    const one = `POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const broken = await raw(`${one.repeat(20)}GARBAGE\r\n\r\n`);
+    const statuses = (got: string) => [...got.matchAll(/HTTP\/1\.1 (\d+) /g)].map((match) => match[1]);
+    assert.deepEqual(statuses(broken), [...Array(20).fill('201'), '400']);
+    const cut = await raw(one.repeat(3) + one.slice(0, -5), (socket) => socket.end());
+    assert.deepEqual(statuses(cut), ['201', '201', '201', '400']);
+    assert.match(cut, /ended before the whole request had arrived/);
+  });
+
+  const linux = { skip: process.platform === 'linux' ? false : 'memory is read from /proc' };
+  it(
+    'one who asks for gigabytes in one packet and reads nothing takes no more than some of the memory',
+    linux,
+    async (t) => {
+      const own = await startBusProcess({}, t);
+      const large = { source_agent: 'LARGE', action: 'a', details: { pad: 'x'.repeat(200_000) } };
+      for (let i = 0; i < 20; i++) await (await callerOf(own)).post('/events', large);
+      const socket = connect({ host: '127.0.0.1', port: own.port });
+      t.after(() => socket.destroy());
+      socket.pause().on('error', () => undefined);
+      socket.write('GET /events?limit=20 HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(500));
+      const megabytes = () =>
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${own.pid}/status`, 'utf8'))?.[1]) / 1024;
+      for (let i = 0; i < 40; i++) {
+        assert.equal((await fetch(`${own.url}/health`)).status, 200);
+        assert.ok(megabytes() < 800, `${megabytes()} MB`);
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+    },
+  );
 
   it('a request that would smuggle another one is not taken for two', async () => {
     const got = await raw(

@@ -10,6 +10,7 @@ import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrow
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
 import { quoted } from './refusals.ts';
 import type { Answer, Route } from './route.ts';
+import { makeTraffic, type Traffic } from './traffic.ts';
 
 /** A slow sender has this long for its headers, and for a whole request. */
 const headersTimeoutMs = 10_000;
@@ -36,7 +37,7 @@ export type Http = {
 
 /** Assembles the HTTP side. It listens nowhere yet. */
 export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http {
-  let inFlight = 0;
+  const traffic = makeTraffic();
   const server = fastify({
     requestTimeout: requestTimeoutMs,
     // Off, because idleTimeoutMs does the same without two timers for each request.
@@ -53,21 +54,19 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
     },
     // Names are judged by the handlers; the length of the whole request line is bounded by maxHeaderBytes.
     routerOptions: { maxParamLength: maxHeaderBytes, querystringParser: splitQuery },
-    clientErrorHandler: answerBrokenHttp,
+    clientErrorHandler: (error, socket) => traffic.whenQuiet(socket, () => answerBrokenHttp(error, socket)),
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOfThrown(error) ?? internalError()),
   });
   server.server.maxConnections = maxConnections;
   server.server.on('checkExpectation', refuseExpectation);
+  server.server.on('drop', tellDropped(log));
   answerHalfClosed(server.server);
   // Bodies are ours to read: the framework would refuse a Content-Type that it cannot parse, and without a way on.
   for (const method of new Set(routes.map((route) => route.method)))
     server.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  const leave = () => void inFlight--;
-  server.addHook('onRequest', (request, reply, done) => {
-    inFlight++;
-    reply.raw.once('close', leave);
-    done(guard(request.headers));
-  });
+  server.addHook('onRequest', (request, reply, done) =>
+    traffic.enter(request.raw, reply.raw, () => done(guard(request.headers))),
+  );
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOfThrown(error);
     if (problem === undefined) log.error('a request failed', { call: callOf(request), reason: stackOf(error) });
@@ -75,7 +74,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
   };
   server.setErrorHandler(fail);
   for (const route of routes) {
-    const answer = answererOf(route);
+    const answer = answererOf(route, traffic);
     const begin = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) =>
       answer(request, reply, body).catch((error) => fail(error, request, reply));
     server.route({
@@ -89,7 +88,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
   }
   const matchers = routes.map(({ path, method }) => ({ method, matches: pathMatcher(path) }));
   server.setNotFoundHandler((request, reply) => sendProblem(reply, notFound(request, matchers)));
-  return { server, inFlight: () => inFlight };
+  return { server, inFlight: traffic.inFlight };
 }
 
 const noWarnings: readonly Warning[] = [];
@@ -97,7 +96,7 @@ const noWarnings: readonly Warning[] = [];
 type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<void>;
 
 /** Parsing at the edge, then the route's own handler, then JSON. */
-function answererOf(route: Route): Answerer {
+function answererOf(route: Route, traffic: Traffic): Answerer {
   const { body: shape, query: querySchema, handle } = route;
   const hasQuery = Object.keys(querySchema.shape).length > 0;
   return async (request, reply, rawBody) => {
@@ -112,18 +111,27 @@ function answererOf(route: Route): Answerer {
       if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
     }
     const params = request.params as Record<string, string>;
-    sendAnswer(reply, await handle({ params, query, body, gone: () => whenGone(reply) }), warnings);
+    const left = () => request.raw.socket.readableEnded;
+    const answer = await handle({ params, query, body, gone: () => whenGone(reply), left });
+    sendAnswer(reply, answer, warnings, traffic);
   };
 }
 
-function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warning[]): void {
+function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warning[], traffic: Traffic): void {
   if ('text' in answer) {
     send(reply, answer.status, answer.contentType, answer.text, answer.headers);
     return;
   }
   const { status, body, location } = answer;
   const text = JSON.stringify(warnings.length > 0 ? { ...body, warnings } : body);
+  if (!traffic.mayQueue(reply.request.raw.socket, reply.raw, text.length)) throw tooMuchUnread();
   send(reply, status, jsonType, text, location === undefined ? undefined : { location });
+}
+
+function tooMuchUnread(): Fault {
+  return new Fault('unavailable', 'Too many large answers wait to be read by those who asked for them.', {
+    hint: 'Ask again in a moment, with a smaller limit. Whoever asks for much should read it.',
+  });
 }
 
 function sendProblem(reply: FastifyReply, { status, headers, body }: Problem): void {
@@ -156,6 +164,18 @@ function send(
  */
 function answerHalfClosed(server: Server): void {
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+}
+
+const tellDroppedEveryMs = 10_000;
+
+/** Connections beyond `maxConnections` are reset without a word, so the log has to say it. */
+function tellDropped(log: Log): () => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - toldAt < tellDroppedEveryMs) return;
+    toldAt = performance.now();
+    log.warn('connections are refused: all are taken', { connections: maxConnections });
+  };
 }
 
 /** Hangs up afterwards, because whether the body still comes is not known. */
@@ -209,9 +229,15 @@ function internalError(): Problem {
 const brokenHttp: Record<string, [status: number, detail: string]> = {
   HPE_HEADER_OVERFLOW: [431, `The request line and headers are larger than ${maxHeaderBytes / 1024} KiB.`],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+  HPE_INVALID_EOF_STATE: [400, 'The connection ended before the whole request had arrived.'],
 };
 
-/** What is not HTTP never reaches a route; it is told so and hung up on. */
+/**
+ * What is not HTTP never reaches a route; it is told so and hung up on, with a moment to read it: closing at once could
+ * take the sentence from the sender.
+ */
+const lingerMs = 1_000;
+
 function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
     socket.destroy();
@@ -220,6 +246,7 @@ function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   const [status, detail] = brokenHttp[error.code ?? ''] ?? [400, 'This is not valid HTTP.'];
   const { body } = plainProblem(status, detail);
   const text = JSON.stringify(body);
+  setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.end(
     `HTTP/1.1 ${status} ${String(body.title)}\r\ncontent-type: ${problemMediaType}\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,

@@ -13,6 +13,8 @@ export type Ask<Q, B> = {
   body: B;
   /** Aborts when the connection breaks. The caller's merely having ended its sending is no break. */
   gone(): AbortSignal;
+  /** Whether the caller has ended its sending, as one does that went away for good (and `nc -N`, which still reads). */
+  left(): boolean;
 };
 
 /** What a handler answers: an object, sent as JSON, or a text of a type of its own. */

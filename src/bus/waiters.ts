@@ -8,9 +8,10 @@ export const maxWaiters = 1000;
 export type Waiters = {
   /**
    * Begins to listen for the end of this question; call it before looking whether the question is still open, or its
-   * end may fall between. @throws Fault `queue-full` when too many wait already.
+   * end may fall between. When too many wait already, the oldest that seems to have gone away (`left`) stops waiting for
+   * it. @throws Fault `queue-full` when there is none.
    */
-  listen(id: string): Waiting;
+  listen(id: string, left: () => boolean): Waiting;
   readonly count: number;
   /** Wakes everybody, and from now on nobody waits: the bus is stopping. Safe to repeat. */
   release(): void;
@@ -28,6 +29,16 @@ export function makeWaiters(onCommitted: (listener: (commit: Commit) => void) =>
   const waking = new Map<string, Set<() => void>>();
   let count = 0;
   let released = false;
+  /** Everybody who waits, oldest first. */
+  const all = new Set<{ left(): boolean; leave(): void }>();
+  const someoneLeaves = (): boolean => {
+    for (const waiter of all)
+      if (waiter.left()) {
+        waiter.leave();
+        return true;
+      }
+    return false;
+  };
   const ignore = onCommitted(({ resolved }) => {
     if (count > 0) for (const id of resolved) for (const wake of waking.get(id) ?? []) wake();
   });
@@ -35,8 +46,8 @@ export function makeWaiters(onCommitted: (listener: (commit: Commit) => void) =>
     get count() {
       return count;
     },
-    listen(id) {
-      if (count >= maxWaiters)
+    listen(id, left) {
+      if (count >= maxWaiters && !someoneLeaves())
         throw new Fault('queue-full', `${maxWaiters} callers wait for answers already, which is the limit.`, {
           hint: 'Ask again without wait, or a little later.',
         });
@@ -48,8 +59,17 @@ export function makeWaiters(onCommitted: (listener: (commit: Commit) => void) =>
       const stop = () => {
         if (!own.delete(end.resolve)) return;
         count--;
+        all.delete(waiter);
         if (own.size === 0 && waking.get(id) === own) waking.delete(id);
       };
+      const waiter = {
+        left,
+        leave() {
+          stop();
+          end.resolve();
+        },
+      };
+      all.add(waiter);
       return { stop, ended: (withinMs, gone) => settled(end, withinMs, gone) };
     },
     release() {

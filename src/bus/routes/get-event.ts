@@ -37,11 +37,11 @@ export function getEvent(bus: Bus): Route {
 async function readOrWait(
   { store, waiters }: Bus,
   id: string,
-  { query, gone }: Ask<{ wait: number }, undefined>,
+  { query, gone, left }: Ask<{ wait: number }, undefined>,
 ): Promise<Event | undefined> {
   const event = await store.event(id);
   if (query.wait === 0 || event?.human_state !== 'open') return event;
-  const waiting = waiters.listen(id);
+  const waiting = waiters.listen(id, left);
   try {
     const still = await store.event(id);
     if (still?.human_state !== 'open') return still;
