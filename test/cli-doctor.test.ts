@@ -65,7 +65,13 @@ describe('leveredge doctor', { concurrency: 2 }, () => {
     writeFileSync(join(home, 'config/leveredge.yaml'), 'bus:\n  port: many\n  hots: x\n');
     const { of } = await doctor(home, [], { LEVEREDGE_PORT: '99999' });
     assert.equal(of('settings')?.state, 'wrong');
-    for (const part of [/LEVEREDGE_PORT/, /port/, /hots/]) assert.match(of('settings')?.says ?? '', part);
+    const lines = of('settings')?.says.split('\n') ?? [];
+    assert.equal(lines.length, 5, 'one a line, and the file named once');
+    for (const part of [/^LEVEREDGE_PORT: /, /^ {2}line 2: bus\.port: "many"/, /^ {2}line 3: bus\.hots /])
+      assert.ok(
+        lines.some((line) => part.test(line)),
+        `${part}`,
+      );
   });
 
   it('finds settings that cannot be read, and the bus refuses them', async (t) => {

@@ -13,7 +13,11 @@ function mistakes(input: Parameters<typeof parse>[0]): string[] {
     parse(input);
   } catch (error) {
     assert.ok(error instanceof Fault && error.code === 'usage');
-    for (const { pointer, detail } of error.mistakes) assert.ok(error.message.includes(`${pointer}: ${detail}`));
+    const lines = error.hint?.split('\n') ?? [];
+    for (const { pointer, detail } of error.mistakes) {
+      const line = pointer.replace(/^leveredge\.yaml:/, '  line ');
+      assert.ok(lines.includes(`${line}: ${detail}`), `${line}: ${detail}`);
+    }
     return error.mistakes.map(({ pointer, detail }) => `${pointer}: ${detail}`);
   }
   return [];
@@ -64,23 +68,45 @@ describe('the settings of the bus', () => {
     });
     const expected = [
       /^leveredge\.yaml:2: bus\.prt is no setting; did you mean port\?/,
-      /^leveredge\.yaml:6: "http:\/\/x" is no host name/,
+      /^leveredge\.yaml:6: bus\.allowed_hosts: "http:\/\/x" is no host name/,
       /^--port: "99999" is no port/,
       /^LEVEREDGE_PORT: "abc" is no port/,
-      /^leveredge\.yaml:3: "x" is no port/,
+      /^leveredge\.yaml:3: bus\.port: "x" is no port/,
       /^--host: "0\.0\.0\.0" can be reached from other machines.*SSH tunnel/,
       /^LEVEREDGE_HOST: "example\.org" is no loopback address/,
-      /^leveredge\.yaml:4: "10\.0\.0\.1" can be reached/,
-      /^leveredge\.yaml:5: auth: this version knows no tokens yet/,
+      /^leveredge\.yaml:4: bus\.host: "10\.0\.0\.1" can be reached/,
+      /^leveredge\.yaml:5: bus\.auth: this version knows no tokens yet/,
     ];
     assert.equal(found.length, expected.length, found.join('\n'));
     for (const [index, pattern] of expected.entries()) assert.match(found[index] as string, pattern);
   });
 
+  it('tell each mistake on a line of its own, those of the file in its order and below its name', () => {
+    assert.throws(
+      () => parse({ env: { port: 'abc' }, yaml: 'bus:\n  port: eighty\n  hst: x\n' }),
+      (error: Fault) => {
+        assert.equal(error.message, 'The settings of the bus have 3 mistakes.');
+        const lines = error.hint?.split('\n') ?? [];
+        assert.equal(lines.length, 4);
+        assert.match(lines[0] as string, /^LEVEREDGE_PORT: "abc" is no port/);
+        assert.equal(lines[1], 'leveredge.yaml:');
+        assert.match(lines[2] as string, /^ {2}line 2: bus\.port: "eighty" is no port/);
+        assert.match(lines[3] as string, /^ {2}line 3: bus\.hst is no setting; did you mean host\?/);
+        return true;
+      },
+    );
+  });
+
+  it('tell an error of YAML once', () => {
+    for (const yaml of ['bus:\n  port: [1\n', 'bus: {port: 1\nx: [', 'bus:\n\tport: 1\n  - a: "'])
+      assert.equal(mistakes({ yaml }).length, 1, yaml);
+    assert.equal(mistakes({ yaml: 'bus:\n  port: 1\n  port: 2\n  host: ::1\n  host: ::1' }).length, 2);
+  });
+
   it('refuse a file that is no YAML or no settings, with the line', () => {
     assert.match(mistakes({ yaml: 'bus:\n  port: [1\n' })[0] ?? '', /^leveredge\.yaml:\d: is no valid YAML/);
     assert.match(mistakes({ yaml: 'bus:\n  port: 1\n  port: 2\n' })[0] ?? '', /^leveredge\.yaml:3: is no valid YAML/);
-    assert.match(mistakes({ yaml: '- a' })[0] ?? '', /must be a list of settings/);
+    assert.match(mistakes({ yaml: '- a' })[0] ?? '', /must be a map of settings/);
     assert.match(mistakes({ yaml: 'bus: 8099' })[0] ?? '', /^leveredge\.yaml:1: bus: must have settings below it/);
     assert.match(mistakes({ yaml: '\nbuss:\n  port: 1' })[0] ?? '', /^leveredge\.yaml:2: buss: is no section/);
     for (const slip of ['bsu', 'ubs', 'Bsu', 'BUS', 'bu', 'bjs', 'evnet_bus', 'eventbus'])

@@ -41,24 +41,15 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
   const ports = [
     portOf(flags.port, '--port', note),
     portOf(env.port || undefined, 'LEVEREDGE_PORT', note),
-    portOf(file.port?.value, file.port?.place ?? '', note),
+    portOf(file.port?.value, file.port?.place ?? '', note, 'bus.port: '),
   ];
   const hosts = [
     hostOf(flags.host, '--host', note),
     hostOf(env.host || undefined, 'LEVEREDGE_HOST', note),
-    hostOf(file.host?.value, file.host?.place ?? '', note),
+    hostOf(file.host?.value, file.host?.place ?? '', note, 'bus.host: '),
   ];
   if (file.auth !== undefined) judgeAuth(file.auth.value, file.auth.place, note);
-  if (mistakes.length > 0) {
-    const list = mistakes.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; ');
-    throw new Fault(
-      'usage',
-      `The settings of the bus have ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}. ${list}.`,
-      {
-        mistakes,
-      },
-    );
-  }
+  if (mistakes.length > 0) throw mistaken(mistakes, yaml?.path);
   return {
     home,
     host: hosts.find((host) => host !== undefined) ?? defaultHost,
@@ -66,6 +57,18 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
     databaseFile: join(home, 'control-plane', 'event-bus', 'events.db'),
     allowedHosts: file.allowedHosts ?? [],
   };
+}
+
+/** Each mistake on a line of its own: those of flags and environment, then those of the file below its name. */
+function mistaken(mistakes: readonly Mistake[], path: string | undefined): Fault {
+  const lineOf = ({ pointer }: Mistake) => Number(pointer.slice((path?.length ?? 0) + 1));
+  const inFile = mistakes.filter(({ pointer }) => path !== undefined && pointer.startsWith(`${path}:`));
+  const lines = mistakes.filter((each) => !inFile.includes(each)).map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  if (inFile.length > 0) lines.push(`${path}:`);
+  for (const each of inFile.toSorted((a, b) => lineOf(a) - lineOf(b)))
+    lines.push(`  line ${lineOf(each)}: ${each.detail}`);
+  const many = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+  return new Fault('usage', `The settings of the bus have ${many}.`, { hint: lines.join('\n'), mistakes });
 }
 
 type Note = (place: string, detail: string) => void;
@@ -76,11 +79,13 @@ function parseFile({ path, text }: { path: string; text: string }, note: Note): 
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const placeOf = (offset: number | undefined) => `${path}:${lineCounter.linePos(offset ?? 0).line}`;
-  for (const error of document.errors)
+  // After its first error of syntax the parser guesses, and what it says then is mostly the same error again.
+  const syntax = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY');
+  for (const error of syntax ? [syntax] : document.errors)
     note(placeOf(error.pos[0]), `is no valid YAML (${error.message.replace(/\.$/, '')})`);
   if (document.errors.length > 0 || document.contents === null) return {};
   if (!isMap(document.contents)) {
-    note(placeOf(0), 'must be a list of settings such as "bus:" with "port: 8099" below it');
+    note(placeOf(0), 'must be a map of settings such as "bus:" with "port: 8099" below it');
     return {};
   }
   const found: FileSettings = {};
@@ -141,27 +146,30 @@ function placeAt(pair: Pair, placeOf: (offset: number | undefined) => string): s
 
 function namesOf(node: Node | null, place: string, placeOf: (node: Node | null) => string, note: Note): string[] {
   if (!isSeq(node)) {
-    note(place, 'allowed_hosts must be a list of host names, such as [bus.example.org]');
+    note(place, 'bus.allowed_hosts must be a list of host names, such as [bus.example.org]');
     return [];
   }
-  if (node.items.length > maxAllowedHosts) note(place, `allowed_hosts must have at most ${maxAllowedHosts} names`);
+  if (node.items.length > maxAllowedHosts) note(place, `bus.allowed_hosts must have at most ${maxAllowedHosts} names`);
   return node.items.flatMap((item) => {
     const name = isScalar(item) ? item.value : undefined;
     if (typeof name === 'string' && /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/i.test(name)) return [name];
-    note(placeOf(item as Node), `${shown(name)} is no host name; write it without scheme, port and path`);
+    note(
+      placeOf(item as Node),
+      `bus.allowed_hosts: ${shown(name)} is no host name; write it without scheme, port and path`,
+    );
     return [];
   });
 }
 
-function portOf(value: unknown, place: string, note: Note): number | undefined {
+function portOf(value: unknown, place: string, note: Note, key = ''): number | undefined {
   if (value === undefined) return undefined;
   const port = typeof value === 'string' && /^\d{1,5}$/.test(value.trim()) ? Number(value) : value;
   if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535) return port as number;
-  note(place, `${shown(value)} is no port; give a number from 1 to 65535, or 0 for any free one`);
+  note(place, `${key}${shown(value)} is no port; give a number from 1 to 65535, or 0 for any free one`);
   return undefined;
 }
 
-function hostOf(value: unknown, place: string, note: Note): string | undefined {
+function hostOf(value: unknown, place: string, note: Note, key = ''): string | undefined {
   if (value === undefined) return undefined;
   const host =
     typeof value === 'string'
@@ -174,7 +182,7 @@ function hostOf(value: unknown, place: string, note: Note): string | undefined {
   const what = isIP(host) === 0 ? 'is no loopback address' : 'can be reached from other machines';
   note(
     place,
-    `${shown(value)} ${what}, and this version knows no tokens to protect the bus there; use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine`,
+    `${key}${shown(value)} ${what}, and this version knows no tokens to protect the bus there; use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine`,
   );
   return undefined;
 }
@@ -182,7 +190,7 @@ function hostOf(value: unknown, place: string, note: Note): string | undefined {
 function judgeAuth(value: unknown, place: string, note: Note): void {
   if (value === 'loopback') return;
   const why = value === 'required' ? 'this version knows no tokens yet' : `${shown(value)} is no kind of auth`;
-  note(place, `auth: ${why}; write "loopback" or leave it out`);
+  note(place, `bus.auth: ${why}; write "loopback" or leave it out`);
 }
 
 const maxShown = 60;

@@ -30,8 +30,11 @@ const marks = { fine: 'ok   ', note: 'note ', wrong: 'WRONG' } as const;
 const indent = 17;
 
 function describe({ check, state, says, todo }: Finding, width: number): string[] {
-  const fit = (text: string) => wrap(text, width - indent - 2);
-  const [first, ...rest] = fit(says);
+  const fit = (text: string) => {
+    const lead = /^ */.exec(text)?.[0] ?? '';
+    return wrap(text.slice(lead.length), width - indent - 2 - lead.length).map((line) => lead + line);
+  };
+  const [first, ...rest] = says.split('\n').flatMap(fit);
   return [
     `${marks[state]}  ${check.padEnd(9)} ${first}`,
     ...rest.map((line) => ' '.repeat(indent) + line),

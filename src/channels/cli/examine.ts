@@ -7,6 +7,7 @@ export type Finding = {
   check: 'node' | 'home' | 'settings' | 'database' | 'bus' | 'disk' | 'clock';
   /** `note` is worth knowing, but nothing is wrong. */
   state: 'fine' | 'note' | 'wrong';
+  /** What was found; a list of mistakes has a line for each. */
   says: string;
   /** What to do, one step a line. */
   todo?: string;
@@ -30,8 +31,8 @@ export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
     findings.push({ check: 'settings', state: 'fine', says: `no mistakes in ${from}` });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const todo = [error.hint, 'Mend this first: the checks of database, disk and port need the settings.'];
-    findings.push({ check: 'settings', state: 'wrong', says: error.message, todo: todo.filter(Boolean).join('\n') });
+    const todo = 'Mend this first: the checks of database, disk and port need the settings.';
+    findings.push({ check: 'settings', state: 'wrong', ...mistakesIn(error, todo) });
   }
   const database = place ? await door.inspectDatabase(place.databaseFile) : undefined;
   if (place && database) findings.push(checkDatabase(place.databaseFile, database));
@@ -42,6 +43,12 @@ export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
   if (place) findings.push(checkDisk(door, place.home));
   findings.push(await checkClock(door, reached.health !== undefined));
   return findings;
+}
+
+/** Each mistake on a line of its own: the hint of such a fault is the list of them. */
+function mistakesIn({ message, hint, mistakes }: Fault, then: string): Pick<Finding, 'says' | 'todo'> {
+  if (mistakes.length > 0) return { says: `${message}\n${hint}`, todo: then };
+  return { says: message, todo: [hint, then].filter(Boolean).join('\n') };
 }
 
 function checkNode({ nodeVersion, version }: Door): Finding {
