@@ -66,6 +66,18 @@ describe('leveredge backup', { concurrency: 2 }, () => {
     assert.match(second.stderr, /exists already, and a backup overwrites nothing/);
   });
 
+  it('copies whatever is wrong with the settings, and says what is', async (t) => {
+    const home = temporaryFolder(t);
+    await (await startBus(home)).stop();
+    mkdirSync(join(home, 'config'));
+    writeFileSync(join(home, 'config/leveredge.yaml'), 'bus:\n  prot: 8099\n');
+    const { exit, stdout, stderr } = await leveredge(['backup', '--home', home], { LEVEREDGE_PORT: 'abc' });
+    assert.equal(exit, 0, stderr);
+    assert.ok(statSync(stdout.trim()).size > 0);
+    assert.match(stderr, /^Sound: 0 events.*\nNote: The settings of the bus have 2 mistakes\.\n {2}LEVEREDGE_PORT: /);
+    assert.match(stderr, /leveredge\.yaml:\n {4}line 2: bus\.prot is no setting .*\n$/);
+  });
+
   it('says so when there is nothing to copy', async (t) => {
     const { exit, stderr } = await leveredge(['backup', '--home', temporaryFolder(t)]);
     assert.equal(exit, 5);

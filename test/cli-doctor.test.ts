@@ -74,6 +74,39 @@ describe('leveredge doctor', { concurrency: 2 }, () => {
       );
   });
 
+  it('checks database and disk whatever is wrong with the settings', async (t) => {
+    const home = temporaryFolder(t);
+    await (await startBus(home)).stop();
+    mkdirSync(join(home, 'config'));
+    writeFileSync(join(home, 'config/leveredge.yaml'), 'bus: 17\n');
+    const { of } = await doctor(home);
+    assert.equal(of('settings')?.state, 'wrong');
+    assert.match(of('settings')?.says ?? '', /leveredge\.yaml:\n {2}line 1: bus: must have settings below it/);
+    assert.equal(of('database')?.state, 'fine');
+    assert.equal(of('disk')?.state, 'fine');
+  });
+
+  it('says that a home which is a file is none, and so does the bus', async (t) => {
+    const file = join(temporaryFolder(t), 'file');
+    writeFileSync(file, '');
+    for (const [home, says] of [
+      [file, /\/file \(--home\) can be no home: it is a file, and no folder$/],
+      [join(file, 'below'), /\/below \(--home\) can be no home: .*\/file is a file, and no folder$/],
+    ] as const) {
+      const { report, of } = await doctor(home, ['--port', '17']);
+      assert.match(of('home')?.says ?? '', says);
+      assert.equal(of('home')?.todo, 'Choose another home with --home or LEVEREDGE_HOME.');
+      assert.deepEqual(
+        report.findings.map(({ check }) => check),
+        ['node', 'home', 'bus', 'clock'],
+        'what needs the home is left out',
+      );
+      const { exit, stderr } = await leveredge(['bus', '--home', home, '--port', '0']);
+      assert.equal(exit, 2);
+      assert.match(stderr, /can be no home: .* is a file, and no folder\.\n {2}Choose another home with --home/);
+    }
+  });
+
   it('finds settings that cannot be read, and the bus refuses them', async (t) => {
     const home = temporaryFolder(t);
     mkdirSync(join(home, 'config/leveredge.yaml'), { recursive: true });

@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import { findHome } from '../base/home.ts';
 import { printable } from '../base/log.ts';
+import { databaseFileIn } from '../bus/database-file.ts';
 import type { Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { makeClient } from '../client/client.ts';
@@ -40,8 +41,9 @@ const around: Surroundings = {
   connect: (url) => makeClient({ url }),
   findHome: (flag) =>
     findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: process.cwd(), program: programFolder() }),
+  databaseFile: databaseFileIn,
   // Loaded when they are needed: most commands want neither the server nor its libraries.
-  busPlace: async (flags) => (await import('./run-bus.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
+  busPlace: async (flags) => (await import('./bus-settings.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
   runBus: async (flags) => {
     const { runBus } = await import('./run-bus.ts');
     const home = around.findHome(flags.home);

@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { FolderReport } from '../channels/cli/door.ts';
 
 const connectTimeoutMs = 1000;
 
@@ -38,12 +39,18 @@ export function isListening(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** Whether this user may write into the folder, or into the nearest one above that exists, and the room there. */
-export function folder(path: string): { exists: boolean; writable: boolean; freeBytes: number; nearest: string } {
+/** Whether this user may write into the folder, or into the nearest thing above it that exists, and the room there. */
+export function folder(path: string): FolderReport {
   let nearest = path;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   const { bavail, bsize } = statfsSync(nearest);
-  return { exists: nearest === path, writable: isWritable(nearest), freeBytes: bavail * bsize, nearest };
+  return {
+    exists: nearest === path,
+    nearest,
+    isFolder: statSync(nearest).isDirectory(),
+    writable: isWritable(nearest),
+    freeBytes: bavail * bsize,
+  };
 }
 
 function isWritable(path: string): boolean {

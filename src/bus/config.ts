@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { Fault, type Mistake } from '../base/fault.ts';
 import { nearest } from '../events/parse.ts';
+import { databaseFileIn } from './database-file.ts';
 import { isLoopback } from './guard.ts';
 
 /** What a bus needs to know before it opens anything. */
@@ -54,7 +54,7 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
     home,
     host: hosts.find((host) => host !== undefined) ?? defaultHost,
     port: ports.find((port) => port !== undefined) ?? defaultPort,
-    databaseFile: join(home, 'control-plane', 'event-bus', 'events.db'),
+    databaseFile: databaseFileIn(home),
     allowedHosts: file.allowedHosts ?? [],
   };
 }

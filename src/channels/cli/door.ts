@@ -27,6 +27,17 @@ export type BusPlace = {
   configFile: string | undefined;
 };
 
+/** What there is where a folder should be. `nearest`: the path itself, or the nearest thing above that exists. */
+export type FolderReport = {
+  exists: boolean;
+  nearest: string;
+  /** Whether `nearest` is a folder. */
+  isFolder: boolean;
+  /** Whether this user may write into `nearest`. */
+  writable: boolean;
+  freeBytes: number;
+};
+
 /**
  * What the command line touches beside the bus, handed in by `src/bin/`: the machine, the disk, and the bus as a
  * process. Channels meet the bus over HTTP only, so what reads its files comes from outside.
@@ -47,6 +58,8 @@ export type Surroundings = {
   say(line: string): void;
   connect(url: string): Client;
   findHome(flag: string | undefined): Home;
+  /** Where the database of a home lies, whatever the settings say. */
+  databaseFile(home: string): string;
   /** @throws Fault `usage` with every mistake in flags, environment and yaml. */
   busPlace(flags: BusFlags): Promise<BusPlace>;
   /** Runs the bus until the signal. */
@@ -58,8 +71,7 @@ export type Surroundings = {
   recordedBus(databaseFile: string): { pid: number; url: string; alive: boolean } | undefined;
   /** Whether something listens there. */
   isListening(host: string, port: number): Promise<boolean>;
-  /** Whether this user may write into the folder, or into the nearest one above that exists. */
-  folder(path: string): { exists: boolean; writable: boolean; freeBytes: number; nearest: string };
+  folder(path: string): FolderReport;
 };
 
 /** What one command is given: the surroundings, and the options that every command has. */

@@ -1,4 +1,5 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
+import type { Home } from '../../base/home.ts';
 import type { Health } from '../../client/client.ts';
 import type { BusFlags, BusPlace, DatabaseReport, Door } from './door.ts';
 import { showBytes, showDuration } from './show-time.ts';
@@ -23,32 +24,41 @@ const maxSkewMs = 60_000;
 
 /** Every check, in the order in which one builds on the other. Changes nothing on the machine. */
 export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
-  const findings = [checkNode(door), checkHome(door)];
-  let place: BusPlace | undefined;
-  try {
-    place = await door.busPlace(flags);
-    const from = place.configFile ? `${place.configFile}, flags and environment` : 'flags, environment and defaults';
-    findings.push({ check: 'settings', state: 'fine', says: `no mistakes in ${from}` });
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    const todo = 'Mend this first: the checks of database, disk and port need the settings.';
-    findings.push({ check: 'settings', state: 'wrong', ...mistakesIn(error, todo) });
-  }
-  const database = place ? await door.inspectDatabase(place.databaseFile) : undefined;
-  if (place && database) findings.push(checkDatabase(place.databaseFile, database));
-  const reached = await reach(door, place, flags);
+  const home = door.findHome(door.home);
+  const findings = [checkNode(door), checkHome(door, home)];
+  const file = door.databaseFile(home.dir);
+  const mayHoldFiles = door.folder(home.dir).isFolder;
+  const settings = mayHoldFiles ? await checkSettings(door, flags) : undefined;
+  if (settings) findings.push(settings.finding);
+  const database = mayHoldFiles ? await door.inspectDatabase(file) : undefined;
+  if (database) findings.push(checkDatabase(file, database));
+  const reached = await reach(door, settings?.place, flags);
   findings.push(
-    reached.health ? checkHealth(door, place, database, reached) : await checkSilence(door, place, reached),
+    reached.health
+      ? checkHealth(door, home.dir, database, reached)
+      : await checkSilence(door, file, settings?.place, reached),
   );
-  if (place) findings.push(checkDisk(door, place.home));
-  findings.push(await checkClock(door, reached.health !== undefined));
+  if (mayHoldFiles) findings.push(checkDisk(door, home.dir));
+  findings.push(await checkClock(door, reached));
   return findings;
 }
 
+async function checkSettings(door: Door, flags: BusFlags): Promise<{ finding: Finding; place?: BusPlace }> {
+  const check = 'settings';
+  try {
+    const place = await door.busPlace(flags);
+    const from = place.configFile ? `${place.configFile}, flags and environment` : 'flags, environment and defaults';
+    return { place, finding: { check, state: 'fine', says: `no mistakes in ${from}` } };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { finding: { check, state: 'wrong', ...mistakesIn(error) } };
+  }
+}
+
 /** Each mistake on a line of its own: the hint of such a fault is the list of them. */
-function mistakesIn({ message, hint, mistakes }: Fault, then: string): Pick<Finding, 'says' | 'todo'> {
-  if (mistakes.length > 0) return { says: `${message}\n${hint}`, todo: then };
-  return { says: message, todo: [hint, then].filter(Boolean).join('\n') };
+function mistakesIn({ message, hint, mistakes }: Fault): Pick<Finding, 'says' | 'todo'> {
+  if (mistakes.length === 0) return { says: message, ...(hint ? { todo: hint } : {}) };
+  return { says: `${message}\n${hint}`, todo: 'Mend this before the next start: the bus does not start with it.' };
 }
 
 function checkNode({ nodeVersion, version }: Door): Finding {
@@ -62,10 +72,16 @@ function checkNode({ nodeVersion, version }: Door): Finding {
   };
 }
 
-function checkHome(door: Door): Finding {
-  const home = door.findHome(door.home);
+function checkHome(door: Door, home: Home): Finding {
   const folder = door.folder(home.dir);
   const says = `${home.dir} (${home.because})`;
+  if (!folder.isFolder)
+    return {
+      check: 'home',
+      state: 'wrong',
+      says: `${says} can be no home: ${folder.exists ? 'it' : folder.nearest} is a file, and no folder`,
+      todo: 'Choose another home with --home or LEVEREDGE_HOME.',
+    };
   if (!folder.writable)
     return {
       check: 'home',
@@ -143,19 +159,18 @@ function authority({ host, port }: BusPlace): string {
 
 function checkHealth(
   door: Door,
-  place: BusPlace | undefined,
+  home: string,
   database: DatabaseReport | undefined,
   { url, health }: Reached,
 ): Finding {
   const { version, uptime_seconds, open_questions, epoch } = health as Health;
   const says = `version ${version} answers at ${url}, up for ${showDuration(uptime_seconds * 1000)}, ${open_questions} open questions`;
-  const other =
-    database?.kind === 'sound' ? database.epoch !== epoch : place !== undefined && database?.kind === 'absent';
+  const other = database?.kind === 'sound' ? database.epoch !== epoch : database?.kind === 'absent';
   if (other)
     return {
       check: 'bus',
       state: 'wrong',
-      says: `the bus at ${url} serves another home than ${place?.home}`,
+      says: `the bus at ${url} serves another home than ${home}`,
       todo: 'Name the home with --home or LEVEREDGE_HOME, or the bus with --url or LEVEREDGE_URL.',
     };
   if (version !== door.version)
@@ -168,10 +183,14 @@ function checkHealth(
   return { check: 'bus', state: 'fine', says };
 }
 
-async function checkSilence(door: Door, place: BusPlace | undefined, { url, fault }: Reached): Promise<Finding> {
+async function checkSilence(
+  door: Door,
+  databaseFile: string,
+  place: BusPlace | undefined,
+  { url, fault }: Reached,
+): Promise<Finding> {
   const start = 'Start it: leveredge bus';
-  if (!place) return { check: 'bus', state: 'wrong', says: reasonOf(fault), todo: start };
-  const recorded = door.recordedBus(place.databaseFile);
+  const recorded = door.recordedBus(databaseFile);
   if (recorded?.alive)
     return {
       check: 'bus',
@@ -179,6 +198,7 @@ async function checkSilence(door: Door, place: BusPlace | undefined, { url, faul
       says: `process ${recorded.pid} holds this home and should answer at ${recorded.url}, but: ${reasonOf(fault)}`,
       todo: `Look at what it says; to stop it: kill ${recorded.pid}`,
     };
+  if (!place) return { check: 'bus', state: 'wrong', says: reasonOf(fault), todo: start };
   if (place.port !== 0 && (await door.isListening(place.host, place.port)))
     return {
       check: 'bus',
@@ -201,12 +221,18 @@ function checkDisk(door: Door, home: string): Finding {
   };
 }
 
-async function checkClock(door: Door, reachable: boolean): Promise<Finding> {
+async function checkClock(door: Door, { url, health }: Reached): Promise<Finding> {
   const now = door.clock();
   const says = new Date(now).toISOString();
   const todo = 'Set the clock (timedatectl set-ntp true): deadlines of questions go by it.';
   if (now < oldestClock) return { check: 'clock', state: 'wrong', says: `${says} cannot be`, todo };
-  const newest = reachable ? (await door.client.events({ limit: 1 }).catch(() => undefined))?.events[0] : undefined;
+  const page = health
+    ? await door
+        .connect(url)
+        .events({ limit: 1 })
+        .catch(() => undefined)
+    : undefined;
+  const newest = page?.events[0];
   if (newest && Date.parse(newest.timestamp) > now + maxSkewMs)
     return { check: 'clock', state: 'wrong', says: `${says}, but the newest event is of ${newest.timestamp}`, todo };
   return { check: 'clock', state: 'fine', says };
