@@ -93,10 +93,31 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     }
   });
 
-  it('finds the bus by LEVEREDGE_PORT', async () => {
-    const { exit, stderr } = await leveredge(['events'], { LEVEREDGE_PORT: '11' });
+  it('finds the bus that runs on the home, whatever its port', async (t) => {
+    const bus = await startBus(temporaryFolder(t));
+    t.after(() => bus.stop());
+    for (const args of [['publish', 'a'], ['events'], ['ask', 'Well?', '--no-wait'], ['pending'], ['subscriptions']]) {
+      const { exit, stderr } = await leveredge([...args, '--home', bus.home]);
+      assert.equal(exit, 0, stderr);
+    }
+    assert.equal((await leveredge(['inbox', 'AEGIS'], { LEVEREDGE_HOME: bus.home })).exit, 0);
+  });
+
+  it('finds the bus by LEVEREDGE_PORT, before the one that runs on the home', async (t) => {
+    const bus = await startBus(temporaryFolder(t));
+    t.after(() => bus.stop());
+    const { exit, stderr } = await leveredge(['publish', 'a', '--home', bus.home], { LEVEREDGE_PORT: '11' });
     assert.equal(exit, 4);
     assert.match(stderr, /http:\/\/127\.0\.0\.1:11 /);
+  });
+
+  it('names LEVEREDGE_PORT when that is no port', async (t) => {
+    const env = { LEVEREDGE_PORT: 'abc', LEVEREDGE_HOME: temporaryFolder(t) };
+    const { exit, stderr } = await leveredge(['events'], env);
+    assert.equal(exit, 2);
+    assert.match(stderr, /\n {2}LEVEREDGE_PORT: "abc" is no port/);
+    assert.equal((await leveredge(['events', '--help'], env)).exit, 0);
+    assert.equal((await leveredge(['backup'], env)).exit, 5, 'what needs no bus does not mind');
   });
 
   it('tells a program that is no bus from one', async (t) => {

@@ -97,7 +97,7 @@ export function inProcess(
   const around = {
     version: '0.0.0',
     nodeVersion: process.versions.node,
-    env: { url, port: undefined },
+    env: { url, port: undefined, host: undefined },
     user: 'berta',
     clock: Date.now,
     signal: new AbortController().signal,

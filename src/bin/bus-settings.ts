@@ -23,6 +23,21 @@ export function busPlace(flags: BusFlags, home: string, env: Env): BusPlace {
   return { ...configOf(flags, home, env, yaml), configFile: yaml?.path };
 }
 
+/**
+ * Where flags, environment and settings put the bus. Settings with a mistake count for nothing here: a typo in them is no
+ * reason not to read what happened.
+ * @throws Fault `usage` with every mistake in flags and environment
+ */
+export function busAddress(flags: BusFlags, home: string, env: Env): Pick<BusConfig, 'host' | 'port'> {
+  const withoutSettings = configOf(flags, home, env, undefined);
+  try {
+    return busConfig(flags, home, env);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return withoutSettings;
+  }
+}
+
 type Settings = { path: string; text: string } | undefined;
 
 function configOf({ port, host }: BusFlags, home: string, env: Env, yaml: Settings): BusConfig {

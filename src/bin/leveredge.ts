@@ -32,7 +32,11 @@ const say = (line: string) => {
 const around: Surroundings = {
   version: manifest.version,
   nodeVersion: process.versions.node,
-  env: { url: env.LEVEREDGE_URL || undefined, port: env.LEVEREDGE_PORT || undefined },
+  env: {
+    url: env.LEVEREDGE_URL || undefined,
+    port: env.LEVEREDGE_PORT || undefined,
+    host: env.LEVEREDGE_HOST || undefined,
+  },
   user: userName(),
   clock: systemClock,
   signal: stopSignal(),
@@ -40,10 +44,12 @@ const around: Surroundings = {
   say,
   connect: (url) => makeClient({ url }),
   findHome: (flag) =>
-    findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: process.cwd(), program: programFolder() }),
+    findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }),
   databaseFile: databaseFileIn,
   // Loaded when they are needed: most commands want neither the server nor its libraries.
   busPlace: async (flags) => (await import('./bus-settings.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
+  busAddress: async (flags) =>
+    (await import('./bus-settings.ts')).busAddress(flags, around.findHome(flags.home).dir, env),
   runBus: async (flags) => {
     const { runBus } = await import('./run-bus.ts');
     const home = around.findHome(flags.home);
@@ -80,6 +86,14 @@ function userName(): string {
     return userInfo().username;
   } catch {
     return env.USER || 'human'; // A user without an entry in the password file, as in some containers.
+  }
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/'; // It was removed; what does not need it goes on.
   }
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
 import type { Client } from '../../client/client.ts';
 import type { Conclusion } from './conclusion.ts';
+import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
 
 /** What a copy of the database turned out to be, after it was read back. */
 export type CopyReport = { file: string; events: number; openQuestions: number; bytes: number };
@@ -45,8 +46,8 @@ export type FolderReport = {
 export type Surroundings = {
   version: string;
   nodeVersion: string;
-  /** `LEVEREDGE_URL`, and the port that `LEVEREDGE_PORT` gives to the default. */
-  env: { url: string | undefined; port: string | undefined };
+  /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, as they are set. */
+  env: { url: string | undefined; port: string | undefined; host: string | undefined };
   /** Who sits here, as the operating system says. */
   user: string;
   clock: Clock;
@@ -62,6 +63,11 @@ export type Surroundings = {
   databaseFile(home: string): string;
   /** @throws Fault `usage` with every mistake in flags, environment and yaml. */
   busPlace(flags: BusFlags): Promise<BusPlace>;
+  /**
+   * Where flags, environment and yaml put the bus. Mistakes in the yaml make it count for nothing.
+   * @throws Fault `usage` with every mistake in flags and environment.
+   */
+  busAddress(flags: BusFlags): Promise<Pick<BusPlace, 'host' | 'port'>>;
   /** Runs the bus until the signal. */
   runBus(flags: BusFlags): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
@@ -76,11 +82,11 @@ export type Surroundings = {
 
 /** What one command is given: the surroundings, and the options that every command has. */
 export type Door = Surroundings & {
-  /** The bus' address: --url, LEVEREDGE_URL, else this machine. */
+  /** Where the bus is; see find-bus.ts. */
   readonly url: string;
   /** --url or LEVEREDGE_URL named it. */
   readonly urlIsGiven: boolean;
-  /** Connected at first use. */
+  /** Connected at first use. @throws Fault `usage` when it cannot be told where the bus is. */
   readonly client: Client;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -90,22 +96,28 @@ export type Door = Surroundings & {
 /** Options every command has; commander hands them in beside the command's own. */
 export type SharedOptions = { url?: string; json?: boolean; quiet?: boolean; home?: string };
 
-const defaultPort = '8099';
-
-/** Opens the door for one command. */
-export function openDoor(around: Surroundings, options: SharedOptions): Door {
-  const url = options.url ?? around.env.url ?? `http://127.0.0.1:${around.env.port ?? defaultPort}`;
+/** Opens the door for one command. A bus that cannot be found is a failure of those commands only that want one. */
+export async function openDoor(around: Surroundings, options: SharedOptions): Promise<Door> {
+  const { url, home, json = false, quiet = false } = options;
+  let found: FoundBus = { url: usualUrl, isGiven: false };
+  let failure: unknown;
+  try {
+    found = await findBus(around, { url, home });
+  } catch (error) {
+    failure = error;
+  }
   let client: Client | undefined;
   return {
     ...around,
-    url,
-    urlIsGiven: (options.url ?? around.env.url) !== undefined,
+    url: found.url,
+    urlIsGiven: found.isGiven,
     get client() {
-      client ??= around.connect(url);
+      if (failure !== undefined) throw failure;
+      client ??= around.connect(found.url);
       return client;
     },
-    json: options.json ?? false,
-    quiet: options.quiet ?? false,
-    home: options.home,
+    json,
+    quiet,
+    home,
   };
 }

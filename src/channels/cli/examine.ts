@@ -2,6 +2,7 @@ import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Home } from '../../base/home.ts';
 import type { Health } from '../../client/client.ts';
 import type { BusFlags, BusPlace, DatabaseReport, Door } from './door.ts';
+import { findBus, usualUrl } from './find-bus.ts';
 import { showBytes, showDuration } from './show-time.ts';
 
 export type Finding = {
@@ -32,7 +33,7 @@ export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
   if (settings) findings.push(settings.finding);
   const database = mayHoldFiles ? await door.inspectDatabase(file) : undefined;
   if (database) findings.push(checkDatabase(file, database));
-  const reached = await reach(door, settings?.place, flags);
+  const reached = await reach(door, flags);
   findings.push(
     reached.health
       ? checkHealth(door, home.dir, database, reached)
@@ -137,12 +138,9 @@ function checkDatabase(file: string, report: DatabaseReport): Finding {
 
 type Reached = { url: string; health?: Health; fault?: Fault };
 
-/** The bus that the settings speak of, unless --url or LEVEREDGE_URL names another. */
-async function reach(door: Door, place: BusPlace | undefined, { port }: BusFlags): Promise<Reached> {
-  const recorded = place ? door.recordedBus(place.databaseFile) : undefined;
-  const own = place && place.port !== 0 ? `http://${authority(place)}` : undefined;
-  const alive = port === undefined && recorded?.alive ? recorded.url : undefined;
-  const url = door.urlIsGiven ? door.url : (alive ?? own ?? door.url);
+/** The bus that every command would find. */
+async function reach(door: Door, flags: BusFlags): Promise<Reached> {
+  const url = await whereItIs(door, flags);
   try {
     return { url, health: await door.connect(url).health(healthTimeoutMs) };
   } catch (error) {
@@ -152,9 +150,14 @@ async function reach(door: Door, place: BusPlace | undefined, { port }: BusFlags
   }
 }
 
-function authority({ host, port }: BusPlace): string {
-  const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return near.includes(':') ? `[${near}]:${port}` : `${near}:${port}`;
+async function whereItIs(door: Door, flags: BusFlags): Promise<string> {
+  try {
+    return (await findBus(door, { ...flags, url: door.urlIsGiven ? door.url : undefined })).url;
+  } catch (error) {
+    // Told among the settings already.
+    if (!(error instanceof Fault)) throw error;
+    return usualUrl;
+  }
 }
 
 function checkHealth(

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { ack } from './ack.ts';
@@ -14,6 +14,7 @@ import { doctor } from './doctor.ts';
 import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
+import { usualUrl } from './find-bus.ts';
 import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
 import { pending } from './pending.ts';
@@ -55,8 +56,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     async (...args) => {
       conclusion = await act(door as Door, ...args);
     };
-  const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', (_, command) => {
-    door = openDoor(around, command.optsWithGlobals<SharedOptions>());
+  const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
+    door = await openDoor(around, command.optsWithGlobals<SharedOptions>());
   });
   const look = (): Look => ({
     json: door?.json ?? argv.includes('--json'),
@@ -106,8 +107,9 @@ function programOf(concludes: Concluding, around: Surroundings, said: Said, show
       `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 5 not found, 6 conflict, 7 damaged, 9 fallback taken, 130 interrupted.
-The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099
-(with the port of LEVEREDGE_PORT).`,
+The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
+LEVEREDGE_HOST, else as the one that runs on the home, else by
+config/leveredge.yaml in the home, else at ${usualUrl}.`,
     );
   for (const make of commands) program.addCommand(make(concludes));
   if (showsCompletion) program.addCommand(completion());
@@ -115,16 +117,13 @@ The bus is found by --url, else LEVEREDGE_URL, else http://127.0.0.1:8099
   return program;
 }
 
-/** Commands that touch the home; the others take --home too, and have no use for it. */
-const needsHome = ['up', 'bus', 'backup', 'doctor'];
-
 /** Every command takes the same four options and leaves printing and exiting to the caller. */
 function shareOptions(command: Command, around: Surroundings, said: Said): void {
   command
     .option('--json', 'print JSON')
     .option('-q, --quiet', 'print the result only')
     .option('--url <url>', 'where the bus is')
-    .addOption(new Option('--home <folder>', 'the home').hideHelp(!needsHome.includes(command.name())))
+    .option('--home <folder>', 'the home, whose bus is meant')
     .exitOverride()
     .showHelpAfterError('')
     .configureHelp({ minWidthToWrap: narrowestHelp })
