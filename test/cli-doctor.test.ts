@@ -101,6 +101,7 @@ describe('leveredge doctor', { concurrency: 2 }, () => {
         ['node', 'home', 'bus', 'clock'],
         'what needs the home is left out',
       );
+      assert.equal(of('bus')?.todo, 'Start it on another home.');
       const { exit, stderr } = await leveredge(['bus', '--home', home, '--port', '0']);
       assert.equal(exit, 2);
       assert.match(stderr, /can be no home: .* is a file, and no folder\.\n {2}Choose another home with --home/);

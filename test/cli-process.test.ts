@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -88,7 +88,7 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       assert.equal(stdout, '');
       assert.match(
         stderr,
-        /No bus can be reached at http:\/\/127\.0\.0\.1:9 \(.+\)\.\n {2}Start it with "leveredge bus"/,
+        /No bus can be reached at http:\/\/127\.0\.0\.1:9 \(.+\)\.\n {2}Start it with "npx leveredge bus"/,
       );
     }
   });
@@ -145,6 +145,29 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     reader.child.stdout.once('data', () => reader.child.stdout.destroy());
     const { exit, stderr } = await reader.ended;
     assert.deepEqual([exit, stderr], [0, '']);
+  });
+
+  it('suggests commands that a shell finds, and that find the same bus', async (t) => {
+    const bus = await startBus(temporaryFolder(t));
+    t.after(() => bus.stop());
+    const { stderr } = await leveredge(['ask', 'Well?', '--no-wait', '--id', 'a;b', '--url', bus.url]);
+    assert.match(stderr, new RegExp(`^ {2}Answer it: npx leveredge answer 'a;b' RESPONSE --url ${bus.url}$`, 'm'));
+    const found = await leveredge(['ask', 'Well?', '--no-wait', '--home', bus.home]);
+    assert.match(found.stderr, new RegExp(`RESPONSE --url ${bus.url}$`, 'm'));
+    for (const [args, says] of [
+      [['events', 'no-such', '--home', bus.home], 'See: npx leveredge events\\.'],
+      [['events', '--bogus'], 'See: npx leveredge events --help\\n'],
+      [['explain', 'a', '--bogus', '--json'], '"See: npx leveredge explain --help"'],
+      [['doctor', '--home', join(bus.home, 'new'), '--port', '17'], 'Start it: npx leveredge bus --home \\S+/new\\n'],
+    ] as const) {
+      const { stdout, stderr } = await leveredge(args);
+      assert.match(stdout + stderr, new RegExp(says), args.join(' '));
+    }
+
+    const bin = temporaryFolder(t);
+    symlinkSync(launcher, join(bin, 'leveredge'));
+    const path = { PATH: `${bin}${delimiter}${process.env.PATH}` };
+    assert.match((await leveredge(['events', '--bogus'], path)).stderr, /See: leveredge events --help\n/);
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

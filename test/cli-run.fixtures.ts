@@ -96,6 +96,7 @@ export function inProcess(
 ) {
   const around = {
     version: '0.0.0',
+    program: 'leveredge',
     nodeVersion: process.versions.node,
     env: { url, port: undefined, host: undefined },
     user: 'berta',

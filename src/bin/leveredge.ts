@@ -11,6 +11,7 @@ import type { Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, recordedBus } from './machine.ts';
+import { programName } from './program-name.ts';
 
 /** The command line `leveredge`: reads the environment, wires, prints and exits. Nothing else here does any of it. */
 const { env, stdout, stderr } = process;
@@ -31,6 +32,7 @@ const say = (line: string) => {
 
 const around: Surroundings = {
   version: manifest.version,
+  program: programName(env.PATH, [join(programFolder(), 'bin', 'leveredge.mjs'), process.argv[1]]),
   nodeVersion: process.versions.node,
   env: {
     url: env.LEVEREDGE_URL || undefined,
@@ -53,7 +55,7 @@ const around: Surroundings = {
   runBus: async (flags) => {
     const { runBus } = await import('./run-bus.ts');
     const home = around.findHome(flags.home);
-    return runBus({ version: manifest.version, flags, home, env, signal: around.signal, say });
+    return runBus({ version: manifest.version, program: around.program, flags, home, env, signal: around.signal, say });
   },
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),

@@ -2,15 +2,25 @@ import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import type { Home } from '../base/home.ts';
 import { makeLog } from '../base/log.ts';
-import { startBus } from '../bus/start.ts';
+import { type RunningBus, startBus } from '../bus/start.ts';
+import type { ProgramName } from '../channels/cli/as-typed.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { BusFlags } from '../channels/cli/door.ts';
 import { busConfig, type Env } from './bus-settings.ts';
 
-type Running = { version: string; flags: BusFlags; home: Home; env: Env; signal: AbortSignal; say(line: string): void };
+type Running = {
+  version: string;
+  program: ProgramName;
+  flags: BusFlags;
+  home: Home;
+  env: Env;
+  signal: AbortSignal;
+  say(line: string): void;
+};
 
 /** Runs the bus until the signal, and says what a person needs to go on. */
-export async function runBus({ version, flags, home, env, signal, say }: Running): Promise<Conclusion> {
+export async function runBus(running: Running): Promise<Conclusion> {
+  const { version, flags, home, env, signal, say } = running;
   const config = busConfig(flags, home.dir, env);
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   const worker = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.mjs';
@@ -20,7 +30,7 @@ export async function runBus({ version, flags, home, env, signal, say }: Running
     storeWorker: new URL(worker, import.meta.url),
     version,
   });
-  process.stdout.write(`${[...greeting(bus.url, bus.databaseFile, home), ...bus.notices].join('\n')}\n`);
+  process.stdout.write(`${[...greeting(running, bus), ...bus.notices].join('\n')}\n`);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
@@ -30,7 +40,7 @@ export async function runBus({ version, flags, home, env, signal, say }: Running
   return { exit: Exit.ok, notes: ['Stopped. Everything that was acknowledged is on disk.'] };
 }
 
-function greeting(url: string, databaseFile: string, home: Home): string[] {
+function greeting({ program, home }: Running, { url, databaseFile }: RunningBus): string[] {
   const elsewhere = url === 'http://127.0.0.1:8099' ? '' : ` --url ${url}`;
   return [
     `The event bus listens at ${url}`,
@@ -39,8 +49,8 @@ function greeting(url: string, databaseFile: string, home: Home): string[] {
     '',
     'Three commands to try, in another terminal:',
     `  curl -d '{"source_agent":"ME","action":"deploy_started","target":"dev"}' ${url}/events`,
-    `  npx leveredge events${elsewhere}`,
-    `  npx leveredge ask "Shall we?" --option yes --option no --timeout 5 --fallback no${elsewhere}`,
+    `  ${program} events${elsewhere}`,
+    `  ${program} ask "Shall we?" --option yes --option no --timeout 5 --fallback no${elsewhere}`,
     '',
     'Ctrl-C stops it.',
   ];

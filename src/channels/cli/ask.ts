@@ -4,6 +4,7 @@ import { ask as askAndWait } from '../../client/ask.ts';
 import type { PublishReceipt } from '../../client/client.ts';
 import type { Draft } from '../../events/draft.ts';
 import type { Event } from '../../events/event.ts';
+import { command } from './as-typed.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { parseDetails } from './details.ts';
@@ -76,19 +77,20 @@ function draftOf(question: string, options: Options): Draft {
   };
 }
 
-async function askOnly({ client }: Door, draft: Draft): Promise<Conclusion> {
-  const receipt = await client.publish(draft);
-  return { exit: Exit.ok, lines: [receipt.id], json: receipt, notes: asked(receipt) };
+async function askOnly(door: Door, draft: Draft): Promise<Conclusion> {
+  const receipt = await door.client.publish(draft);
+  return { exit: Exit.ok, lines: [receipt.id], json: receipt, notes: asked(door, receipt) };
 }
 
-async function waitFor({ client, signal, say }: Door, draft: Draft): Promise<Conclusion> {
+async function waitFor(door: Door, draft: Draft): Promise<Conclusion> {
+  const { client, signal, say } = door;
   let stored: PublishReceipt | undefined;
   try {
     const event = await askAndWait(client, draft, {
       signal,
       onAsked: (receipt) => {
         stored = receipt;
-        for (const line of asked(receipt)) say(line);
+        for (const line of asked(door, receipt)) say(line);
       },
       onTrouble: ({ message }, againInMs) => say(`${message} Trying again in ${showDuration(againInMs)}.`),
     });
@@ -98,19 +100,19 @@ async function waitFor({ client, signal, say }: Door, draft: Draft): Promise<Con
     const notes = stored
       ? [
           'Interrupted. The question stays open.',
-          `  Answer it:    leveredge answer ${stored.id} RESPONSE`,
-          `  Take it back: leveredge cancel ${stored.id} --as ${shellWord(draft.source_agent)}`,
+          `  Answer it:    ${command(door, `answer ${shellWord(stored.id)} RESPONSE`)}`,
+          `  Take it back: ${command(door, `cancel ${shellWord(stored.id)} --as ${shellWord(draft.source_agent)}`)}`,
         ]
-      : ['Interrupted before the bus had said that the question is stored. See: leveredge pending'];
+      : [`Interrupted before the bus had said that the question is stored. See: ${command(door, 'pending')}`];
     return { exit: Exit.interrupted, notes };
   }
 }
 
-function asked(receipt: PublishReceipt): string[] {
+function asked(door: Door, receipt: PublishReceipt): string[] {
   const until = receipt.timeout_at ? `until ${receipt.timeout_at}` : 'for ever';
   return [
     `Asked; the question is open ${until}.`,
-    `  Answer it: leveredge answer ${receipt.id} RESPONSE`,
+    `  Answer it: ${command(door, `answer ${shellWord(receipt.id)} RESPONSE`)}`,
     ...warningsOf(receipt),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
 import type { Client } from '../../client/client.ts';
+import type { ProgramName } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
 
@@ -45,6 +46,8 @@ export type FolderReport = {
  */
 export type Surroundings = {
   version: string;
+  /** What stands before each command that is suggested, so that it can be pasted. */
+  program: ProgramName;
   nodeVersion: string;
   /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, as they are set. */
   env: { url: string | undefined; port: string | undefined; host: string | undefined };

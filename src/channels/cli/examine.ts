@@ -3,6 +3,7 @@ import type { Home } from '../../base/home.ts';
 import type { Health } from '../../client/client.ts';
 import type { BusFlags, BusPlace, DatabaseReport, Door } from './door.ts';
 import { findBus, usualUrl } from './find-bus.ts';
+import { shellWord } from './shell-word.ts';
 import { showBytes, showDuration } from './show-time.ts';
 
 export type Finding = {
@@ -192,7 +193,9 @@ async function checkSilence(
   place: BusPlace | undefined,
   { url, fault }: Reached,
 ): Promise<Finding> {
-  const start = 'Start it: leveredge bus';
+  const start = door.folder(door.findHome(door.home).dir).isFolder
+    ? `Start it: ${door.program} bus${ofHome(door)}`
+    : 'Start it on another home.';
   const recorded = door.recordedBus(databaseFile);
   if (recorded?.alive)
     return {
@@ -207,9 +210,14 @@ async function checkSilence(
       check: 'bus',
       state: 'wrong',
       says: `another program listens on port ${place.port}: ${reasonOf(fault)}`,
-      todo: `Find it: ss -ltnp 'sport = :${place.port}' (macOS: lsof -nP -iTCP:${place.port} -sTCP:LISTEN)\nStop it, or take another port: leveredge bus --port ${place.port + 1}`,
+      todo: `Find it: ss -ltnp 'sport = :${place.port}' (macOS: lsof -nP -iTCP:${place.port} -sTCP:LISTEN)\nStop it, or take another port: ${door.program} bus${ofHome(door)} --port ${place.port + 1}`,
     };
   return { check: 'bus', state: 'wrong', says: `it is not running; nothing listens at ${url}`, todo: start };
+}
+
+/** A home that was named must be named again. */
+function ofHome({ home }: Door): string {
+  return home === undefined ? '' : ` --home ${shellWord(home)}`;
 }
 
 function checkDisk(door: Door, home: string): Finding {

@@ -11,7 +11,7 @@ export function explain(concludes: Concluding): Command {
     .argument('<action>', 'the action: workflow_modified')
     .option('--question', 'as if it asked a person')
     .action(
-      concludes(async ({ client }, action: string, { question }: Options) => {
+      concludes(async ({ client, program }, action: string, { question }: Options) => {
         const explanation = await client.explain(action, question);
         const hearing = explanation.hearers.map((h) => [
           h.agent,
@@ -34,7 +34,7 @@ export function explain(concludes: Concluding): Command {
             rows: [...hearing, ...silent],
           },
           json: explanation,
-          notes: hearing.length === 0 ? [`Nobody would hear ${action}. See: leveredge subscriptions`] : [],
+          notes: hearing.length === 0 ? [`Nobody would hear ${action}. See: ${program} subscriptions`] : [],
         };
       }),
     );

@@ -3,6 +3,7 @@ import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { ack } from './ack.ts';
 import { answer } from './answer.ts';
+import { hintAsTyped, type ProgramName } from './as-typed.ts';
 import { ask } from './ask.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
@@ -50,7 +51,7 @@ const narrowestHelp = 20;
 export async function run(argv: readonly string[], around: Surroundings, color: boolean): Promise<Rendered> {
   let door: Door | undefined;
   let conclusion: Conclusion | undefined;
-  const said: Said = { stdout: '', stderr: '', see: 'See: leveredge --help' };
+  const said: Said = { stdout: '', stderr: '', see: `See: ${around.program} --help` };
   const concludes: Concluding =
     (act) =>
     async (...args) => {
@@ -81,7 +82,7 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       return { exit, stdout: said.stdout, stderr: said.stderr };
     }
     if (around.signal.aborted) return { exit: Exit.interrupted, stdout: '', stderr: '' };
-    return renderFault(inOwnWords(error), look());
+    return renderFault(hintAsTyped(inOwnWords(error), around.program), look());
   }
 }
 
@@ -137,15 +138,15 @@ function shareOptions(command: Command, around: Surroundings, said: Said): void 
       getOutHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
       getErrHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
       outputError: (text, write) => {
-        said.see = seeHelp(command);
+        said.see = seeHelp(command, around.program);
         write(`leveredge: ${text.replace(/^error: /, '').trimEnd()}\n  ${said.see}\n`);
       },
     });
   for (const below of command.commands) shareOptions(below, around, said);
 }
 
-function seeHelp(command: Command): string {
+function seeHelp(command: Command, program: ProgramName): string {
   const names: string[] = [];
-  for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
-  return `See: ${names.join(' ')} --help`;
+  for (let each = command; each.parent; each = each.parent) names.unshift(each.name());
+  return `See: ${[program, ...names].join(' ')} --help`;
 }

@@ -52,7 +52,8 @@ function list(concludes: Concluding): Command {
           exit: Exit.ok,
           table: tableOf(found, door, all),
           json: { subscriptions: found, count: found.length },
-          notes: found.length === 0 ? ['No subscriptions. Add one: leveredge subscriptions add AGENT PATTERN'] : [],
+          notes:
+            found.length === 0 ? [`No subscriptions. Add one: ${door.program} subscriptions add AGENT PATTERN`] : [],
         };
       }),
     );
