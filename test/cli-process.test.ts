@@ -181,6 +181,26 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       assert.match(stdout, /npx leveredge ask/);
     });
 
+  it('says to programs in one line that the bus runs, and where', async (t) => {
+    const home = temporaryFolder(t);
+    for (const command of ['up', 'bus']) {
+      const bus = start([command, '--port', '0', '--home', home, '--json']);
+      const [line] = await bus.says('stdout', /.+/);
+      const { url, ...rest } = JSON.parse(line);
+      assert.deepEqual(rest, { database: join(home, 'control-plane/event-bus/events.db'), home, pid: bus.child.pid });
+      await makeClient({ url }).health();
+      bus.child.kill('SIGTERM');
+      const { exit, stdout } = await bus.ended;
+      assert.deepEqual([exit, stdout], [0, `${line}\n`]);
+
+      const quiet = start([command, '--port', '0', '--home', home, '--quiet']);
+      const [found] = await quiet.says('stdout', /.+/);
+      await makeClient({ url: found }).health();
+      quiet.child.kill('SIGTERM');
+      assert.deepEqual(await quiet.ended, { exit: 0, signal: null, stdout: `${found}\n`, stderr: '' });
+    }
+  });
+
   it('takes a Ctrl-C that arrives twice, as below npm, for one, and ends at once at a later one', async (t) => {
     const bus = start(['up', '--port', '0', '--home', temporaryFolder(t)]);
     const [, port] = await bus.says('stdout', /listens at http:.*:(\d+)/);

@@ -52,10 +52,19 @@ const around: Surroundings = {
   busPlace: async (flags) => (await import('./bus-settings.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
   busAddress: async (flags) =>
     (await import('./bus-settings.ts')).busAddress(flags, around.findHome(flags.home).dir, env),
-  runBus: async (flags) => {
+  runBus: async (flags, look) => {
     const { runBus } = await import('./run-bus.ts');
     const home = around.findHome(flags.home);
-    return runBus({ version: manifest.version, program: around.program, flags, home, env, signal: around.signal, say });
+    return runBus({
+      version: manifest.version,
+      program: around.program,
+      flags,
+      ...look,
+      home,
+      env,
+      signal: around.signal,
+      say,
+    });
   },
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),

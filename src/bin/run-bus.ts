@@ -1,17 +1,20 @@
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import type { Home } from '../base/home.ts';
-import { makeLog } from '../base/log.ts';
+import { makeLog, printable } from '../base/log.ts';
 import { type RunningBus, startBus } from '../bus/start.ts';
 import type { ProgramName } from '../channels/cli/as-typed.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { BusFlags } from '../channels/cli/door.ts';
+import { shellWord } from '../channels/cli/shell-word.ts';
 import { busConfig, type Env } from './bus-settings.ts';
 
 type Running = {
   version: string;
   program: ProgramName;
   flags: BusFlags;
+  json: boolean;
+  quiet: boolean;
   home: Home;
   env: Env;
   signal: AbortSignal;
@@ -30,7 +33,11 @@ export async function runBus(running: Running): Promise<Conclusion> {
     storeWorker: new URL(worker, import.meta.url),
     version,
   });
-  process.stdout.write(`${[...greeting(running, bus), ...bus.notices].join('\n')}\n`);
+  process.stdout.write(
+    started(running, bus)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
@@ -40,8 +47,19 @@ export async function runBus(running: Running): Promise<Conclusion> {
   return { exit: Exit.ok, notes: ['Stopped. Everything that was acknowledged is on disk.'] };
 }
 
+/** A bus runs on after it has said this, so it is no conclusion but goes out at once. */
+function started(running: Running, bus: RunningBus): string[] {
+  const { json, quiet, home } = running;
+  const notices = quiet ? [] : bus.notices;
+  if (json) {
+    const result = { url: bus.url, database: bus.databaseFile, home: home.dir, pid: process.pid };
+    return [result, ...notices.map((notice) => ({ notice }))].map((each) => JSON.stringify(each));
+  }
+  return quiet ? [bus.url] : [...greeting(running, bus), ...notices].map(printable);
+}
+
 function greeting({ program, home }: Running, { url, databaseFile }: RunningBus): string[] {
-  const elsewhere = url === 'http://127.0.0.1:8099' ? '' : ` --url ${url}`;
+  const elsewhere = url === 'http://127.0.0.1:8099' ? '' : ` --url ${shellWord(url)}`;
   return [
     `The event bus listens at ${url}`,
     `Its data lies in ${databaseFile}`,

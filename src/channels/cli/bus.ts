@@ -7,6 +7,7 @@ type Options = Omit<BusFlags, 'home'>;
 /**
  * leveredge bus — runs the event bus until Ctrl-C. Exit 0 stopped cleanly, 2 mistakes in the settings, 6 a taken port or
  * a second bus on this home, 7 a damaged database.
+ * --json: one line with url, database, home and pid as soon as it listens; --quiet: the URL alone.
  */
 export function bus(concludes: Concluding): Command {
   return running(new Command('bus').description('Run the event bus'), concludes);
@@ -25,5 +26,9 @@ function running(command: Command, concludes: Concluding): Command {
       'after',
       '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST and\nconfig/leveredge.yaml in the home.',
     )
-    .action(concludes((door, { port, host }: Options) => door.runBus({ home: door.home, port, host })));
+    .action(
+      concludes(({ runBus, home, json, quiet }, { port, host }: Options) =>
+        runBus({ home, port, host }, { json, quiet }),
+      ),
+    );
 }

@@ -71,8 +71,11 @@ export type Surroundings = {
    * @throws Fault `usage` with every mistake in flags and environment.
    */
   busAddress(flags: BusFlags): Promise<Pick<BusPlace, 'host' | 'port'>>;
-  /** Runs the bus until the signal. */
-  runBus(flags: BusFlags): Promise<Conclusion>;
+  /**
+   * Runs the bus until the signal. What it says once it listens goes to stdout at once: for a person, the URL alone when
+   * quiet, or as JSON one line with url, database, home and pid, and a line for each notice.
+   */
+  runBus(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
   copyDatabase(from: string, to: string): Promise<CopyReport>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
