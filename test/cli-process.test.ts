@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeClient } from '../src/client/client.ts';
-import { type Bus, launcher, leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { type Bus, inProcess, launcher, leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 /** The command line as its users have it: a process, exit codes, signals, pipes. */
 describe('leveredge ask', { concurrency: 4 }, () => {
@@ -31,6 +31,21 @@ describe('leveredge ask', { concurrency: 4 }, () => {
     assert.equal(exit, 0);
     assert.equal(stdout, 'yes\n');
     assert.match(stderr, /Answered by berta via test\./);
+  });
+
+  it('hands an answer on as it is, so that a script can compare it', async () => {
+    const asker = await asking('Which?');
+    const response = 'first\n\tsecond \u202e';
+    await makeClient({ url: bus.url }).respond(asker.id, { response, responder: 'berta' });
+    assert.equal((await asker.ended).stdout, `${response}\n`);
+    const onTerminal = inProcess(bus.url, { is: true, columns: 80 });
+    await makeClient({ url: bus.url }).publish({
+      ...{ source_agent: 'CLI', action: 'human_input_required', requires_human: true, human_question: 'Which?' },
+      id: 'hostile',
+    });
+    await makeClient({ url: bus.url }).respond('hostile', { response, responder: 'berta' });
+    const { stdout } = await onTerminal('ask', 'Which?', '--id', 'hostile');
+    assert.equal(stdout, 'first\\u000a\\u0009second \\u202e\n');
   });
 
   it('exits 9 with the fallback when nobody answers in time', async () => {

@@ -30,7 +30,7 @@ type Options = {
 };
 
 /**
- * leveredge ask — asks a person and waits. The answer alone goes to stdout.
+ * leveredge ask — asks a person and waits. The answer alone goes to stdout, in a pipe as it is.
  * Exit 0 a person answered, 9 the fallback was taken, 1 neither (no fallback in time, or cancelled), 4 no bus, 130 Ctrl-C
  * (the question stays open). With --no-wait: 0 once the question is stored, its id on stdout.
  */
@@ -126,16 +126,16 @@ function resolved(event: Event): Conclusion {
     responded_via: event.human_responded_via,
     resolved_at: event.human_responded_at ?? event.updated_at,
   };
-  const lines = event.human_response === null ? [] : [event.human_response];
+  const answer = event.human_response === null ? {} : { raw: event.human_response };
   if (event.human_state === 'answered')
     return {
       exit: Exit.ok,
-      lines,
+      ...answer,
       json,
       notes: [`Answered by ${event.human_responded_by} via ${event.human_responded_via}.`],
     };
   if (event.human_state === 'timed_out' && event.human_response !== null)
-    return { exit: Exit.partial, lines, json, notes: ['Nobody answered in time; this is the fallback.'] };
+    return { exit: Exit.partial, ...answer, json, notes: ['Nobody answered in time; this is the fallback.'] };
   const why =
     event.human_state === 'cancelled'
       ? 'The question was cancelled.'

@@ -9,6 +9,8 @@ export type Conclusion = {
   exit: ExitCode;
   /** The result for a person or a pipe, one string a line. */
   lines?: readonly string[];
+  /** The result as it is, for whoever compares it; made harmless on a terminal only. */
+  raw?: string;
   /** The result as rows: a table on a terminal, tab-separated lines elsewhere. Stands after `lines`. */
   table?: Table;
   /** The result for --json: one document. Left out where a command has nothing to say to programs. */

@@ -39,11 +39,12 @@ export function renderFault(thrown: unknown, look: Look): Rendered {
   return { exit, stdout: '', stderr: textOf(lines.map(printable)) };
 }
 
-function bodyOf({ lines = [], table, json, jsonLines }: Conclusion, look: Look): string[] {
+function bodyOf({ lines = [], raw, table, json, jsonLines }: Conclusion, look: Look): string[] {
   if (look.json) {
     if (jsonLines) return jsonLines.map((each) => JSON.stringify(each));
     return json === undefined ? [] : [JSON.stringify(json, null, 2)];
   }
+  if (raw !== undefined) return [look.terminal ? printable(raw) : raw];
   return [...lines.map(printable), ...(table ? tableLines(table, look) : [])];
 }
 
