@@ -78,6 +78,50 @@ describe('leveredge ask', { concurrency: 4 }, () => {
     assert.equal((await makeClient({ url: bus.url }).event(asker.id)).human_state, 'open');
   });
 
+  it('tells a program of Ctrl-C as JSON, with the id', async () => {
+    const asker = start(['ask', 'Well?', '--json', '--id', 'interrupted-1'], env);
+    await asker.says('stderr', /Asked/);
+    asker.child.kill('SIGINT');
+    const { exit, stdout, stderr } = await asker.ended;
+    assert.deepEqual([exit, stdout], [130, '']);
+    const { error } = JSON.parse(stderr.trimEnd().split('\n').at(-1) as string);
+    assert.deepEqual([error.code, error.id], ['interrupted', 'interrupted-1']);
+    assert.match(error.message, /^Interrupted\. The question stays open\.$/);
+    assert.match(error.hint, /^Answer it: {4}npx leveredge answer interrupted-1 RESPONSE --url .*\nTake it back: /);
+    assert.doesNotMatch(stderr, /\nInterrupted/);
+  });
+
+  it('says of a question that was asked before that it was, and claims no more', async () => {
+    const client = makeClient({ url: bus.url });
+    const question = ['ask', 'Again?', '--id', 'again'];
+    await leveredge([...question, '--no-wait'], env);
+    const open = await leveredge([...question, '--no-wait'], env);
+    assert.match(
+      open.stderr,
+      /^This question was asked before, .*\n {2}If it is still open: npx leveredge answer again /,
+    );
+    await client.respond('again', { response: 'yes', responder: 'berta' });
+    const decided = await leveredge(question, env);
+    assert.deepEqual([decided.exit, decided.stdout], [0, 'yes\n']);
+    assert.match(decided.stderr, /^This question was asked before, /);
+    assert.doesNotMatch(open.stderr + decided.stderr, /is open/);
+  });
+
+  it('says that a fallback without a timeout is never taken', async () => {
+    const never = /^Note: without --timeout the fallback is never taken\.$/m;
+    const ask = ['ask', 'Well?', '--no-wait', '--fallback', 'no'];
+    assert.match((await leveredge(ask, env)).stderr, never);
+    assert.doesNotMatch((await leveredge([...ask, '--timeout', '5'], env)).stderr, never);
+  });
+
+  it('asks nothing blank', async () => {
+    for (const question of ['', ' \n']) {
+      const { exit, stderr } = await leveredge(['ask', question, '--no-wait'], env);
+      assert.equal(exit, 2);
+      assert.match(stderr, /argument 'question'\. It must not be blank\.\n {2}See: npx leveredge ask --help\n$/);
+    }
+  });
+
   it('survives a restart of the bus, and is stored once', async (t) => {
     const home = temporaryFolder(t);
     const first = await startBus(home);

@@ -9,7 +9,7 @@ import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { parseDetails } from './details.ts';
 import type { Door } from './door.ts';
-import { collect, minutes } from './option-values.ts';
+import { collect, minutes, notBlank } from './option-values.ts';
 import { defaultSource, warningsOf } from './publish.ts';
 import { shellWord } from './shell-word.ts';
 import { showDuration } from './show-time.ts';
@@ -37,13 +37,13 @@ type Options = {
 export function ask(concludes: Concluding): Command {
   return new Command('ask')
     .description('Ask a person and wait for the answer')
-    .argument('<question>', 'what to ask')
+    .argument('<question>', 'what to ask', notBlank)
     .option('-a, --action <action>', 'the action of the event', 'human_input_required')
     .option('-s, --source <agent>', 'who asks', defaultSource)
     .option('-t, --target <name>', 'what it is about')
     .option('-o, --option <text>', 'an answer to choose from; give it several times', collect)
     .option('--timeout <minutes>', 'how long the answer may take; left out, it waits for ever', minutes)
-    .option('--fallback <answer>', 'the answer when nobody answers in time')
+    .option('--fallback <answer>', 'the answer when nobody answers in time; needs --timeout')
     .option('--answerer <name>', 'only this person may answer; may be given several times', collect)
     .option('--free-text', 'take other answers than the options too')
     .option('-d, --details <json>', 'details as a JSON object')
@@ -79,7 +79,7 @@ function draftOf(question: string, options: Options): Draft {
 
 async function askOnly(door: Door, draft: Draft): Promise<Conclusion> {
   const receipt = await door.client.publish(draft);
-  return { exit: Exit.ok, lines: [receipt.id], json: receipt, notes: asked(door, receipt) };
+  return { exit: Exit.ok, lines: [receipt.id], json: receipt, notes: asked(door, draft, receipt) };
 }
 
 async function waitFor(door: Door, draft: Draft): Promise<Conclusion> {
@@ -90,29 +90,49 @@ async function waitFor(door: Door, draft: Draft): Promise<Conclusion> {
       signal,
       onAsked: (receipt) => {
         stored = receipt;
-        for (const line of asked(door, receipt)) say(line);
+        for (const line of asked(door, draft, receipt)) say(line);
       },
       onTrouble: ({ message }, againInMs) => say(`${message} Trying again in ${showDuration(againInMs)}.`),
     });
     return resolved(event);
   } catch (error) {
     if (!signal.aborted) throw error;
-    const notes = stored
-      ? [
-          'Interrupted. The question stays open.',
-          `  Answer it:    ${command(door, `answer ${shellWord(stored.id)} RESPONSE`)}`,
-          `  Take it back: ${command(door, `cancel ${shellWord(stored.id)} --as ${shellWord(draft.source_agent)}`)}`,
-        ]
-      : [`Interrupted before the bus had said that the question is stored. See: ${command(door, 'pending')}`];
-    return { exit: Exit.interrupted, notes };
+    return interrupted(door, draft, stored);
   }
 }
 
-function asked(door: Door, receipt: PublishReceipt): string[] {
+function interrupted(door: Door, draft: Draft, stored: PublishReceipt | undefined): Conclusion {
+  const [message, ...todo] = stored
+    ? [
+        'Interrupted. The question stays open.',
+        `Answer it:    ${command(door, `answer ${shellWord(stored.id)} RESPONSE`)}`,
+        `Take it back: ${command(door, `cancel ${shellWord(stored.id)} --as ${shellWord(draft.source_agent)}`)}`,
+      ]
+    : ['Interrupted before the bus had said that the question is stored.', `See: ${command(door, 'pending')}`];
+  const id = stored?.id ?? draft.id;
+  return {
+    exit: Exit.interrupted,
+    error: { code: 'interrupted', message: message as string, hint: todo.join('\n'), ...(id ? { id } : {}) },
+    notes: [message as string, ...todo.map((line) => `  ${line}`)],
+  };
+}
+
+function asked(door: Door, draft: Draft, receipt: PublishReceipt): string[] {
+  const answerIt = command(door, `answer ${shellWord(receipt.id)} RESPONSE`);
   const until = receipt.timeout_at ? `until ${receipt.timeout_at}` : 'for ever';
+  // Without an id of the caller's own it was this very command that sent it twice, over a broken connection.
+  const isOlder = receipt.duplicate && draft.id !== undefined;
+  if (isOlder)
+    return [
+      'This question was asked before, under this id; that one counts.',
+      `  If it is still open: ${answerIt}`,
+      ...warningsOf(receipt),
+    ];
+  const neverTaken = draft.human_fallback !== undefined && draft.human_timeout_minutes === undefined;
   return [
     `Asked; the question is open ${until}.`,
-    `  Answer it: ${command(door, `answer ${shellWord(receipt.id)} RESPONSE`)}`,
+    `  Answer it: ${answerIt}`,
+    ...(neverTaken ? ['Note: without --timeout the fallback is never taken.'] : []),
     ...warningsOf(receipt),
   ];
 }

@@ -17,6 +17,8 @@ export type Conclusion = {
   json?: unknown;
   /** Instead of `json` where there may be many: one document a line (NDJSON). */
   jsonLines?: readonly unknown[];
+  /** What kept it from a result, for --json: one document on stderr in place of the notes. */
+  error?: { code: string; message: string } & Readonly<Record<string, unknown>>;
   /** What a person should also know, for stderr; silent with --quiet. */
   notes?: readonly string[];
 };

@@ -7,6 +7,12 @@ export function wholeNumber(value: string): number {
   return Number(value);
 }
 
+/** A text of more than blanks. */
+export function notBlank(value: string): string {
+  if (value.trim() === '') throw new InvalidArgumentError('It must not be blank.');
+  return value;
+}
+
 /** Minutes, also parts of one: 0.5 is 30 seconds. */
 export function minutes(value: string): number {
   if (!/^\d+(\.\d+)?$/.test(value))

@@ -81,10 +81,13 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       if (exit !== Exit.ok && look().json) return renderFault(usageOf(error, said), look());
       return { exit, stdout: said.stdout, stderr: said.stderr };
     }
-    if (around.signal.aborted) return { exit: Exit.interrupted, stdout: '', stderr: '' };
+    if (around.signal.aborted) return render(interrupted, look());
     return renderFault(hintAsTyped(inOwnWords(error), around.program), look());
   }
 }
+
+/** Ctrl-C, where the command has nothing to say about it: a person knows, a program is told. */
+const interrupted: Conclusion = { exit: Exit.interrupted, error: { code: 'interrupted', message: 'Interrupted.' } };
 
 /** What commander printed, and where it said that help is. */
 type Said = { stdout: string; stderr: string; see: string };
@@ -126,7 +129,6 @@ function shareOptions(command: Command, around: Surroundings, said: Said): void 
     .option('--url <url>', 'where the bus is')
     .option('--home <folder>', 'the home, whose bus is meant')
     .exitOverride()
-    .showHelpAfterError('')
     .configureHelp({ minWidthToWrap: narrowestHelp })
     .configureOutput({
       writeOut: (text) => {

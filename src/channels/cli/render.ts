@@ -18,6 +18,8 @@ export type Rendered = { exit: ExitCode; stdout: string; stderr: string };
 
 /** A conclusion as text for the two streams. Everything passes through `printable`: text from events is hostile. */
 export function render(conclusion: Conclusion, look: Look): Rendered {
+  const { error } = conclusion;
+  if (look.json && error) return { exit: conclusion.exit, stdout: '', stderr: textOf([JSON.stringify({ error })]) };
   const notes = look.quiet ? [] : (conclusion.notes ?? []).map(printable);
   return { exit: conclusion.exit, stdout: textOf(bodyOf(conclusion, look)), stderr: textOf(notes) };
 }
