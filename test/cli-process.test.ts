@@ -327,6 +327,10 @@ describe('the bundle', () => {
     assert.equal(exit, 0, stderr);
     bus.child.kill('SIGINT');
     assert.equal((await bus.ended).exit, 0);
+    const env = { LEVEREDGE_PORT: '9', LEVEREDGE_HOME: join(folder, 'home') };
+    const fromDisk = await start(['events'], env, program).ended;
+    assert.equal(fromDisk.exit, 0, fromDisk.stderr);
+    assert.match(fromDisk.stdout, /\ta_thing\t/);
   });
 });
 

@@ -67,6 +67,11 @@ const around: Surroundings = {
     });
   },
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
+  readDatabase: async (file) => {
+    const { openOnDisk } = await import('../bus/on-disk.ts');
+    const disk = openOnDisk(file, (line) => stderr.write(line));
+    return disk && { ...makeClient({ url: 'http://localhost', fetcher: disk.fetcher }), close: disk.close };
+  },
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
   recordedBus,
   isListening,

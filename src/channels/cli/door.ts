@@ -3,6 +3,7 @@ import type { Home } from '../../base/home.ts';
 import type { Client } from '../../client/client.ts';
 import type { ProgramName } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
+import { elseFromDisk } from './else-from-disk.ts';
 import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
 
 /** What a copy of the database turned out to be, after it was read back. */
@@ -27,6 +28,11 @@ export type BusPlace = {
   port: number;
   databaseFile: string;
   configFile: string | undefined;
+};
+
+/** The calls that can be answered without a bus. */
+export type OnDisk = Pick<Client, 'events' | 'event' | 'pending' | 'inbox' | 'subscriptions' | 'explain'> & {
+  close(): Promise<void>;
 };
 
 /** What there is where a folder should be. `nearest`: the path itself, or the nearest thing above that exists. */
@@ -78,6 +84,8 @@ export type Surroundings = {
   runBus(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
   copyDatabase(from: string, to: string): Promise<CopyReport>;
+  /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
+  readDatabase(file: string): Promise<OnDisk | undefined>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
   /** What `bus.json` beside the database says of the running bus, and whether that process lives. */
   recordedBus(databaseFile: string): { pid: number; url: string; alive: boolean } | undefined;
@@ -94,6 +102,8 @@ export type Door = Surroundings & {
   readonly urlIsGiven: boolean;
   /** Connected at first use. @throws Fault `usage` when it cannot be told where the bus is. */
   readonly client: Client;
+  /** Lets go of what the command opened. Safe to repeat. */
+  close(): Promise<void>;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly home: string | undefined;
@@ -102,8 +112,11 @@ export type Door = Surroundings & {
 /** Options every command has; commander hands them in beside the command's own. */
 export type SharedOptions = { url?: string; json?: boolean; quiet?: boolean; home?: string };
 
-/** Opens the door for one command. A bus that cannot be found is a failure of those commands only that want one. */
-export async function openDoor(around: Surroundings, options: SharedOptions): Promise<Door> {
+/**
+ * Opens the door for one command. A bus that cannot be found is a failure of those commands only that want one. A command
+ * that only reads is answered from disk when the bus does not answer.
+ */
+export async function openDoor(around: Surroundings, options: SharedOptions, onlyReads: boolean): Promise<Door> {
   const { url, home, json = false, quiet = false } = options;
   let found: FoundBus = { url: usualUrl, isGiven: false };
   let failure: unknown;
@@ -112,18 +125,31 @@ export async function openDoor(around: Surroundings, options: SharedOptions): Pr
   } catch (error) {
     failure = error;
   }
-  let client: Client | undefined;
+  let client: (Client & { close?(): Promise<void> }) | undefined;
   return {
     ...around,
+    close: async () => client?.close?.(),
     url: found.url,
     urlIsGiven: found.isGiven,
     get client() {
       if (failure !== undefined) throw failure;
-      client ??= around.connect(found.url);
+      client ??= connect(around, found, onlyReads, home);
       return client;
     },
     json,
     quiet,
     home,
   };
+}
+
+function connect(
+  around: Surroundings,
+  { url, isGiven }: FoundBus,
+  onlyReads: boolean,
+  home: string | undefined,
+): Client {
+  const client = around.connect(url);
+  // Whoever names a bus means that one, and what lies on this disk may be another's.
+  if (!onlyReads || isGiven) return client;
+  return elseFromDisk(client, around, around.databaseFile(around.findHome(home).dir));
 }

@@ -40,6 +40,9 @@ const commands = [
   doctor,
 ];
 
+/** What is answered from disk when no bus answers. The others write, or read only in order to write. */
+const onlyRead = ['events', 'pending', 'inbox', 'subscriptions list', 'explain'];
+
 const widestHelp = 80;
 /** Descriptions are wrapped when they have this much room beside the commands; commander's own limit is 40. */
 const narrowestHelp = 20;
@@ -58,7 +61,7 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    door = await openDoor(around, command.optsWithGlobals<SharedOptions>());
+    door = await openDoor(around, command.optsWithGlobals<SharedOptions>(), onlyRead.includes(nameOf(command)));
   });
   const look = (): Look => ({
     json: door?.json ?? argv.includes('--json'),
@@ -83,6 +86,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     }
     if (around.signal.aborted) return render(interrupted, look());
     return renderFault(hintAsTyped(inOwnWords(error), around.program), look());
+  } finally {
+    await door?.close();
   }
 }
 
@@ -113,7 +118,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 5 not found, 6 conflict, 7 damaged, 9 fallback taken, 130 interrupted.
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
-config/leveredge.yaml in the home, else at ${usualUrl}.`,
+config/leveredge.yaml in the home, else at ${usualUrl}.
+Without it events, pending, inbox, subscriptions and explain read from disk.`,
     );
   for (const make of commands) program.addCommand(make(concludes));
   if (showsCompletion) program.addCommand(completion());
@@ -148,7 +154,12 @@ function shareOptions(command: Command, around: Surroundings, said: Said): void 
 }
 
 function seeHelp(command: Command, program: ProgramName): string {
+  return `See: ${[program, nameOf(command), '--help'].filter(Boolean).join(' ')}`;
+}
+
+/** As it is typed, without the program's own name: `subscriptions add`. */
+function nameOf(command: Command): string {
   const names: string[] = [];
   for (let each = command; each.parent; each = each.parent) names.unshift(each.name());
-  return `See: ${[program, ...names].join(' ')} --help`;
+  return names.join(' ');
 }

@@ -12,7 +12,7 @@ import { findSubscription, putSubscription } from './subscription-rows.ts';
 import { carryOver, copyAside, looksLikeFirst } from './takeover.ts';
 
 /** "LEVB" in the header, so that `file` and others can tell whose database this is. */
-const applicationId = 0x4c455642;
+export const applicationId = 0x4c455642;
 /** Larger files are not read whole at each start; `leveredge doctor` does that. */
 const maxCheckedBytes = 64 * 1024 * 1024;
 const busyTimeoutMs = 5000;
@@ -82,18 +82,18 @@ function readMigrations(): Migration[] {
     .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, folder), 'utf8') }));
 }
 
+/** The schema that this program writes. */
+export function latestSchema(): number {
+  return readMigrations().at(-1)?.version ?? 0;
+}
+
 async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Promise<string[]> {
   const migrations = readMigrations();
   const latest = migrations.at(-1)?.version ?? 0;
   const version = db.prepare('PRAGMA user_version').get()?.user_version as number;
   const owner = db.prepare('PRAGMA application_id').get()?.application_id as number;
   if (owner !== 0 && owner !== applicationId) throw foreign(file);
-  if (version > latest)
-    throw new Fault(
-      'newer-schema',
-      `The database ${file} has schema ${version}; this program knows schemas up to ${latest}.`,
-      { hint: 'Start the newer LeverEdge that wrote it, or put back the copy made before the upgrade.' },
-    );
+  if (version > latest) throw newerSchema(file, version, latest);
   if (version === latest) return [];
   const isFirst = version === 0 && looksLikeFirst(db);
   if (version === 0 && !isFirst && hasTables(db)) throw foreign(file);
@@ -149,7 +149,15 @@ function inTransaction<T>(db: DatabaseSync, kind: 'IMMEDIATE' | 'EXCLUSIVE', wor
   }
 }
 
-function foreign(file: string): Fault {
+export function newerSchema(file: string, version: number, known: number): Fault {
+  return new Fault(
+    'newer-schema',
+    `The database ${file} has schema ${version}; this program knows schemas up to ${known}.`,
+    { hint: 'Start the newer LeverEdge that wrote it, or put back the copy made before the upgrade.' },
+  );
+}
+
+export function foreign(file: string): Fault {
   return new Fault('damaged', `${file} is a database of another program, not of the event bus.`, {
     hint: 'Nothing was changed. Move it aside, or give another folder with --home.',
   });

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Fault, reasonOf } from '../../../base/fault.ts';
+import { latestSchema } from './database.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
 /** What lies in a database file, as far as it can be read. */
@@ -51,14 +52,14 @@ export function countsOf(db: DatabaseSync): { events: number; openQuestions: num
   };
 }
 
-/** Without a log beside it nobody writes to the file, and SQLite is told so; else it would leave an empty log behind. */
-function openUntouched(file: string): DatabaseSync {
+/**
+ * Opens a database such that nothing comes to lie beside it. Without a log nobody writes to the file, and SQLite is told
+ * so; else it would leave an empty log behind. With one it is read, and `-shm`, SQLite's index of it, is made if it is
+ * gone.
+ */
+export function openUntouched(file: string): DatabaseSync {
   const url = pathToFileURL(file);
-  url.searchParams.set(existsSync(`${file}-wal`) ? 'mode' : 'immutable', existsSync(`${file}-wal`) ? 'ro' : '1');
+  const hasLog = existsSync(`${file}-wal`) || existsSync(`${file}-journal`);
+  url.searchParams.set(hasLog ? 'mode' : 'immutable', hasLog ? 'ro' : '1');
   return new DatabaseSync(url, { readOnly: true, timeout: 5000 });
-}
-
-function latestSchema(): number {
-  const names = readdirSync(new URL('./migrations/', import.meta.url));
-  return Math.max(0, ...names.map((name) => Number.parseInt(name, 10) || 0));
 }
