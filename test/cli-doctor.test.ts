@@ -81,7 +81,7 @@ describe('leveredge doctor', { concurrency: 2 }, () => {
     writeFileSync(join(home, 'config/leveredge.yaml'), 'bus: 17\n');
     const { of } = await doctor(home);
     assert.equal(of('settings')?.state, 'wrong');
-    assert.match(of('settings')?.says ?? '', /leveredge\.yaml:\n {2}line 1: bus: must have settings below it/);
+    assert.match(of('settings')?.says ?? '', /leveredge\.yaml, line 1: bus: must have settings below it/);
     assert.equal(of('database')?.state, 'fine');
     assert.equal(of('disk')?.state, 'fine');
   });

@@ -174,7 +174,7 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     const env = { LEVEREDGE_PORT: 'abc', LEVEREDGE_HOME: temporaryFolder(t) };
     const { exit, stderr } = await leveredge(['events'], env);
     assert.equal(exit, 2);
-    assert.match(stderr, /\n {2}LEVEREDGE_PORT: "abc" is no port/);
+    assert.match(stderr, /^leveredge: The settings of the bus have a mistake\. LEVEREDGE_PORT: "abc" is no port/);
     assert.equal((await leveredge(['events', '--help'], env)).exit, 0);
     assert.equal((await leveredge(['backup'], env)).exit, 5, 'what needs no bus does not mind');
   });

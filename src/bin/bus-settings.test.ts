@@ -33,7 +33,7 @@ describe('the address of the bus, for those who call it', () => {
     const home = homeWith(t, 'bus: { port: many }');
     assert.throws(() => busAddress({}, home, { LEVEREDGE_PORT: 'abc' }), {
       code: 'usage',
-      hint: /^LEVEREDGE_PORT: "abc" is no port[^\n]*$/,
+      message: /have a mistake\. LEVEREDGE_PORT: "abc" is no port[^\n]*$/,
     });
   });
 });

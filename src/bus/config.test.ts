@@ -15,8 +15,9 @@ function mistakes(input: Parameters<typeof parse>[0]): string[] {
     assert.ok(error instanceof Fault && error.code === 'usage');
     const lines = error.hint?.split('\n') ?? [];
     for (const { pointer, detail } of error.mistakes) {
-      const line = pointer.replace(/^leveredge\.yaml:/, '  line ');
-      assert.ok(lines.includes(`${line}: ${detail}`), `${line}: ${detail}`);
+      const line = `${pointer.replace(/^leveredge\.yaml:/, '  line ')}: ${detail}`;
+      const sentence = `a mistake. ${line.replace(/^ {2}/, 'leveredge.yaml, ')}`;
+      assert.ok(lines.includes(line) || error.message.includes(sentence), line);
     }
     return error.mistakes.map(({ pointer, detail }) => `${pointer}: ${detail}`);
   }

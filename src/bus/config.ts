@@ -59,16 +59,24 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
   };
 }
 
-/** Each mistake on a line of its own: those of flags and environment, then those of the file below its name. */
+/** A single mistake makes the sentence. Of several each has a line, and those of the file stand below its name. */
 function mistaken(mistakes: readonly Mistake[], path: string | undefined): Fault {
-  const lineOf = ({ pointer }: Mistake) => Number(pointer.slice((path?.length ?? 0) + 1));
   const inFile = mistakes.filter(({ pointer }) => path !== undefined && pointer.startsWith(`${path}:`));
+  const lineOf = ({ pointer }: Mistake) => Number(pointer.slice((path?.length ?? 0) + 1));
+  if (mistakes.length === 1) {
+    const [only] = mistakes as [Mistake];
+    const place = inFile.length > 0 ? `${path}, line ${lineOf(only)}` : only.pointer;
+    const end = only.detail.endsWith('?') ? '' : '.';
+    return new Fault('usage', `The settings of the bus have a mistake. ${place}: ${only.detail}${end}`, { mistakes });
+  }
   const lines = mistakes.filter((each) => !inFile.includes(each)).map(({ pointer, detail }) => `${pointer}: ${detail}`);
   if (inFile.length > 0) lines.push(`${path}:`);
   for (const each of inFile.toSorted((a, b) => lineOf(a) - lineOf(b)))
     lines.push(`  line ${lineOf(each)}: ${each.detail}`);
-  const many = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
-  return new Fault('usage', `The settings of the bus have ${many}.`, { hint: lines.join('\n'), mistakes });
+  return new Fault('usage', `The settings of the bus have ${mistakes.length} mistakes.`, {
+    hint: lines.join('\n'),
+    mistakes,
+  });
 }
 
 type Note = (place: string, detail: string) => void;

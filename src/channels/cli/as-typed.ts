@@ -10,7 +10,7 @@ export type ProgramName = 'leveredge' | 'npx leveredge';
 const commands = /(?<![\w/.-])(?<!npx )leveredge(?= (?:[a-z]|--))/g;
 
 /** A text of ours, whose commands can be pasted into a shell here. Texts that come from elsewhere do not belong here. */
-export function asTyped(text: string, program: ProgramName): string {
+function asTyped(text: string, program: ProgramName): string {
   return text.replace(commands, program);
 }
 

@@ -60,7 +60,10 @@ async function checkSettings(door: Door, flags: BusFlags): Promise<{ finding: Fi
 /** Each mistake on a line of its own: the hint of such a fault is the list of them. */
 function mistakesIn({ message, hint, mistakes }: Fault): Pick<Finding, 'says' | 'todo'> {
   if (mistakes.length === 0) return { says: message, ...(hint ? { todo: hint } : {}) };
-  return { says: `${message}\n${hint}`, todo: 'Mend this before the next start: the bus does not start with it.' };
+  return {
+    says: [message, ...(hint ? [hint] : [])].join('\n'),
+    todo: 'Mend this before the next start: the bus does not start with it.',
+  };
 }
 
 function checkNode({ nodeVersion, version }: Door): Finding {
