@@ -19,4 +19,14 @@ describe('what is printed', () => {
     ).warn('from a\nclient', { name: 'x\n2026 info all is well' });
     assert.deepEqual(lines, ['1970-01-01T00:00:00.000Z warn from a\\u000aclient name="x\\n2026 info all is well"\n']);
   });
+
+  it('lets no value act on the terminal that shows the log', () => {
+    const lines: string[] = [];
+    const log = makeLog(
+      (line) => lines.push(line),
+      () => 0,
+    );
+    log.error('x', { name: 'a\u009b31mb\u202ec\u007f', missing: undefined });
+    assert.match(lines[0] as string, / name="a\\u009b31mb\\u202ec\\u007f" missing=undefined\n$/);
+  });
 });

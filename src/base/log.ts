@@ -10,7 +10,9 @@ export function makeLog(write: (line: string) => void, now: () => number): Log {
   const line =
     (level: string) =>
     (message: string, fields: Record<string, unknown> = {}) => {
-      const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value) ?? 'undefined'}`);
+      const pairs = Object.entries(fields).map(
+        ([key, value]) => ` ${key}=${printable(JSON.stringify(value) ?? 'undefined')}`,
+      );
       write(`${new Date(now()).toISOString()} ${level} ${printable(message)}${pairs.join('')}\n`);
     };
   return { info: line('info'), warn: line('warn'), error: line('error') };
