@@ -1,5 +1,5 @@
 import { type ExitCode, exitCodeOf } from '../../base/exit.ts';
-import { Fault, reasonOf } from '../../base/fault.ts';
+import { Fault, type FaultCode, reasonOf } from '../../base/fault.ts';
 import { printable } from '../../base/log.ts';
 import type { Conclusion } from './conclusion.ts';
 import { onOneLine } from './line-breaks.ts';
@@ -26,25 +26,36 @@ export function render(conclusion: Conclusion, look: Look): Rendered {
 
 /** A failure as text for stderr: what, why and what to do next. With --json it is one JSON document. */
 export function renderFault(thrown: unknown, look: Look): Rendered {
-  if (!(thrown instanceof Fault)) {
-    const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
-    const lines = [`leveredge: this is a fault of ours: ${reasonOf(thrown)}`, ...stack.split('\n').slice(1)];
-    return { exit: 1, stdout: '', stderr: textOf(lines.map(printable)) };
-  }
+  if (!(thrown instanceof Fault)) return renderOurs(thrown, look);
   const exit = exitCodeOf(thrown.code);
   const { code, message, hint, mistakes, extra } = thrown;
   if (look.json) {
     const error = { code, message, ...(hint ? { hint } : {}), ...(mistakes.length > 0 ? { mistakes } : {}), ...extra };
-    return { exit, stdout: '', stderr: textOf([JSON.stringify({ error })]) };
+    return { exit, stdout: '', stderr: textOf(jsonText({ error })) };
   }
   const lines = [`leveredge: ${message}`, ...(hint ? hint.split('\n').map((line) => `  ${line}`) : [])];
   return { exit, stdout: '', stderr: textOf(lines.map(printable)) };
 }
 
+/** A mistake of ours: the reason, and where it happened, for a report. */
+function renderOurs(thrown: unknown, { json }: Look): Rendered {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const where = stack.split('\n').filter((line) => /^\s+at /.test(line));
+  const message = `this is a fault of ours: ${reasonOf(thrown)}`;
+  const error = {
+    code: 'internal' satisfies FaultCode,
+    message,
+    hint: 'Please report it.',
+    stack: where.map((line) => line.trim()),
+  };
+  const lines = json ? jsonText({ error }) : [`leveredge: ${message}`, ...where].map(printable);
+  return { exit: exitCodeOf('internal'), stdout: '', stderr: textOf(lines) };
+}
+
 function bodyOf({ lines = [], raw, table, json, jsonLines }: Conclusion, look: Look): string[] {
   if (look.json) {
-    if (jsonLines) return jsonLines.map((each) => JSON.stringify(each));
-    return json === undefined ? [] : [JSON.stringify(json, null, 2)];
+    if (jsonLines) return jsonLines.flatMap((each) => jsonText(each));
+    return json === undefined ? [] : jsonText(json, 2);
   }
   if (raw !== undefined) return [look.terminal ? printable(raw) : raw];
   return [...lines.map(printable), ...(table ? tableLines(table, look) : [])];
@@ -56,6 +67,11 @@ function tableLines(table: Table, { terminal, columns, color }: Look): string[] 
   if (table.rows.length === 0) return [];
   const [head, ...rows] = layOut(harmless, columns);
   return [color ? `\x1b[1m${head}\x1b[0m` : (head as string), ...rows];
+}
+
+/** As lines; what acts unseen is written as \\uXXXX, which is the same JSON. */
+function jsonText(value: unknown, indent = 0): string[] {
+  return JSON.stringify(value, null, indent).split('\n').map(printable);
 }
 
 function textOf(lines: readonly string[]): string {
