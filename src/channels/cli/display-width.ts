@@ -27,6 +27,22 @@ export function fitTo(text: string, width: number, right = false): string {
   return `${kept}…${' '.repeat(width - used - 1)}`;
 }
 
+/** The text in pieces of at most `width` columns (2 or more), broken anywhere. An empty text is one empty piece. */
+export function breakAt(text: string, width: number): string[] {
+  const pieces: string[] = [];
+  let piece = '';
+  let used = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    if (used + widthOf(segment) > width) {
+      pieces.push(piece);
+      [piece, used] = ['', 0];
+    }
+    piece += segment;
+    used += widthOf(segment);
+  }
+  return [...pieces, piece];
+}
+
 /** The text in lines of at most `width` columns, broken at blanks; a longer word keeps its line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

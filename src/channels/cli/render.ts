@@ -65,8 +65,8 @@ function tableLines(table: Table, { terminal, columns, color }: Look): string[] 
   const harmless = { ...table, rows: table.rows.map((row) => row.map((cell) => printable(onOneLine(cell)))) };
   if (!terminal) return tabSeparated(harmless);
   if (table.rows.length === 0) return [];
-  const [head, ...rows] = layOut(harmless, columns);
-  return [color ? `\x1b[1m${head}\x1b[0m` : (head as string), ...rows];
+  const { head, rows } = layOut(harmless, columns);
+  return [...head.map((line) => (color ? `\x1b[1m${line}\x1b[0m` : line)), ...rows];
 }
 
 /** As lines; what acts unseen is written as \\uXXXX, which is the same JSON. */

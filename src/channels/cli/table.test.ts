@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { displayWidth } from './display-width.ts';
-import { layOut, type Table, tabSeparated } from './table.ts';
+import { type Column, layOut as layOutParts, type Table, tabSeparated } from './table.ts';
 
 const columns = [{ head: 'ID' }, { head: 'NAME', least: 6 }, { head: 'WHAT', least: 10 }];
+
+const layOut = (table: Table, width: number) => {
+  const { head, rows } = layOutParts(table, width);
+  return [...head, ...rows];
+};
 
 describe('a table', () => {
   it('is as narrow as its content', () => {
@@ -23,17 +28,57 @@ describe('a table', () => {
     for (const line of lines) assert.ok(displayWidth(line) <= 24, line);
   });
 
-  it('fits the terminal whatever the cells hold, unless the columns cannot be cut so far', () => {
-    const cell = fc.string({ unit: 'grapheme', maxLength: 120 }).map((text) => text.replace(/\p{Cc}/gu, ''));
+  it('puts the columns that do not fit below the others', () => {
+    const events = ['UTC', 'ID'].map((head): Column => ({ head }));
+    const cuttable = ['SOURCE', 'ACTION', 'TARGET'].map((head): Column => ({ head, least: 8 }));
+    const rows = [
+      ['11:02:33', '0193e8c2-7b1f', 'HEPHAESTUS', 'deploy_started', 'dev'],
+      ['11:02:34', '0193e8c2-7b20', 'A', '', ''],
+    ];
+    assert.deepEqual(layOut({ columns: [...events, ...cuttable], rows }, 36), [
+      'UTC       ID             SOURCE',
+      '  ACTION          TARGET',
+      '11:02:33  0193e8c2-7b1f  HEPHAESTUS',
+      '  deploy_started  dev',
+      '11:02:34  0193e8c2-7b20  A',
+    ]);
+  });
+
+  it('leaves out columns without a word where there is no room for all', () => {
+    const empty = [...columns, { head: 'EXCEPT' }];
+    assert.deepEqual(layOut({ columns: empty, rows: [['1'.repeat(10), 'AEGIS', 'x', '']] }, 22), [
+      'ID          NAME',
+      '  WHAT',
+      '1111111111  AEGIS',
+      '  x',
+    ]);
+    assert.match(layOut({ columns: empty, rows: [['1', 'A', 'x', '']] }, 80)[0] as string, /EXCEPT$/);
+  });
+
+  it('breaks what is never cut when it is wider than the terminal', () => {
+    assert.deepEqual(layOut({ columns, rows: [['x'.repeat(25), 'A', 'w']] }, 20), [
+      'ID',
+      '  NAME  WHAT',
+      'x'.repeat(20),
+      'x'.repeat(5),
+      '  A     w',
+    ]);
+  });
+
+  it('fits every terminal of 20 columns and more, whatever the cells hold', () => {
+    const text = (maxLength: number) =>
+      fc.string({ unit: 'grapheme', maxLength }).map((any) => any.replace(/\p{Cc}/gu, ''));
+    const column = fc.record({ head: text(12), least: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }) });
+    const table = fc.array(column, { minLength: 1, maxLength: 8 }).chain((all) =>
+      fc.record({
+        columns: fc.constant(all as Column[]),
+        rows: fc.array(fc.tuple(...all.map(() => text(60))), { maxLength: 4 }),
+      }),
+    );
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(cell, cell), { maxLength: 5 }),
-        fc.integer({ min: 30, max: 120 }),
-        (pairs, width) => {
-          const table: Table = { columns, rows: pairs.map(([a, b]) => ['1', a, b]) };
-          for (const line of layOut(table, width)) assert.ok(displayWidth(line) <= width);
-        },
-      ),
+      fc.property(table, fc.integer({ min: 20, max: 120 }), (any: Table, width) => {
+        for (const line of layOut(any, width)) assert.ok(displayWidth(line) <= width, line);
+      }),
     );
   });
 
