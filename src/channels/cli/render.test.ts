@@ -39,3 +39,20 @@ describe('a fault of ours', () => {
     assert.match(renderFault(new TypeError('x'), look).stderr, /^leveredge: this is a fault of ours: x\n {4}at /);
   });
 });
+
+describe('remarks and failures', () => {
+  const long = 'What failed is said in a sentence that has more words than fit on one line of this terminal.';
+
+  it('are wrapped at words on a terminal only', () => {
+    const narrow = { ...look, columns: 40 };
+    const note = { exit: Exit.ok, notes: [long] };
+    const fault = new Fault('conflict', long, { hint: long });
+    for (const { stderr } of [render(note, narrow), renderFault(fault, narrow)]) {
+      const lines = stderr.trimEnd().split('\n');
+      assert.ok(lines.length > 2 && lines.every((line) => line.length <= 40), stderr);
+      assert.match(lines[1] as string, /^ {2}\w+ /);
+    }
+    assert.equal(render(note, { ...narrow, terminal: false }).stderr, `${long}\n`);
+    assert.equal(renderFault(fault, { ...narrow, terminal: false }).stderr, `leveredge: ${long}\n  ${long}\n`);
+  });
+});

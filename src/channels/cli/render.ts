@@ -3,6 +3,7 @@ import { Fault, type FaultCode, reasonOf } from '../../base/fault.ts';
 import { printable } from '../../base/log.ts';
 import type { Conclusion } from './conclusion.ts';
 import { onOneLine } from './line-breaks.ts';
+import { remarkLines } from './remark.ts';
 import { layOut, type Table, tabSeparated } from './table.ts';
 
 export type Look = {
@@ -19,8 +20,8 @@ export type Rendered = { exit: ExitCode; stdout: string; stderr: string };
 /** A conclusion as text for the two streams. Everything passes through `printable`: text from events is hostile. */
 export function render(conclusion: Conclusion, look: Look): Rendered {
   const { error } = conclusion;
-  if (look.json && error) return { exit: conclusion.exit, stdout: '', stderr: textOf([JSON.stringify({ error })]) };
-  const notes = look.quiet ? [] : (conclusion.notes ?? []).map(printable);
+  if (look.json && error) return { exit: conclusion.exit, stdout: '', stderr: textOf(jsonText({ error })) };
+  const notes = look.quiet ? [] : remarksOf(conclusion.notes ?? [], look);
   return { exit: conclusion.exit, stdout: textOf(bodyOf(conclusion, look)), stderr: textOf(notes) };
 }
 
@@ -34,11 +35,11 @@ export function renderFault(thrown: unknown, look: Look): Rendered {
     return { exit, stdout: '', stderr: textOf(jsonText({ error })) };
   }
   const lines = [`leveredge: ${message}`, ...(hint ? hint.split('\n').map((line) => `  ${line}`) : [])];
-  return { exit, stdout: '', stderr: textOf(lines.map(printable)) };
+  return { exit, stdout: '', stderr: textOf(remarksOf(lines, look)) };
 }
 
 /** A mistake of ours: the reason, and where it happened, for a report. */
-function renderOurs(thrown: unknown, { json }: Look): Rendered {
+function renderOurs(thrown: unknown, look: Look): Rendered {
   const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
   const where = stack.split('\n').filter((line) => /^\s+at /.test(line));
   const message = `this is a fault of ours: ${reasonOf(thrown)}`;
@@ -48,8 +49,12 @@ function renderOurs(thrown: unknown, { json }: Look): Rendered {
     hint: 'Please report it.',
     stack: where.map((line) => line.trim()),
   };
-  const lines = json ? jsonText({ error }) : [`leveredge: ${message}`, ...where].map(printable);
+  const lines = look.json ? jsonText({ error }) : remarksOf([`leveredge: ${message}`, ...where], look);
   return { exit: exitCodeOf('internal'), stdout: '', stderr: textOf(lines) };
+}
+
+function remarksOf(remarks: readonly string[], { terminal, columns }: Look): string[] {
+  return remarks.flatMap((remark) => remarkLines(remark, terminal ? columns : undefined));
 }
 
 function bodyOf({ lines = [], raw, table, json, jsonLines }: Conclusion, look: Look): string[] {
