@@ -266,7 +266,35 @@ describe('the command line', () => {
     assert.match(plain.stderr, /asks nothing[^\n]*\n {2}The open questions: leveredge pending\n$/);
     const asker = await cli('answer', await askOnly('Me?', '-s', 'ME'), 'yes', '--as', 'me');
     assert.match(asker.stderr, /with --as/);
-    for (const { stderr } of [twice, plain, asker]) assert.doesNotMatch(stderr, /(GET|POST|PATCH) \//);
+    assert.match(asker.stderr, /take it back: leveredge cancel\n$/);
+    for (const { stderr } of [twice, plain, asker])
+      assert.doesNotMatch(stderr, /(GET|POST|PATCH) \/|:cancel|responder|requires_human/);
+    const below = await inProcess(`${bus.url}/foo`)('events');
+    assert.equal(below.exit, 5);
+    assert.match(below.stderr, /nothing at "\/foo\/events"\.\n {2}The URL of a bus has no path; write it like http/);
+  });
+
+  it('calls fields of the API by its own options', async () => {
+    const cases: [args: string[], says: RegExp][] = [
+      [['events', '--before', 'zz'], /sense: --before is no bookmark of this bus\.\n {2}Take it from the last line/],
+      [['pending', '--after', 'zz'], /sense: --after is no bookmark of this bus\.\n {2}Take it from the last line/],
+      [['events', '-n', '5000'], /sense: --limit must be 1 to 1000\.\n$/],
+      [['ask', 'q', '-o', '', '--fallback', 'x'.repeat(5000)], /the 1st --option must not .*; --fallback must have/],
+      [['ask', 'q', '-s', '', '--timeout', '99999999'], /--source must not be empty; --timeout must be at most/],
+      [['publish', 'a', '-s', ''], /--source must not be empty/],
+      [['subscriptions', 'add', 'A', 'a_*', '-m', 'odd'], /--mode must be "queue" or "tail"/],
+      [['subscriptions', 'change', 'HERMES', 'human_input_required'], /nothing to change\.\n {2}Give --priority/],
+    ];
+    for (const [args, says] of cases) {
+      const { exit, stderr } = await cli(...args);
+      assert.equal(exit, 2, stderr);
+      assert.match(stderr, says);
+      assert.doesNotMatch(stderr, /human_|_agent|\/\w+ must|query/);
+    }
+    const warned = await cli('ask', 'q', '-o', 'a', '--fallback', 'b', '--no-wait');
+    assert.match(warned.stderr, /Warning: --fallback is none of --option, so/);
+    const { error } = JSON.parse((await cli('publish', 'a', '-s', '', '--json')).stderr);
+    assert.deepEqual(error.mistakes, [{ pointer: '--source', detail: 'must not be empty' }]);
   });
 
   it('takes nothing for an id that would be another path of the bus', async () => {

@@ -103,6 +103,6 @@ function byBytes(a: string, b: string): number {
 function noBookmark(pointer: string): Fault {
   return new Fault('invalid', `The query makes no sense: ${pointer} is no bookmark of this bus.`, {
     mistakes: [{ pointer, detail: 'is no bookmark of this bus' }],
-    hint: `Give ${pointer} the next of the page before, unchanged, or leave it out.`,
+    hint: `Every page says in next how ${pointer} continues it; send that unchanged, or leave ${pointer} out for the first page.`,
   });
 }

@@ -19,7 +19,7 @@ export function answer(concludes: Concluding): Command {
         const { id, payload_hash } = await findQuestion(client, idOrPrefix);
         const receipt = await client
           .respond(id, { response, responder: options.as ?? user, via: 'cli', payload_hash })
-          .catch((error) => Promise.reject(withName(withWinner(error))));
+          .catch((error) => Promise.reject(withWinner(error)));
         return {
           exit: Exit.ok,
           lines: [`${id} is answered: ${receipt.response}`],
@@ -27,13 +27,6 @@ export function answer(concludes: Concluding): Command {
         };
       }),
     );
-}
-
-/** What the bus calls `responder` is --as here. */
-function withName(error: unknown): unknown {
-  if (!(error instanceof Fault) || error.code !== 'forbidden') return error;
-  const { code, message, hint, mistakes, extra } = error;
-  return new Fault(code, message, { hint: hint?.replace('in responder', 'with --as'), mistakes, extra });
 }
 
 /** The loser of a race learns who won, with what, when and where. */

@@ -7,6 +7,7 @@ import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { parseDetails } from './details.ts';
 import type { Door } from './door.ts';
+import { withFlags } from './flag-names.ts';
 import { collect } from './option-values.ts';
 
 /** How a program at a shell is called in events, unless --source says otherwise. */
@@ -90,7 +91,7 @@ function published(receipt: PublishReceipt): Conclusion {
   };
 }
 
-/** What the bus found odd about the fields it was sent, as sentences. */
+/** What the bus found odd about what it was sent, as sentences that name the options. */
 export function warningsOf({ warnings = [] }: Pick<PublishReceipt, 'warnings'>): string[] {
-  return warnings.map(({ pointer, detail }) => `Warning: ${pointer} ${detail}.`);
+  return warnings.map(withFlags).map(({ pointer, detail }) => `Warning: ${pointer} ${detail}.`);
 }
