@@ -1,16 +1,13 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
-import { printable } from '../../base/log.ts';
 import type { PendingQuestion } from '../../events/event.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
-import { wrap } from './display-width.ts';
+import { describeQuestion } from './describe-question.ts';
 import type { Door } from './door.ts';
-import { linesOf } from './line-breaks.ts';
 import { wholeNumber } from './option-values.ts';
 import { shortIds } from './short-id.ts';
-import { showDeadline } from './show-time.ts';
 import type { Table } from './table.ts';
 
 type Options = { limit: number; after?: string };
@@ -53,29 +50,10 @@ function rows(questions: readonly PendingQuestion[]): Table {
 /** For a person: a question is a sentence, so it gets lines of its own instead of a cell. */
 function describe(questions: readonly PendingQuestion[], { terminal, clock }: Door): string[] {
   const short = shortIds(questions.map(({ id }) => id));
-  return questions.flatMap((q, i) => {
-    const about = q.target ? ` about ${q.target}` : '';
-    const options = q.human_options?.map((option) => JSON.stringify(option)).join(' | ');
-    const free = q.free_text || !options ? 'any text' : '';
-    const fallback = q.human_fallback === null ? 'no fallback' : `then ${JSON.stringify(q.human_fallback)}`;
-    const due = q.timeout_at === null ? 'never times out' : `due ${showDeadline(q.timeout_at, clock())}, ${fallback}`;
-    const by = q.answerers ? ` by ${q.answerers.join(', ')}` : '';
-    const below = (text: string) => wrap(printable(text), terminal.columns - 2).map((line) => `  ${line}`);
-    return [
-      ...(i > 0 ? [''] : []),
-      `${short.get(q.id)}  ${q.source_agent} asks${about}`,
-      ...asked(q.human_question ?? '(no question text)', terminal.columns),
-      ...below(`Answer: ${[options, free].filter(Boolean).join(' | ')}${by}`),
-      ...below(`(${q.action}, ${due})`),
-    ];
-  });
-}
-
-/** The question with its own line breaks. All lines after the first stand deeper, so that none passes for one of ours. */
-function asked(question: string, columns: number): string[] {
-  return linesOf(question)
-    .flatMap((line) => wrap(printable(line), columns - 4))
-    .map((line, i) => `${i === 0 ? '  ' : '    '}${line}`);
+  return questions.flatMap((question, i) => [
+    ...(i > 0 ? [''] : []),
+    ...describeQuestion(question, short.get(question.id) ?? question.id, terminal.columns, clock()),
+  ]);
 }
 
 /** A person has seen them now. That is only a note: a failure must not hide the questions. */
