@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import { findEvent } from './find-event.ts';
 
@@ -11,9 +12,21 @@ export function ack(concludes: Concluding): Command {
     .argument('<agent>', 'the agent that has taken note')
     .action(
       concludes(async ({ client }, idOrPrefix: string, agent: string) => {
-        const { id } = await findEvent(client, idOrPrefix);
+        const { id, subscribed_agents } = await findEvent(client, idOrPrefix);
         const receipt = await client.acknowledge(id, agent);
-        return { exit: Exit.ok, lines: [`${id} is acknowledged by ${agent}`], json: { id, ...receipt } };
+        return {
+          exit: Exit.ok,
+          lines: [`${id} is acknowledged by ${agent}`],
+          json: { id, ...receipt },
+          notes: subscribed_agents.includes(agent) ? [] : [owedNothing(agent, subscribed_agents)],
+        };
       }),
     );
+}
+
+/** Noted all the same, because the bus takes it; but most likely a name was mistyped. */
+function owedNothing(agent: string, hearers: readonly string[]): string {
+  const guess = nearest(agent, hearers);
+  const heard = hearers.length > 0 ? `it was heard by ${hearers.join(', ')}` : 'nobody heard it';
+  return `${agent} was owed nothing by this event: ${heard}.${guess ? ` Did you mean ${guess}?` : ''}`;
 }

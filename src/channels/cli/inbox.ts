@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import type { Client } from '../../client/client.ts';
+import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import { eventTable } from './event-table.ts';
 import { wholeNumber } from './option-values.ts';
@@ -17,9 +19,20 @@ export function inbox(concludes: Concluding): Command {
     .action(
       concludes(async (door, agent: string, { unacknowledged, limit, before }: Options) => {
         const page = await door.client.inbox(agent, { limit, before, unacknowledged_only: unacknowledged });
-        const notes = page.events.length === 0 ? [`Nothing in the inbox of ${agent}.`] : [];
+        const notes = page.events.length === 0 ? await emptyBecause(door.client, agent) : [];
         if (page.next !== null) notes.push(`There are older ones: add --before ${page.next}`);
         return { exit: Exit.ok, table: eventTable(page.events, door), json: page, notes };
       }),
     );
+}
+
+/** An empty inbox may be the inbox of a name that nothing was ever delivered to. */
+async function emptyBecause(client: Client, agent: string): Promise<string[]> {
+  const known = [...new Set((await client.subscriptions()).map(({ agent_name }) => agent_name))];
+  if (known.includes(agent)) return [`Nothing in the inbox of ${agent}.`];
+  const guess = nearest(agent, known);
+  return [
+    `Nothing in the inbox of ${agent}, and no subscription names that agent.`,
+    guess ? `Did you mean ${guess}?` : 'See who hears what: leveredge subscriptions',
+  ];
 }
