@@ -7,6 +7,7 @@ import { Fault } from '../../../base/fault.ts';
 import { makeFolder } from '../../../base/files.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import { defaultSubscriptions } from '../../../events/defaults.ts';
+import { quickCheck } from './quick-check.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 import { findSubscription, putSubscription } from './subscription-rows.ts';
 import { carryOver, copyAside, looksLikeFirst } from './takeover.ts';
@@ -62,8 +63,8 @@ function checkHeader(file: string): void {
 
 function checkPages(db: DatabaseSync, file: string): void {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxCheckedBytes) return;
-  const found = db.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined;
-  if (found?.quick_check !== 'ok') throw damaged(file, `SQLite's check says: ${found?.quick_check}`);
+  const found = quickCheck(db);
+  if (found !== undefined) throw damaged(file, `SQLite's check says: ${found}`);
 }
 
 function damaged(file: string, why: string): Fault {

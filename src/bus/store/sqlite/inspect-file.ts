@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import { latestSchema } from './database.ts';
+import { quickCheck } from './quick-check.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
 /** What lies in a database file, as far as it can be read. */
@@ -20,8 +21,8 @@ export function inspectFile(file: string): Inspection {
   let db: DatabaseSync | undefined;
   try {
     db = openUntouched(file);
-    const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (check !== 'ok') return { kind: 'damaged', reason: String(check) };
+    const found = quickCheck(db);
+    if (found !== undefined) return { kind: 'damaged', reason: `SQLite's check says: ${found}` };
     const schema = Number(db.prepare('PRAGMA user_version').get()?.user_version);
     const known = latestSchema();
     if (schema > known) return { kind: 'newer', schema, known };

@@ -14,6 +14,7 @@ import { backup, DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import { makeFolder } from '../../../base/files.ts';
 import { countsOf } from './inspect-file.ts';
+import { quickCheck } from './quick-check.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
 /** A copy that was read back. `bytes` is its size. */
@@ -89,9 +90,9 @@ function readBack(partial: string): { events: number; openQuestions: number } {
   try {
     copy = new DatabaseSync(partial);
     copy.exec('PRAGMA journal_mode = DELETE');
-    const check = copy.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (check !== 'ok')
-      throw new Fault('damaged', `The copy does not pass SQLite's check (${check}), so the database is damaged too.`, {
+    const found = quickCheck(copy);
+    if (found !== undefined)
+      throw new Fault('damaged', `The copy does not pass SQLite's check (${found}), so the database is damaged too.`, {
         hint: 'Keep the database and your older copies. See: leveredge doctor',
       });
     return countsOf(copy);
