@@ -20,6 +20,9 @@ describe('details on the command line', () => {
   const refused: [json: string | undefined, pairs: string[], says: RegExp][] = [
     [undefined, ['nothing'], /"nothing" is no key=value pair/],
     [undefined, ['n:=NaN'], /The value of n: This is not valid JSON/],
+    [undefined, ['n:=9007199254740993'], /unchanged: n is 9007199254740993, beyond 2\^53; send it as a string\.$/],
+    [undefined, ['n:=[1,{"a":9007199254740993}]'], /unchanged: n\/1\/a is 9007199254740993/],
+    ['{"n":9007199254740993}', [], /unchanged: n is 9007199254740993/],
     ['[1]', [], /--details must be a JSON object/],
     ['{', [], /--details: This is not valid JSON/],
   ];

@@ -1,5 +1,5 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
-import { type JsonObject, parseJson } from '../../base/json.ts';
+import { describe, type JsonObject, parseJson } from '../../base/json.ts';
 
 const hint = `Write key=value for text, key:=value for JSON (n:=3, on:=true), or --details '{"key": "value"}'.`;
 
@@ -14,7 +14,7 @@ export function parseDetails(json: string | undefined, pairs: readonly string[])
     const match = /^([^=]+?)(:?=)([\s\S]*)$/.exec(pair);
     if (!match) throw new Fault('usage', `${JSON.stringify(pair)} is no key=value pair.`, { hint });
     const [, key, sign, value] = match as unknown as [string, string, string, string];
-    const parsed = sign === '=' ? value : (parseText(value, `The value of ${key}`) as JsonObject[string]);
+    const parsed = sign === '=' ? value : (parseText(value, `The value of ${key}`, key) as JsonObject[string]);
     Object.defineProperty(details, key, { value: parsed, enumerable: true, configurable: true, writable: true });
   }
   return details;
@@ -27,10 +27,15 @@ function parseObject(text: string): JsonObject {
   return value as JsonObject;
 }
 
-function parseText(text: string, what: string): unknown {
+/** `key`: where the text stands in the details; left out for all of them. */
+function parseText(text: string, what: string, key?: string): unknown {
   try {
     return parseJson(text);
   } catch (error) {
-    throw new Fault('usage', `${what}: ${reasonOf(error)}`, { hint });
+    if (!(error instanceof Fault) || error.mistakes.length === 0)
+      throw new Fault('usage', `${what}: ${reasonOf(error)}`, { hint });
+    const place = (pointer: string) => [key, pointer.slice(1)].filter(Boolean).join('/') || '--details';
+    const mistakes = error.mistakes.map(({ pointer, detail }) => ({ pointer: place(pointer), detail }));
+    throw new Fault('usage', `These details could not be stored unchanged: ${describe(mistakes)}.`, { hint, mistakes });
   }
 }
