@@ -35,7 +35,7 @@ export async function findEvent(client: Client, idOrPrefix: string): Promise<Eve
   return client.event(id);
 }
 
-type Found = Pick<Event, 'id' | 'payload_hash'>;
+type Found = Pick<Event, 'id' | 'payload_hash' | 'source_agent' | 'requires_human'>;
 
 /** Every open question, at most 5,000. */
 async function openQuestions(client: Client): Promise<PendingQuestion[]> {
@@ -61,7 +61,7 @@ export async function findQuestion(client: Client, idOrPrefix: string): Promise<
   if (!open.some(({ id }) => id.startsWith(idOrPrefix))) return findEvent(client, idOrPrefix);
   const ids = open.map(({ id }) => id);
   const picked = pickByPrefix(idOrPrefix, ids, 'open question', 'See: leveredge pending.');
-  return open.find(({ id }) => id === picked) as PendingQuestion;
+  return { ...(open.find(({ id }) => id === picked) as PendingQuestion), requires_human: true };
 }
 
 /** Ids that no event can have, because in the path of a URL they name something else. A / within an id is escaped. */

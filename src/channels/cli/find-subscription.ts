@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { Client } from '../../client/client.ts';
 import type { Subscription } from '../../events/subscription.ts';
+import { shellWord } from './shell-word.ts';
 import { pickByPrefix } from './short-id.ts';
 
 const seeAlso = 'See: leveredge subscriptions list --deleted';
@@ -29,4 +30,25 @@ export async function findSubscription(
     `${seeAlso}. Or give agent and pattern: AEGIS 'credential_*'`,
   );
   return all.find((s) => s.id === id) as Subscription;
+}
+
+/**
+ * The same, for what a deleted subscription cannot take.
+ * @throws Fault `not-found`, also for a deleted one.
+ */
+export async function findLiveSubscription(
+  client: Client,
+  idOrAgent: string,
+  pattern: string | undefined,
+): Promise<Subscription> {
+  const found = await findSubscription(client, idOrAgent, pattern);
+  const { agent_name, action_pattern, deleted_at } = found;
+  if (deleted_at === null) return found;
+  throw new Fault(
+    'not-found',
+    `The subscription of ${agent_name} to ${action_pattern} is deleted since ${deleted_at}.`,
+    {
+      hint: `Add it again: leveredge subscriptions add ${shellWord(agent_name)} ${shellWord(action_pattern)}`,
+    },
+  );
 }

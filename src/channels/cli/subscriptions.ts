@@ -1,12 +1,15 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import { nearest } from '../../events/parse.ts';
 import type { Mode, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
-import { findSubscription } from './find-subscription.ts';
+import { findLiveSubscription, findSubscription } from './find-subscription.ts';
 import { collect, wholeNumber } from './option-values.ts';
 import { warningsOf } from './publish.ts';
+import { shellWord } from './shell-word.ts';
 import { shortIds } from './short-id.ts';
 import type { Table } from './table.ts';
 
@@ -39,24 +42,42 @@ export function subscriptions(concludes: Concluding): Command {
 }
 
 function list(concludes: Concluding): Command {
-  return new Command('list')
-    .description('Show the subscriptions')
-    .option('--agent <agent>', 'only those of this agent')
-    .option('--deleted', 'also the deleted ones')
-    .action(
-      concludes(async (door, { agent, deleted }: ListOptions) => {
-        const found = await door.client.subscriptions({ agent, deleted });
-        // A short id is one that no other subscription has, whether it is listed or not.
-        const all = door.terminal.is ? await door.client.subscriptions({ deleted: true }) : found;
-        return {
-          exit: Exit.ok,
-          table: tableOf(found, door, all),
-          json: { subscriptions: found, count: found.length },
-          notes:
-            found.length === 0 ? [`No subscriptions. Add one: ${door.program} subscriptions add AGENT PATTERN`] : [],
-        };
-      }),
-    );
+  return (
+    new Command('list')
+      .description('Show the subscriptions')
+      .option('--agent <agent>', 'only those of this agent')
+      .option('--deleted', 'also the deleted ones')
+      // What follows `subscriptions` and is no command of it arrives here, because this is the default.
+      .allowExcessArguments()
+      .action(
+        concludes(async (door, { agent, deleted }: ListOptions, command: Command) => {
+          if (command.args[0] !== undefined) throw unknownCommand(command.args[0], command.parent);
+          const found = await door.client.subscriptions({ agent, deleted });
+          // A short id is one that no other subscription has, whether it is listed or not.
+          const all = door.terminal.is ? await door.client.subscriptions({ deleted: true }) : found;
+          return {
+            exit: Exit.ok,
+            table: tableOf(found, door, all),
+            json: { subscriptions: found, count: found.length },
+            notes:
+              found.length === 0 ? [`No subscriptions. Add one: ${door.program} subscriptions add AGENT PATTERN`] : [],
+          };
+        }),
+      )
+  );
+}
+
+function unknownCommand(word: string, above: Command | null): Fault {
+  if (above?.args[0] === 'list')
+    return new Fault('usage', `subscriptions list takes no ${JSON.stringify(word)}.`, { hint: ofAgent(word) });
+  const guess = nearest(word, above?.commands.map((command) => command.name()) ?? []);
+  return new Fault('usage', `unknown command '${word}'`, {
+    hint: guess ? `(Did you mean ${guess}?)\nSee: leveredge subscriptions --help` : ofAgent(word),
+  });
+}
+
+function ofAgent(agent: string): string {
+  return `Those of one agent: leveredge subscriptions --agent ${shellWord(agent)}\nSee: leveredge subscriptions --help`;
 }
 
 function add(concludes: Concluding): Command {
@@ -77,7 +98,7 @@ function change(concludes: Concluding): Command {
     .description('Change a subscription')
     .action(
       concludes(async (door, id: string, pattern: string | undefined, options: ChangeOptions) => {
-        const { id: whole } = await findSubscription(door.client, id, pattern);
+        const { id: whole } = await findLiveSubscription(door.client, id, pattern);
         return one(await door.client.changeSubscription(whole, changeOf(options)), 'changed', door);
       }),
     );
@@ -93,7 +114,9 @@ function settled(
     .description(summary)
     .action(
       concludes(async (door, id: string, pattern: string | undefined) => {
-        const { id: whole } = await findSubscription(door.client, id, pattern);
+        // Deleting is safe to repeat.
+        const find = verb === 'delete' ? findSubscription : findLiveSubscription;
+        const { id: whole } = await find(door.client, id, pattern);
         return one(await act(door, whole), `${verb}d`, door);
       }),
     );
