@@ -78,6 +78,21 @@ describe('leveredge backup', { concurrency: 2 }, () => {
     assert.match(stderr, /leveredge\.yaml:\n {4}line 2: bus\.prot is no setting .*\n$/);
   });
 
+  it('makes no folder outside the home, where a disk may not be mounted', async (t) => {
+    const home = temporaryFolder(t);
+    await (await startBus(home)).stop();
+    const elsewhere = temporaryFolder(t);
+    const folder = join(elsewhere, 'disk/backups');
+    const { exit, stderr } = await leveredge(['backup', join(folder, 'x.db'), '--home', home]);
+    assert.equal(exit, 5);
+    assert.match(stderr, new RegExp(`There is no folder ${folder}, .*\\n {2}If it is on a disk that is not mounted`));
+    assert.deepEqual(readdirSync(elsewhere), []);
+    const within = await leveredge(['backup', join(home, 'mine/x.db'), '--home', home]);
+    assert.equal(within.exit, 0, within.stderr);
+    writeFileSync(join(elsewhere, 'file'), '');
+    assert.equal((await leveredge(['backup', join(elsewhere, 'file/x.db'), '--home', home])).exit, 2);
+  });
+
   it('says so when there is nothing to copy', async (t) => {
     const { exit, stderr } = await leveredge(['backup', '--home', temporaryFolder(t)]);
     assert.equal(exit, 5);

@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import { makeFolder } from '../../../base/files.ts';
@@ -29,7 +29,8 @@ const allPages = 2e9;
 /**
  * Copies a database while a bus writes to it or not: one moment of it, whole, in one file without a log beside it. The
  * copy is made under a temporary name, read back (quick_check, and no fewer events than there were at the start), synced
- * and only then given its name; mode 0600.
+ * and only then given its name; mode 0600. Folders are made within the home of the database only: elsewhere a folder
+ * that is missing may be a disk that is not mounted, and the copy would fill the wrong one.
  * @throws Fault `not-found`, `conflict` when `to` exists, `damaged`, `storage-full`, `unavailable`, `usage`
  */
 export async function copyOnline(from: string, to: string): Promise<OnlineCopy> {
@@ -42,6 +43,7 @@ export async function copyOnline(from: string, to: string): Promise<OnlineCopy> 
       hint: 'Choose another name.',
     });
   const partial = join(dirname(to), `.${basename(to)}.${process.pid}.partial`);
+  makeReady(dirname(partial), homeOf(from));
   makePartial(partial);
   try {
     const atLeast = await copyPages(from, partial);
@@ -57,16 +59,38 @@ export async function copyOnline(from: string, to: string): Promise<OnlineCopy> 
   }
 }
 
+/** The database lies two folders below its home: `control-plane/event-bus/events.db`. */
+function homeOf(database: string): string {
+  return join(dirname(resolve(database)), '../..');
+}
+
+function makeReady(folder: string, home: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  if (found === undefined && !resolve(folder).startsWith(join(home, sep)))
+    throw new Fault('not-found', `There is no folder ${folder}, and a backup makes none outside the home.`, {
+      hint: 'If it is on a disk that is not mounted, mount it. Otherwise make the folder, or choose another place.',
+    });
+  try {
+    makeFolder(folder, 0o700);
+  } catch (error) {
+    throw noFileIn(folder, error);
+  }
+}
+
 function makePartial(partial: string): void {
   try {
-    makeFolder(dirname(partial), 0o700);
     writeFileSync(partial, '', { mode: 0o600, flag: 'wx' });
   } catch (error) {
-    throw new Fault('usage', `No file can be made in ${dirname(partial)}: ${reasonOf(error)}.`, {
-      hint: 'Choose a folder that this user may write: leveredge backup FILE',
-      cause: error,
-    });
+    throw noFileIn(dirname(partial), error);
   }
+}
+
+function noFileIn(folder: string, error: unknown): Fault {
+  return new Fault('usage', `No file can be made in ${folder}: ${reasonOf(error)}.`, {
+    hint: 'Choose a folder that this user may write: leveredge backup FILE',
+    cause: error,
+  });
 }
 
 /** The number of events before the copy began. */
