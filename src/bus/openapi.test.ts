@@ -121,4 +121,32 @@ describe('the OpenAPI document', () => {
     for (const { operationId } of operations) assert.ok(page.includes(`id="${operationId}"`), operationId);
     for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) assert.ok(page.includes(`id="${id}"`));
   });
+
+  it('is a page that tells every field, also of objects within objects, and every shape it names', () => {
+    const page = docsPageOf(document, 'http://127.0.0.1:1');
+    const part = (id: string) =>
+      new RegExp(`<article class="call" id="${id}">[\\s\\S]*?</article>`).exec(page)?.[0] ?? '';
+    for (const name of ['Event', 'PendingQuestion', 'Problem', 'Resolution', 'Subscription']) {
+      const fields = Object.keys((document.components.schemas[name]?.properties ?? {}) as object);
+      assert.ok(fields.length > 4, name);
+      for (const field of fields)
+        assert.ok(part(`shape-${name}`).includes(`<code>${field}</code>`), `${name} ${field}`);
+    }
+    for (const field of ['after_minutes', 'notify'])
+      assert.ok(part('publish').includes(`<code>${field}</code>`), field);
+    for (const field of ['after_minutes', 'notify', 'fired_at'])
+      assert.ok(part('shape-PendingQuestion').includes(`<code>${field}</code>`), field);
+    assert.ok(part('shape-Problem').includes('<code>pointer</code>'));
+    assert.ok(part('explain').includes('<code>heard_as</code>'));
+    assert.match(part('listEvents'), /list of <a href="#shape-Event">Event<\/a>/);
+    assert.match(part('getEvent'), /All of <a href="#shape-Event">Event<\/a>, and:/);
+    assert.match(part('respond'), /<code>409<\/code> <span class="kind"><a href="#shape-Problem">/);
+  });
+
+  it('is a page whose examples an older curl takes too, and takes as they stand', () => {
+    const page = docsPageOf(document, 'http://127.0.0.1:1');
+    const examples = [...page.matchAll(/<pre><code>(curl [\s\S]*?)<\/code>/g)].map(([, text]) => text as string);
+    assert.equal(examples.length, operations.length);
+    for (const example of examples) assert.doesNotMatch(example, /--json|\/[^ ]*[{}]/);
+  });
 });
