@@ -266,7 +266,7 @@ describe('the command line', () => {
     assert.match(plain.stderr, /asks nothing[^\n]*\n {2}The open questions: leveredge pending\n$/);
     const asker = await cli('answer', await askOnly('Me?', '-s', 'ME'), 'yes', '--as', 'me');
     assert.match(asker.stderr, /with --as/);
-    assert.match(asker.stderr, /take it back: leveredge cancel\n$/);
+    assert.match(asker.stderr, /take it back: leveredge cancel ID --as ASKER\n$/);
     for (const { stderr } of [twice, plain, asker])
       assert.doesNotMatch(stderr, /(GET|POST|PATCH) \/|:cancel|responder|requires_human/);
     const below = await inProcess(`${bus.url}/foo`)('events');

@@ -1,15 +1,19 @@
+import { printable } from '../../base/log.ts';
 import type { Event } from '../../events/event.ts';
+import { displayWidth, wrap } from './display-width.ts';
 import { linesOf } from './line-breaks.ts';
 
 const nameWidth = 18;
 
-/** Everything about one event, a field a line; what is empty is left out. */
-export function describeEvent(event: Event): string[] {
+/**
+ * Everything about one event, a field a line; what is empty is left out. On a terminal of `columns` what is longer is
+ * wrapped at words; without `columns` nothing is.
+ */
+export function describeEvent(event: Event, columns?: number): string[] {
   const lines: string[] = [];
   const add = (name: string, value: unknown) => {
     if (value === null || value === undefined || (Array.isArray(value) && value.length === 0)) return;
-    const [first, ...rest] = linesOf(Array.isArray(value) ? value.join(', ') : String(value));
-    lines.push(`${`${name}:`.padEnd(nameWidth)}${first}`, ...rest.map((line) => ' '.repeat(nameWidth) + line));
+    lines.push(...fieldOf(name, Array.isArray(value) ? value.join(', ') : String(value), columns));
   };
   add('id', event.id);
   add('action', event.action);
@@ -35,6 +39,16 @@ export function describeEvent(event: Event): string[] {
         .map((line) => `  ${line}`),
     );
   return lines;
+}
+
+/** The value beside the name, or below it where the terminal is too narrow for one of its words. */
+function fieldOf(name: string, value: string, columns: number | undefined): string[] {
+  const head = `${name}:`.padEnd(nameWidth);
+  const wrapped = (width: number) => linesOf(value).flatMap((line) => wrap(printable(line), width));
+  const beside = columns === undefined ? linesOf(value) : wrapped(Math.max(1, columns - nameWidth));
+  if (columns !== undefined && beside.some((line) => displayWidth(line) > columns - nameWidth))
+    return [head.trimEnd(), ...wrapped(Math.max(1, columns - 2)).map((line) => `  ${line}`)];
+  return beside.map((line, i) => (i === 0 ? head : ' '.repeat(nameWidth)) + line);
 }
 
 function addQuestion(event: Event, add: (name: string, value: unknown) => void): void {

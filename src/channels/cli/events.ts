@@ -30,7 +30,11 @@ export function events(concludes: Concluding): Command {
 
 async function showOne(door: Door, id: string): Promise<Conclusion> {
   const event = await findEvent(door.client, id);
-  return { exit: Exit.ok, lines: describeEvent(event), jsonLines: [event] };
+  return {
+    exit: Exit.ok,
+    lines: describeEvent(event, door.terminal.is ? door.terminal.columns : undefined),
+    jsonLines: [event],
+  };
 }
 
 async function list(door: Door, { source, action, status, limit, before }: Options): Promise<Conclusion> {

@@ -54,7 +54,7 @@ function phrased(hint: string | undefined): string | undefined {
   return hint
     ?.replace('Say who answers in responder.', 'Say who answers with --as.')
     .replace('say who in responder.', 'say who with --as.')
-    .replace('take it back with :cancel.', 'take it back: leveredge cancel');
+    .replace('take it back with :cancel.', 'take it back: leveredge cancel ID --as ASKER');
 }
 
 function withoutApi(hint = ''): string | undefined {
