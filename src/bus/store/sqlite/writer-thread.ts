@@ -48,7 +48,11 @@ export async function startWriterThread(entry: URL, file: string): Promise<Write
   const thread = new Worker(entry, { workerData: { file }, name: 'store-writer' });
   let heard: (message: FromThread) => void = () => {};
   let isClosing = false;
-  thread.on('message', (message: FromThread) => heard(message));
+  thread.on('message', (message: FromThread) => {
+    // At once, not when the promise goes on: the end of the thread may be the very next event.
+    if (message.kind === 'refused') isClosing = true;
+    heard(message);
+  });
   thread.on('error', (error) => {
     throw error;
   });
