@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { Fault } from '../../base/fault.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
-import { noSuchEvent } from '../refusals.ts';
+import { noSuchEvent, quoted } from '../refusals.ts';
 import { type Route, route } from '../route.ts';
 import { warningsSchema } from './warnings.ts';
 
@@ -31,7 +32,18 @@ export function acknowledge({ store }: Bus): Route {
       const id = params.id as string;
       const outcome = await store.acknowledge(id, agent);
       if (outcome.kind === 'unknown') throw noSuchEvent(id);
+      if (outcome.kind === 'noted-by-too-many') throw notedByTooMany(id, outcome.limit);
       return { status: 200, body: { status: 'acknowledged', agent, acknowledged_at: outcome.at } };
     },
   });
+}
+
+function notedByTooMany(id: string, limit: number): Fault {
+  return new Fault(
+    'conflict',
+    `The event ${quoted(id)} is acknowledged by ${limit} agents already, which is the limit.`,
+    {
+      hint: 'Acknowledge under the name of the agent that hears it, not under a new name each time.',
+    },
+  );
 }

@@ -66,7 +66,11 @@ export type Published =
   /** The id names another event. */
   | { kind: 'id-taken'; by: string };
 
-export type Acknowledged = { kind: 'acknowledged'; at: string } | { kind: 'unknown' };
+export type Acknowledged =
+  | { kind: 'acknowledged'; at: string }
+  | { kind: 'unknown' }
+  /** So many agents that do not hear it have noted it already that no further one may. */
+  | { kind: 'noted-by-too-many'; limit: number };
 
 export type Answered =
   | { kind: 'answered'; resolution: Resolution }

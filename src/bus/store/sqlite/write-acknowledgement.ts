@@ -1,5 +1,4 @@
 import { rfc3339 } from '../../../base/clock.ts';
-import { Fault } from '../../../base/fault.ts';
 import type { Acknowledged } from '../store.ts';
 import { heardOf } from './heard.ts';
 import type { Ledger } from './ledger.ts';
@@ -36,7 +35,8 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     if (!row) return { kind: 'unknown' };
     if (row.at !== null) return { kind: 'acknowledged', at: rfc3339(row.at as number) };
     const seq = row.seq as number;
-    if (row.mode === null && (howMany.get(seq)?.n as number) >= maxNoted) throw tooManyNoted(id);
+    if (row.mode === null && (howMany.get(seq)?.n as number) >= maxNoted)
+      return { kind: 'noted-by-too-many', limit: maxNoted };
     const now = ledger.clock();
     note.run(seq, agent, now);
     if (settle.run(agent, seq).changes === 1) {
@@ -47,12 +47,6 @@ export function acknowledgerOf(ledger: Ledger): (id: string, agent: string) => A
     if (row.mode === 'tail') extendRun(agent, seq);
     return { kind: 'acknowledged', at: rfc3339(now) };
   };
-}
-
-function tooManyNoted(id: string): Fault {
-  return new Fault('conflict', `The event ${id} is acknowledged by ${maxNoted} agents already, which is the limit.`, {
-    hint: 'Acknowledge under the name of the agent that hears it, not under a new name each time.',
-  });
 }
 
 /** Adds an acknowledged event to the run it touches, joins two runs it closes the gap between, or starts one. */
