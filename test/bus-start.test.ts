@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -25,6 +25,27 @@ async function listening(t: TestContext, server: Server): Promise<number> {
   t.after(() => server.close());
   return (server.address() as AddressInfo).port;
 }
+
+describe('a log without its database', () => {
+  it('is refused and kept, with both ways out', async (t) => {
+    const home = temporaryHome(t);
+    const first = await startBusProcess({ home }, t);
+    await (await callerOf(first)).publish({});
+    await first.kill();
+    renameSync(first.databaseFile, `${first.databaseFile}.away`);
+    const size = statSync(`${first.databaseFile}-wal`).size;
+    await assert.rejects(startBusProcess({ home }, t), {
+      code: 'damaged',
+      message: /is missing, but its log .*-wal is there/,
+    });
+    assert.equal(statSync(`${first.databaseFile}-wal`).size, size);
+    assert.equal(existsSync(first.databaseFile), false);
+    renameSync(`${first.databaseFile}.away`, first.databaseFile);
+    const again = await startBusProcess({ home }, t);
+    assert.equal((await (await callerOf(again)).get('/health')).body.head, 1);
+    await again.stop();
+  });
+});
 
 describe('starting', () => {
   it('refuses a port that another program holds, before it touches the home', async (t) => {

@@ -5,10 +5,10 @@ import manifest from '../../package.json' with { type: 'json' };
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import { findHome } from '../base/home.ts';
-import { printable } from '../base/log.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
+import { remarkLines } from '../channels/cli/remark.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, recordedBus } from './machine.ts';
 import { programName } from './program-name.ts';
@@ -27,7 +27,8 @@ stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code ===
 stderr.on('error', () => undefined);
 
 const say = (line: string) => {
-  if (!quiet) stderr.write(`${printable(line)}\n`);
+  if (!quiet)
+    stderr.write(`${remarkLines(line, stderr.isTTY ? stderr.columns || defaultColumns : undefined).join('\n')}\n`);
 };
 
 const around: Surroundings = {

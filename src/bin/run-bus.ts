@@ -43,7 +43,9 @@ export async function runBus(running: Running): Promise<Conclusion> {
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
   say('Stopping.');
+  const gone = bus.inPlace();
   await bus.close();
+  if (gone) return { exit: Exit.damaged, notes: [`Stopped. ${gone.message}`, `  ${gone.hint}`] };
   return { exit: Exit.ok, notes: ['Stopped. Everything that was acknowledged is on disk.'] };
 }
 

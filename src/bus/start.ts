@@ -10,6 +10,7 @@ import { type Http, makeHttp } from './http.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { portTaken } from './port-taken.ts';
 import { allRoutes } from './routes/all-routes.ts';
+import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Store } from './store/store.ts';
 import { type Sweeper, startSweeper } from './sweeper.ts';
@@ -30,6 +31,8 @@ export type RunningBus = {
   databaseFile: string;
   /** What a person should read at the start, such as that an older database was taken over. */
   notices: string[];
+  /** Whether the database is still the file that was opened: undefined, or what is wrong. */
+  inPlace: InPlace;
   /** Finishes what is in flight, at most 10 seconds, then lets go of everything. Safe to repeat. */
   close(): Promise<void>;
 };
@@ -56,6 +59,7 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
       ...(storeWorker === undefined ? {} : { worker: storeWorker }),
     });
     undo.unshift(() => store.close());
+    const inPlace = inPlaceOf(config.databaseFile);
     await store.sweep();
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const startedAt = clock();
@@ -70,7 +74,7 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
     const close = once(() => stop({ http, waiters, sweeper, store, lock }, log));
-    return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], close };
+    return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], inPlace, close };
   } catch (error) {
     for (const step of undo)
       await step().catch((reason) => log.error('a failed start left something behind', { reason: reasonOf(reason) }));

@@ -116,7 +116,7 @@ function checkDatabase(file: string, report: DatabaseReport): Finding {
         check,
         state: 'wrong',
         says: `${file} is damaged: ${report.reason}`,
-        todo: `Stop the bus, keep the file, and put the newest copy in its place:\nsee "When something is broken" in README.md`,
+        todo: `Stop the bus, move the file together with the -wal and -shm beside it into another folder,\nand put the newest copy in its place: see "When something is broken" in README.md`,
       };
     case 'newer':
       return {

@@ -12,17 +12,20 @@ export function checkpointerOf(db: DatabaseSync): () => void {
   const look = db.prepare('PRAGMA wal_checkpoint(NOOP)');
   const move = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   let pagesAtLastTry = 0;
-  return () => {
+  const checkpoint = () => {
     const pages = look.get()?.log as number;
     // The log begins anew once all of it was moved. While a reader holds on to its end (a copy being made) it grows
     // on, and trying after each batch would be in vain.
     if (pages < pagesAtLastTry) pagesAtLastTry = 0;
     if (pages - pagesAtLastTry < checkpointPages) return;
     pagesAtLastTry = pages;
+    move.get();
+  };
+  return () => {
     try {
-      move.get();
+      checkpoint();
     } catch (error) {
-      // A full disk, say. What was committed is safe in the log, and the next commit tells its caller what is wrong.
+      // A full or read-only disk, say. What was committed is safe in the log, and the next commit tells its caller.
       if (!strikesEveryone(error)) throw error;
     }
   };

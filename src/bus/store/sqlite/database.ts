@@ -8,7 +8,7 @@ import { makeFolder } from '../../../base/files.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import { defaultSubscriptions } from '../../../events/defaults.ts';
 import { quickCheck } from './quick-check.ts';
-import { sqliteFault } from './sqlite-fault.ts';
+import { sqliteFault, wayOut } from './sqlite-fault.ts';
 import { findSubscription, putSubscription } from './subscription-rows.ts';
 import { carryOver, copyAside, looksLikeFirst } from './takeover.ts';
 
@@ -47,6 +47,7 @@ export async function openDatabase(file: string, clock: Clock): Promise<OpenData
 function checkHeader(file: string): void {
   makeFolder(dirname(file), 0o700);
   const size = statSync(file, { throwIfNoEntry: false })?.size;
+  if (size === undefined && statSync(`${file}-wal`, { throwIfNoEntry: false })?.size) throw logAlone(file);
   // A new one is the owner's alone; SQLite gives the files beside it the same mode.
   if (size === undefined) closeSync(openSync(file, 'wx', 0o600));
   if (!size) return;
@@ -61,6 +62,13 @@ function checkHeader(file: string): void {
     throw damaged(file, 'it does not start like a SQLite database');
 }
 
+/** SQLite would delete the log, and what was stored last may be in it. */
+function logAlone(file: string): Fault {
+  return new Fault('damaged', `The database ${file} is missing, but its log ${file}-wal is there.`, {
+    hint: `Nothing was changed. If the database was moved, put it back beside its log. Else: ${wayOut}`,
+  });
+}
+
 function checkPages(db: DatabaseSync, file: string): void {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxCheckedBytes) return;
   const found = quickCheck(db);
@@ -69,7 +77,7 @@ function checkPages(db: DatabaseSync, file: string): void {
 
 function damaged(file: string, why: string): Fault {
   return new Fault('damaged', `The database ${file} is damaged: ${why}.`, {
-    hint: 'Nothing was changed. Keep the file: move it aside and put the newest copy ("leveredge backup" makes them) in its place, or start with an empty one.',
+    hint: `Nothing was changed. ${wayOut}`,
   });
 }
 

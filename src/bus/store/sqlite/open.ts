@@ -4,6 +4,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Commit, Store } from '../store.ts';
 import type { Command, Committed } from './commands.ts';
 import { openDatabase } from './database.ts';
+import { inPlaceOf } from './file-identity.ts';
 import { type CommitBatch, groupCommit } from './group-commit.ts';
 import { type Reader, readerOf } from './reader.ts';
 import { sqliteFault } from './sqlite-fault.ts';
@@ -74,6 +75,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend): Sto
     latest = committed;
     for (const listener of listeners) listener(committed);
   });
+  const inPlace = inPlaceOf(file);
   const write = <T>(command: Command) => queue.run<T>(command);
   const read = async <T>(ask: (reader: Reader) => T): Promise<T> => {
     try {
@@ -103,12 +105,16 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend): Sto
     subscriptions: (filter) => read((r) => r.subscriptions(filter)),
     explain: (action, requiresHuman) => read((r) => r.explain(action, requiresHuman)),
     stats: () =>
-      read((r) => ({
-        head: latest.head,
-        openQuestions: latest.openQuestions,
-        openDeliveries: latest.openDeliveries,
-        bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
-      })),
+      read((r) => {
+        const gone = inPlace();
+        if (gone) throw gone;
+        return {
+          head: latest.head,
+          openQuestions: latest.openQuestions,
+          openDeliveries: latest.openDeliveries,
+          bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
+        };
+      }),
     onCommitted(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -11,6 +11,10 @@ const full = 13;
 const cannotOpen = 14;
 const notADatabase = 26;
 
+/** What to do with a database that cannot be used. A log left behind would be written into the copy, and ruin it. */
+export const wayOut =
+  'Keep it: move the file together with the -wal and -shm beside it into another folder. Then put the newest copy in its place ("leveredge backup" makes them), or start with an empty one.';
+
 const ourMistake = 'our-mistake';
 
 /** Errors that strike every command of a transaction alike, so that trying them one by one would be pointless. */
@@ -37,7 +41,7 @@ export function sqliteFault(thrown: unknown, file: string): unknown {
     case corrupt:
     case notADatabase:
       return new Fault('damaged', `The database ${file} is damaged: ${reasonOf(thrown)}.`, {
-        hint: 'Stop the bus if it runs, keep the file, put the newest copy in its place; "leveredge doctor" says what is broken.',
+        hint: `Stop the bus if it runs. ${wayOut}`,
         ...cause,
       });
     case busy:
@@ -47,12 +51,11 @@ export function sqliteFault(thrown: unknown, file: string): unknown {
         ...cause,
       });
     case -1:
+      if (isOutOfFiles(thrown)) return outOfFiles(file, thrown);
+      return cannotWrite(file, thrown);
     case readonly:
     case cannotOpen:
-      return new Fault('unavailable', `${file} cannot be opened for writing: ${reasonOf(thrown)}.`, {
-        hint: 'Check who owns the file and its folder, and that the disk is mounted for writing.',
-        ...cause,
-      });
+      return cannotWrite(file, thrown);
     case ioError:
       return new Fault('unavailable', `The disk that holds ${file} reports an error: ${reasonOf(thrown)}.`, {
         hint: 'Look at the kernel log (dmesg) and at the disk; nothing was stored.',
@@ -61,6 +64,24 @@ export function sqliteFault(thrown: unknown, file: string): unknown {
     default:
       return new Fault('unavailable', `The database refused this: ${reasonOf(thrown)}. Nothing was stored.`, cause);
   }
+}
+
+function cannotWrite(file: string, thrown: unknown): Fault {
+  return new Fault('unavailable', `${file} cannot be opened for writing: ${reasonOf(thrown)}.`, {
+    hint: 'Check who owns the file and its folder, and that the disk is mounted for writing.',
+    cause: thrown,
+  });
+}
+
+function isOutOfFiles(thrown: unknown): boolean {
+  return ['EMFILE', 'ENFILE'].includes((thrown as NodeJS.ErrnoException).code ?? '');
+}
+
+function outOfFiles(file: string, thrown: unknown): Fault {
+  return new Fault('unavailable', `${file} cannot be opened: this process may open no more files.`, {
+    hint: 'Raise the limit (ulimit -n, or LimitNOFILE= in the unit); 4,200 are enough for every connection the bus takes.',
+    cause: thrown,
+  });
 }
 
 /** What was thrown as plain data, so that it can cross to another thread. */

@@ -1,6 +1,6 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { systemClock } from '../../../base/clock.ts';
-import { Fault } from '../../../base/fault.ts';
+import { Fault, reasonOf } from '../../../base/fault.ts';
 import type { BatchResult, Command, FaultData } from './commands.ts';
 import { openDatabase } from './database.ts';
 import type { CommitBatch } from './group-commit.ts';
@@ -48,13 +48,17 @@ export async function startWriterThread(entry: URL, file: string): Promise<Write
   const thread = new Worker(entry, { workerData: { file }, name: 'store-writer' });
   let heard: (message: FromThread) => void = () => {};
   let isClosing = false;
+  let isReady = false;
   thread.on('message', (message: FromThread) => {
     // At once, not when the promise goes on: the end of the thread may be the very next event.
     if (message.kind === 'refused') isClosing = true;
     heard(message);
   });
-  thread.on('error', (error) => {
-    throw error;
+  thread.on('error', (error: Error) => {
+    if (isReady) throw error;
+    // Before that it may be the machine that cannot make a thread (no files left to open, no memory).
+    isClosing = true;
+    heard({ kind: 'refused', fault: faultData(cannotStart(error)) });
   });
   thread.on('exit', (code) => {
     if (!isClosing) throw new Error(`the writer thread ended with code ${code}`);
@@ -69,6 +73,7 @@ export async function startWriterThread(entry: URL, file: string): Promise<Write
     isClosing = true;
     throw first.kind === 'refused' ? faultOf(first.fault) : new Fault('unavailable', 'The writer did not start.');
   }
+  isReady = true;
   return {
     at: first.at,
     async commitBatch(commands) {
@@ -85,4 +90,11 @@ export async function startWriterThread(entry: URL, file: string): Promise<Write
       await answer;
     },
   };
+}
+
+function cannotStart(cause: Error): Fault {
+  return new Fault('unavailable', `The thread that writes the database does not start: ${reasonOf(cause)}.`, {
+    hint: 'Look at the limits of this process: open files (ulimit -n), memory, threads.',
+    cause,
+  });
 }

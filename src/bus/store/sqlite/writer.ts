@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { checkpointerOf } from './checkpoint.ts';
 import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
 import type { OpenDatabase } from './database.ts';
+import { inPlaceOf } from './file-identity.ts';
 import { type Ledger, ledgerOf } from './ledger.ts';
 import { faultData, sqliteFault, strikesEveryone } from './sqlite-fault.ts';
 import { acknowledgerOf } from './write-acknowledgement.ts';
@@ -26,6 +27,7 @@ export type Writer = {
 export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
   const ledger = ledgerOf(db, clock);
   const run = runnerOf(ledger);
+  const inPlace = inPlaceOf(file);
   const begin = db.prepare('BEGIN IMMEDIATE');
   const end = db.prepare('COMMIT');
   const noteHead = db.prepare("UPDATE bus_meta SET value = ? WHERE name = 'head' AND value <> ?1");
@@ -67,6 +69,8 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
     current: () => ({ ...ledger.committed }),
     tidy: checkpointerOf(db),
     commit(commands) {
+      const gone = inPlace();
+      if (gone) return failed(commands, gone);
       try {
         return transact(commands);
       } catch (error) {
