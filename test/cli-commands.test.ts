@@ -10,8 +10,10 @@ describe('the command line', () => {
   let bus: Bus;
   let cli: (...args: string[]) => Promise<Rendered>;
   let onTerminal: (...args: string[]) => Promise<Rendered>;
+  // Made here: what a `before` hands to `after` is done when that `before` ends.
+  const home = temporaryFolder({ after });
   before(async () => {
-    bus = await startBus(temporaryFolder({ after }));
+    bus = await startBus(home);
     cli = inProcess(bus.url);
     onTerminal = inProcess(bus.url, { is: true, columns: 80 });
   });

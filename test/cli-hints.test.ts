@@ -7,8 +7,10 @@ import { type Bus, inProcess, startBus, temporaryFolder } from './cli-run.fixtur
 describe('hints of the command line', () => {
   let bus: Bus;
   let cli: (...args: string[]) => Promise<Rendered>;
+  // Made here: what a `before` hands to `after` is done when that `before` ends.
+  const home = temporaryFolder({ after });
   before(async () => {
-    bus = await startBus(temporaryFolder({ after }));
+    bus = await startBus(home);
     cli = inProcess(bus.url);
   });
   after(() => bus.stop());

@@ -12,8 +12,10 @@ import { type Bus, inProcess, launcher, leveredge, start, startBus, temporaryFol
 describe('leveredge ask', { concurrency: 4 }, () => {
   let bus: Bus;
   let env: Record<string, string>;
+  // Made here: what a `before` hands to `after` is done when that `before` ends.
+  const home = temporaryFolder({ after });
   before(async () => {
-    bus = await startBus(temporaryFolder({ after }));
+    bus = await startBus(home);
     env = { LEVEREDGE_URL: bus.url };
   });
   after(() => bus.stop());
