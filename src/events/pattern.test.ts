@@ -26,6 +26,10 @@ describe('patterns', () => {
     ['credential_*', 'credential_', true],
     ['a*a', 'a', false],
     ['**a**', 'bab', true],
+    ['*ab*b', 'xab', false],
+    ['*ab*b', 'xabb', true],
+    ['aba*aba', 'aba_aba', true],
+    ['aba*aba', 'ababa', false],
     ['.*', 'a', false],
     ['[a]', 'a', false],
     ['é', 'é', true],
@@ -39,6 +43,25 @@ describe('patterns', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', '_', '*', '%', '\\', '.'), maxLength: 9 });
     fc.assert(
       fc.property(letters, letters, (pattern, action) => {
+        assert.equal(compilePattern(pattern)(action), reference(pattern, action));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('agree with the definition on actions that just fit or just miss', () => {
+    const letter = fc.constantFrom('a', 'b');
+    const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '*'), maxLength: 8 });
+    const fillings = fc.array(fc.string({ unit: letter, maxLength: 2 }), { minLength: 8, maxLength: 8 });
+    const edit = fc.constantFrom('none', 'drop', 'double');
+    fc.assert(
+      fc.property(pattern, fillings, edit, fc.nat(20), (pattern, fillings, edit, place) => {
+        let star = 0;
+        const fitting = pattern.replaceAll('*', () => fillings[star++] as string);
+        assert.equal(compilePattern(pattern)(fitting), true);
+        const at = place % Math.max(1, fitting.length);
+        const kept = edit === 'drop' ? '' : fitting.charAt(at).repeat(edit === 'double' ? 2 : 1);
+        const action = fitting.slice(0, at) + kept + fitting.slice(at + 1);
         assert.equal(compilePattern(pattern)(action), reference(pattern, action));
       }),
       { numRuns: 3000 },
