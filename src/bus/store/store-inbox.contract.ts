@@ -86,6 +86,45 @@ export function testInbox(driver: string, fresh: Fresh): void {
         );
       });
 
+    it('keeps what is unacknowledged between far neighbours, whatever else lies there and in any order', async (t) => {
+      const { store } = await fresh(t);
+      const places = [1, 17, 34, 120];
+      const orders = permutations(places);
+      for (const i of orders.keys())
+        await store.addSubscription(aSubscription({ agent_name: `TAIL-${i}`, mode: 'tail' }), 'operator');
+      const seqs = Array.from({ length: 140 }, (_, i) => i + 1);
+      const receipts = await Promise.all(
+        seqs.map((seq) => stored(store, aFact({ action: places.includes(seq) ? 'hunt_x' : 'other' }))),
+      );
+      const idAt = (seq: number) => receipts[seq - 1]?.id as string;
+      for (const [i, order] of orders.entries())
+        for (const [n, seq] of order.entries()) {
+          await store.acknowledge(idAt(seq), `TAIL-${i}`);
+          const left = places.filter((place) => !order.slice(0, n + 1).includes(place)).toReversed();
+          const { events } = await store.inbox(`TAIL-${i}`, true, whole);
+          assert.deepEqual(
+            events.map((e) => e.id),
+            left.map(idAt),
+            `acknowledged ${order.slice(0, n + 1)}`,
+          );
+        }
+    });
+
+    it('counts what is owed, down to nothing, also after it is opened again', async (t) => {
+      const { store, again } = await fresh(t);
+      const owed = async () => (await store.stats()).openDeliveries;
+      const { id } = await stored(store, aFact({ action: 'audit_failed' }));
+      await stored(store, aFact({ action: 'build_failed' }));
+      assert.equal(await owed(), 4);
+      await store.acknowledge(id, 'HADES');
+      await store.acknowledge(id, 'HADES');
+      await store.acknowledge(id, 'ATHENA');
+      assert.equal(await owed(), 3, 'once, and not for who hears by tail');
+      await store.acknowledge(id, 'HERMES');
+      assert.equal(await owed(), 2);
+      assert.equal((await (await again()).stats()).openDeliveries, 2);
+    });
+
     it('keeps what was heard in the inbox when the subscription goes', async (t) => {
       const { store } = await fresh(t);
       const added = await store.addSubscription(aSubscription({ mode: 'tail' }), 'operator');
@@ -98,4 +137,9 @@ export function testInbox(driver: string, fresh: Fresh): void {
       );
     });
   });
+}
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]];
+  return items.flatMap((first, i) => permutations(items.toSpliced(i, 1)).map((rest) => [first, ...rest]));
 }
