@@ -194,12 +194,78 @@ export function testQuestions(driver: string, fresh: Fresh): void {
       assert.equal(said?.details?.reason, 'settled by itself');
     });
 
-    it('notes that a channel has shown it', async (t) => {
-      const { store } = await fresh(t);
+    it('notes that a channel has shown it, and keeps the first time', async (t) => {
+      const { store, clock } = await fresh(t);
       const { id } = await stored(store, aQuestion());
-      await store.noteShown(id, 'telegram');
-      assert.equal((await store.event(id))?.human_notified, true);
-      assert.equal((await store.pending(whole)).pending[0]?.human_notified, true);
+      assert.equal((await store.event(id))?.human_notified, false);
+      for (const via of ['telegram', 'cli']) {
+        clock.now += minute;
+        await store.noteShown(id, via);
+        const event = await store.event(id);
+        assert.deepEqual([event?.human_notified, event?.updated_at], [true, '2026-01-16T10:31:00.000Z']);
+        assert.equal((await store.pending(whole)).pending[0]?.human_notified, true);
+      }
+    });
+
+    it('counts what is open, down to nothing, however a question ends', async (t) => {
+      const { store, again, clock } = await fresh(t);
+      const open = async () => (await store.stats()).openQuestions;
+      const answered = await stored(store, aQuestion());
+      const cancelled = await stored(store, aQuestion());
+      await stored(store, aQuestion({ human_timeout_minutes: 5 }));
+      const late = await stored(store, aQuestion({ human_timeout_minutes: 10 }));
+      await stored(store, aQuestion({ human_timeout_minutes: 0 }));
+      await stored(store, aFact({ human_question: 'kept, but nobody is asked' }));
+      assert.equal(await open(), 4, 'one was due at once, one asks nobody');
+      await store.answer(answered.id, anAnswer());
+      await store.answer(answered.id, anAnswer());
+      assert.equal(await open(), 3);
+      await store.cancel(cancelled.id, 'HADES', 'http', null);
+      assert.equal(await open(), 2);
+      clock.now += 5 * minute;
+      await store.sweep();
+      assert.equal(await open(), 1);
+      clock.now += 5 * minute;
+      assert.equal((await store.answer(late.id, anAnswer())).kind, 'already-resolved');
+      assert.equal(await open(), 0);
+      assert.equal((await (await again()).stats()).openQuestions, 0);
+    });
+
+    it('says in the resolution what was asked and with which hash it was answered', async (t) => {
+      const { store, clock } = await fresh(t);
+      const hashed = { payload_hash: 'sha256:1', human_timeout_minutes: 5 };
+      const shown = await stored(store, aQuestion(hashed));
+      const unseen = await stored(store, aQuestion(hashed));
+      const dropped = await stored(store, aQuestion(hashed));
+      const late = await stored(store, aQuestion(hashed));
+      const plain = await stored(store, aQuestion());
+      await store.answer(shown.id, anAnswer({ payloadHash: 'sha256:1' }));
+      await store.answer(unseen.id, anAnswer());
+      await store.answer(plain.id, anAnswer());
+      await store.cancel(dropped.id, 'HADES', 'http', null);
+      clock.now += 5 * minute;
+      await store.sweep();
+      const said = (await store.events({ source_agent: 'EVENT-BUS' }, whole)).events;
+      const detailsFor = (id: string) => said.find((e) => e.causation_id === id)?.details ?? {};
+      const { asked_by, action, question, deadline, event_id } = detailsFor(shown.id);
+      assert.deepEqual(
+        { asked_by, action, question, deadline, event_id },
+        {
+          asked_by: 'HADES',
+          action: 'rollback_proposed',
+          question: 'Roll dev back?',
+          deadline: shown.timeoutAt,
+          event_id: shown.id,
+        },
+      );
+      for (const [{ id }, expected] of [
+        [shown, ['sha256:1', 'sha256:1']],
+        [unseen, ['sha256:1', null]],
+        [dropped, ['sha256:1', undefined]],
+        [late, ['sha256:1', undefined]],
+        [plain, [undefined, undefined]],
+      ] as const)
+        assert.deepEqual([detailsFor(id).payload_hash, detailsFor(id).answered_payload_hash], expected);
     });
 
     it('lists the soonest deadline first, those without one last, and pages through them', async (t) => {
