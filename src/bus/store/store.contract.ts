@@ -4,6 +4,7 @@ import { aFact, aQuestion, aSubscription, stored, type TestClock, testClock } fr
 import type { Store } from './store.ts';
 import { testInbox } from './store-inbox.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
+import { testResending } from './store-resending.contract.ts';
 
 const whole = { limit: 1000 };
 
@@ -93,22 +94,6 @@ export function testStore(driver: string, open: OpenStore): void {
       assert.deepEqual(outcomes[2]?.kind === 'duplicate' && outcomes[2].receipt.seq, 1);
       assert.equal((await store.events({}, whole)).events.length, 1);
     });
-
-    for (const [what, other] of Object.entries({
-      'another sender': { source_agent: 'AEGIS' },
-      'other details': { details: { n: 2 } },
-      'another action': { action: 'deploy_failed' },
-      'a question': { requires_human: true },
-      'another trace': { traceparent: '00-1-2-03' },
-      'other answerers': { answerers: ['ann'] },
-    }))
-      it(`refuses an id that is taken when ${what} comes with it`, async (t) => {
-        const { store } = await fresh(t);
-        await stored(store, aFact({ id: 'mine', details: { n: 1 } }));
-        const outcome = await store.publish(aFact({ id: 'mine', details: { n: 1 }, ...other }));
-        assert.deepEqual(outcome, { kind: 'id-taken', by: 'HEPHAESTUS' });
-        assert.equal((await store.stats()).head, 1);
-      });
 
     it('pages through everything without a repeat or a gap', async (t) => {
       const { store } = await fresh(t);
@@ -311,6 +296,7 @@ export function testStore(driver: string, open: OpenStore): void {
     });
   });
 
+  testResending(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);
 
