@@ -5,6 +5,7 @@ import type { Store } from './store.ts';
 import { testInbox } from './store-inbox.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
 import { testResending } from './store-resending.contract.ts';
+import { testSubscriptions } from './store-subscriptions.contract.ts';
 
 const whole = { limit: 1000 };
 
@@ -297,6 +298,7 @@ export function testStore(driver: string, open: OpenStore): void {
   });
 
   testResending(driver, fresh);
+  testSubscriptions(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);
 
