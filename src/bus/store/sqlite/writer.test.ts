@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { Draft } from '../../../events/draft.ts';
 import { statuses } from '../../../events/event.ts';
 import { aFact, anAnswer, aQuestion, aSubscription, minute, tempFolder, testClock } from '../store.fixtures.ts';
 import type { Store } from '../store.ts';
+import type { Committed } from './commands.ts';
+import { openDatabase } from './database.ts';
 import { openSqliteStore } from './open.ts';
+import { readerOf } from './reader.ts';
+import { writerOf } from './writer.ts';
 
 /** What the bus should know, kept in the plainest way. */
 type Known = {
@@ -79,6 +84,39 @@ const operation = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant('restart' as const) }) },
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+describe('a batch with a command that fails', () => {
+  it('takes everything but that command, and tells of all it did', async (t) => {
+    const clock = testClock();
+    const file = join(tempFolder(t), 'events.db');
+    const { db, epoch } = await openDatabase(file, clock.read);
+    t.after(() => db.close());
+    const writer = writerOf(db, clock.read, file);
+    const publish = (draft: Draft) => ({ op: 'publish', draft: { ...draft, details: null } }) as const;
+    writer.commit([publish(aQuestion({ id: 'asked' }))]);
+    const unbindable = { ...aFact(), target: {} } as unknown as Draft;
+    const { outcomes, committed } = writer.commit([
+      publish(aFact({ id: 'new', source_agent: 'NEW', action: 'never_seen_before' })),
+      { op: 'answer', id: 'asked', answer: anAnswer() },
+      publish(aQuestion({ human_timeout_minutes: 5 })),
+      publish(unbindable),
+      publish(aQuestion({ human_timeout_minutes: 3 })),
+    ]);
+    assert.deepEqual(
+      outcomes.map((outcome) => 'value' in outcome && (outcome.value as { kind: string }).kind),
+      ['stored', 'answered', 'stored', false, 'stored'],
+    );
+    const { head, resolved, dueAt, openQuestions } = committed as Committed;
+    assert.deepEqual([head, openQuestions, dueAt], [5, 2, clock.now + 3 * minute]);
+    assert.deepEqual(resolved, ['asked'], 'who waits for the answer is woken');
+    const { events } = readerOf(db, epoch).events({ action: 'never_seen_before' }, { limit: 10 });
+    assert.deepEqual(
+      events.map((e) => e.id),
+      ['new'],
+      'an action that was first seen in the batch rolled back is known',
+    );
+  });
+});
 
 describe('the SQLite store against a model', () => {
   it('agrees after any interleaving of publish, acknowledge, answer, cancel, deadline, sweep and restart', async (t) => {
