@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
 import { Fault, type FaultCode } from '../../../base/fault.ts';
 import { aFact, tempFolder, testClock } from '../store.fixtures.ts';
+import { openDatabase } from './database.ts';
 import { openSqliteStore } from './open.ts';
+import { writerOf } from './writer.ts';
 
 const clock = testClock();
 
@@ -70,6 +72,23 @@ describe('opening the database', () => {
     await store.close();
   });
 
+  it('is the owner’s alone, with the files beside it', async (t) => {
+    const folder = join(tempFolder(t), 'home');
+    const file = join(folder, 'events.db');
+    const { db } = await openDatabase(file, clock.read);
+    t.after(() => db.close());
+    for (const path of [file, `${file}-wal`, `${file}-shm`])
+      assert.equal((statSync(path).mode & 0o777).toString(8), '600', path);
+    assert.equal((statSync(folder).mode & 0o777).toString(8), '700');
+  });
+
+  it('has each commit on disk before it is answered', async (t) => {
+    const { db } = await openDatabase(join(tempFolder(t), 'events.db'), clock.read);
+    t.after(() => db.close());
+    const says = (pragma: string) => Object.values(db.prepare(`PRAGMA ${pragma}`).get() ?? {})[0];
+    assert.deepEqual([says('journal_mode'), says('synchronous')], ['wal', 2], '2 is FULL');
+  });
+
   it('works in the writer’s own thread as in this one', async (t) => {
     const file = join(tempFolder(t), 'events.db');
     const worker = new URL('../../../bin/store-worker.ts', import.meta.url);
@@ -97,8 +116,6 @@ describe('opening the database', () => {
     const copy = join(tempFolder(t), 'full.db');
     await store.close();
     copyFileSync(file, copy);
-    const { openDatabase } = await import('./database.ts');
-    const { writerOf } = await import('./writer.ts');
     const { db } = await openDatabase(copy, clock.read);
     const writer = writerOf(db, clock.read, copy);
     const pages = db.prepare('PRAGMA page_count').get()?.page_count as number;
