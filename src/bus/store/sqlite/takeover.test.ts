@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
+import { Fault } from '../../../base/fault.ts';
 import { anAnswer, tempFolder, testClock } from '../store.fixtures.ts';
 import type { Store } from '../store.ts';
 import { addFirstEvent, makeFirstDatabase } from './first-database.fixtures.ts';
@@ -91,6 +92,40 @@ describe('taking over a database of the first implementation', () => {
       },
     );
   });
+
+  it('numbers events by their time, whatever the order of their rows', async (t) => {
+    const { store } = await takeOver(t, (db) => {
+      for (const [id, time] of [
+        ['third', '2026-01-16 09:00:02'],
+        ['first', '2025-12-31 23:59:59'],
+        ['second', '2026-01-16 09:00:01'],
+        ['second too', '2026-01-16 09:00:01'],
+      ] as const)
+        addFirstEvent(db, { source_agent: 'A', action: 'a', id, timestamp: time });
+    });
+    const { events } = await store.events({}, whole);
+    assert.deepEqual(
+      events.map((e) => e.id),
+      ['third', 'second too', 'second', 'first'],
+    );
+  });
+
+  const ends: [status: string, response: string | null, state: string][] = [
+    ['pending', null, 'open'],
+    ['acknowledged', null, 'open'],
+    ['completed', null, 'answered'],
+    ['timeout', null, 'timed_out'],
+    ['failed', null, 'cancelled'],
+    ['timeout', 'yes', 'answered'],
+  ];
+  for (const [status, human_response, state] of ends)
+    it(`takes a question of status ${status} with ${human_response ?? 'no'} answer for ${state}`, async (t) => {
+      const asks = { source_agent: 'A', action: 'ask', requires_human: 1, id: 'q' };
+      const { store } = await takeOver(t, (db) => addFirstEvent(db, { ...asks, status, human_response }));
+      const event = await store.event('q');
+      assert.deepEqual([event?.status, event?.human_state, event?.human_response], [status, state, human_response]);
+      assert.equal((await store.stats()).openQuestions, state === 'open' ? 1 : 0);
+    });
 
   it('keeps the times an event was made and changed, as they were', async (t) => {
     const add = (db: DatabaseSync) => {
@@ -193,6 +228,27 @@ describe('taking over a database of the first implementation', () => {
     assert.equal((await again.stats()).head, 6);
     await again.close();
     assert.equal(readdirSync(folder).filter((name) => name.includes('.first-')).length, 1);
+  });
+
+  it('takes nothing over while the first implementation still writes, and does so once it has stopped', async (t) => {
+    const folder = tempFolder(t);
+    const file = join(folder, 'events.db');
+    makeFirstDatabase(file, fill);
+    const first = new DatabaseSync(file, { timeout: 5000 });
+    const opening = openSqliteStore({ file, clock: clock.read });
+    // The copy is under way now; whether this row is still in it is a matter of luck.
+    addFirstEvent(first, { source_agent: 'A', action: 'at_the_last_moment', id: 'last' });
+    await assert.rejects(opening, (error) => {
+      assert.ok(error instanceof Fault && error.code === 'locked');
+      assert.match(error.message, /still writing/);
+      return true;
+    });
+    assert.equal(first.prepare('SELECT count(*) AS n FROM events').get()?.n, 7, 'it goes on as before');
+    first.close();
+    assert.deepEqual(readdirSync(folder), ['events.db']);
+    const store = await openSqliteStore({ file, clock: clock.read });
+    t.after(() => store.close());
+    assert.equal((await store.event('last'))?.action, 'at_the_last_moment');
   });
 
   it('leaves the old file as it was when a row cannot be carried over', async (t) => {
