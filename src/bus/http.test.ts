@@ -62,3 +62,15 @@ describe('an error below a route', () => {
     assert.deepEqual(lines, []);
   });
 });
+
+describe('the server', () => {
+  it('bounds how many may connect, and how long each may take', () => {
+    const { server } = makeHttp([], makeGuard([]), makeLog(assert.fail, Date.now));
+    const { maxConnections, headersTimeout, requestTimeout, timeout, keepAliveTimeout } = server.server;
+    assert.deepEqual(
+      { maxConnections, headersTimeout, requestTimeout, timeout, keepAliveTimeout },
+      // No keepAliveTimeout: the timeout counts between two requests too, and outlasts the longest wait for an answer.
+      { maxConnections: 4096, headersTimeout: 10_000, requestTimeout: 30_000, timeout: 90_000, keepAliveTimeout: 0 },
+    );
+  });
+});

@@ -40,8 +40,6 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
   const traffic = makeTraffic();
   const server = fastify({
     requestTimeout: requestTimeoutMs,
-    // Off, because idleTimeoutMs does the same without two timers for each request.
-    keepAliveTimeout: 0,
     connectionTimeout: idleTimeoutMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
@@ -58,6 +56,8 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
     frameworkErrors: (error, _request, reply) => sendProblem(reply, problemOfThrown(error) ?? internalError()),
   });
   server.server.maxConnections = maxConnections;
+  // Off, because idleTimeoutMs does the same without two timers for each request. Set here: the framework takes 0 for unsaid.
+  server.server.keepAliveTimeout = 0;
   server.server.on('checkExpectation', refuseExpectation);
   server.server.on('drop', tellDropped(log));
   answerHalfClosed(server.server);
