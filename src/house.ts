@@ -67,6 +67,13 @@ export const rules: readonly Rule[] = [
     breaches: (files) => sources(files).flatMap((file) => importsOf(file).flatMap((from) => judgeImport(file, from))),
   },
   {
+    name: 'what a file reaches for can be read off it',
+    breaches: (files) =>
+      sources(files)
+        .filter(({ text }) => /\bcreateRequire\b|\brequire\s*\(|\bimport\s*\((?!\s*'[^']*'\s*\))/.test(skeleton(text)))
+        .map(({ path }) => `${path} imports something the rules cannot follow; write import('./name.ts')`),
+  },
+  {
     name: 'process.env is read in bin only',
     breaches: (files) =>
       sources(files)
@@ -142,6 +149,9 @@ export const rules: readonly Rule[] = [
 
 const sql =
   /\b(SELECT\s[\s\S]{0,400}?\sFROM\s|INSERT (OR \w+ )?INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX|VIEW|TRIGGER|UNIQUE)\s|PRAGMA \w+|BEGIN (IMMEDIATE|EXCLUSIVE)\b)|['"]node:sqlite['"]/;
+
+/** A file named beside this one, to be read or run, is as good as imported; a test may start what it tests. */
+const neighbours = /\bnew URL\(\s*(['"`])(\.[^'"`]*)\1\s*,\s*import\.meta\b/g;
 
 const isTest = (path: string) => /\.(test|contract|fixtures)\.ts$/.test(path) || path.startsWith('test/');
 const isCode = (path: string) => /\.(ts|tsx|mts|mjs|js)$/.test(path);
@@ -228,9 +238,10 @@ function resolvePath(path: string, from: string): string {
   return parts.join('/');
 }
 
-function importsOf({ text }: HouseFile): string[] {
-  const found = skeleton(text).matchAll(/\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g);
-  return [...found].map((match) => match[1] as string);
+function importsOf({ path, text }: HouseFile): string[] {
+  const imported = skeleton(text).matchAll(/\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g);
+  const named = isTest(path) ? [] : withoutComments(text).matchAll(neighbours);
+  return [...[...imported].map((match) => match[1] as string), ...[...named].map((match) => match[2] as string)];
 }
 
 const tokens =
