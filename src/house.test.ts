@@ -40,7 +40,7 @@ const sound: HouseFile[] = [
   { path: 'src/bin/leveredge.ts', text: "import { start } from '../bus/start.ts';\nstart(process.env.PORT);\n" },
   {
     path: 'src/bus/careful.ts',
-    text: "// process.env, enum A {}\ntry { a() } catch { /* gone already */ }\nconst s = 'export default';\n",
+    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nconst s = 'export default';\n",
   },
 ];
 
@@ -113,6 +113,12 @@ const broken: [rule: string, path: string | undefined, text: string, says: RegEx
   ['process.env is read', 'src/bus/a.ts', "const port = process['env'].PORT;", /reads process\.env/],
   ['process.env is read', 'src/bus/a.ts', `const url = \`http://x:\${process.env.PORT}\`;`, /reads process\.env/],
   ['process.env is read', 'src/bus/a.ts', "import { env } from 'node:process';", /reads process\.env/],
+  ['outside bin the process', 'src/bus/a.ts', 'const { env } = process;', /^src\/bus\/a\.ts takes more of process/],
+  ['outside bin the process', 'src/bus/a.ts', 'const p = process;\nstart(p.env.PORT);', /takes more of process/],
+  ['outside bin the process', 'src/bus/a.ts', 'process.exit(1);', /takes more of process than pid/],
+  ['outside bin the process', 'src/bus/a.ts', 'start(process?.pid);', /takes more of process/],
+  ['outside bin the process', 'src/bus/a.ts', "import p from 'node:process';", /takes more of process/],
+  ['outside bin the process', 'src/bus/a.ts', 'const { process: p } = globalThis;', /takes more of process/],
   ['a file is named', 'src/bus/utils.ts', '', /named for nothing/],
   ['a file is named', 'src/bus/helpers.ts', '', /named for nothing/],
   ['a file is named', 'src/bus/types.ts', '', /named for nothing/],

@@ -45,6 +45,8 @@ const rooms: Readonly<Record<string, Room>> = {
 const testPackages = ['fast-check'];
 /** The statements are the product, and they stay where the store's contract holds them. The lock is an SQLite file. */
 const sqlRooms = ['src/bus/store/', 'src/bus/lock'];
+/** What is the same for everyone. Environment, arguments, streams, signals and the exit belong to `src/bin/`. */
+const processMembers = ['pid', 'platform'];
 const maxLines = 400;
 const emptyNames = ['common', 'helper', 'helpers', 'index', 'misc', 'shared', 'types', 'util', 'utils'];
 const kebabCase = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/;
@@ -82,6 +84,17 @@ export const rules: readonly Rule[] = [
           /\bprocess\s*(\?\.|\.)?\s*(env\b|\[)|\benv\b[^;]*from 'node:process'/.test(skeleton(text)),
         )
         .map(({ path }) => `${path} reads process.env; take the value as an argument, src/bin/ reads the environment`),
+  },
+  {
+    name: 'outside bin the process is asked for little else than its id',
+    breaches: (files) =>
+      sources(files)
+        .filter(({ path }) => !isTest(path) && !path.startsWith('src/bin/'))
+        .filter(({ text }) => bareProcess.test(skeleton(text)))
+        .map(
+          ({ path }) =>
+            `${path} takes more of process than ${processMembers.join(', ')}; src/bin/ hands in what comes from outside`,
+        ),
   },
   {
     name: 'a file is named in kebab-case for the one thing inside',
@@ -149,6 +162,10 @@ export const rules: readonly Rule[] = [
 
 const sql =
   /\b(SELECT\s[\s\S]{0,400}?\sFROM\s|INSERT (OR \w+ )?INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX|VIEW|TRIGGER|UNIQUE)\s|PRAGMA \w+|BEGIN (IMMEDIATE|EXCLUSIVE)\b)|['"]node:sqlite['"]/;
+
+const bareProcess = new RegExp(
+  `(?<![\\w$.'":-])process\\b(?!\\s*\\.\\s*(${processMembers.join('|')})\\b)|['"](node:)?process['"]|\\bglobalThis\\b`,
+);
 
 /** A file named beside this one, to be read or run, is as good as imported; a test may start what it tests. */
 const neighbours = /\bnew URL\(\s*(['"`])(\.[^'"`]*)\1\s*,\s*import\.meta\b/g;
