@@ -40,7 +40,7 @@ const sound: HouseFile[] = [
   { path: 'src/bin/leveredge.ts', text: "import { start } from '../bus/start.ts';\nstart(process.env.PORT);\n" },
   {
     path: 'src/bus/careful.ts',
-    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nconst s = 'export default';\n",
+    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nb().catch(() => undefined /* asked again */);\nconst s = 'export default';\n",
   },
 ];
 
@@ -130,6 +130,10 @@ const broken: [rule: string, path: string | undefined, text: string, says: RegEx
   ['no catch is empty', 'src/bus/a.ts', 'try { a(); } catch {}', /empty catch/],
   ['no catch is empty', 'src/bus/a.ts', 'try { a(); } catch (error) {\n}', /empty catch/],
   ['no catch is empty', 'test/a.ts', 'a().catch(() => {});', /empty catch/],
+  ['no catch is empty', 'src/bus/a.ts', 'try { a(); } catch {\n  //\n}', /empty catch/],
+  ['no catch is empty', 'src/bus/a.ts', 'try { a(); } catch (error) { /* … */ }', /empty catch/],
+  ['no catch is empty', 'src/bus/a.ts', 'const b = await a().catch(() => undefined);', /empty catch/],
+  ['no catch is empty', 'src/bus/a.ts', 'const b = await a().catch((_error: unknown) => null);', /empty catch/],
   ['no export is a default', 'src/bus/a.ts', 'export default function a() {}', /default export/],
   ['no enum', 'src/bus/a.ts', 'export enum Status { Open }', /has an enum/],
   ['no Manager', 'src/bus/a.ts', 'export class EventManager {}', /names something Manager/],

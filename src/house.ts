@@ -114,9 +114,7 @@ export const rules: readonly Rule[] = [
     name: 'no catch is empty',
     breaches: (files) =>
       written(files)
-        .filter(({ text }) =>
-          /\bcatch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\s*\(?\w*\)?\s*=>\s*\{\s*\}/.test(marked(text)),
-        )
+        .filter(({ text }) => emptyCatch.test(marked(text)))
         .map(
           ({ path }) => `${path} has an empty catch; handle the error, or say in a comment inside why nothing is done`,
         ),
@@ -163,6 +161,8 @@ export const rules: readonly Rule[] = [
 const sql =
   /\b(SELECT\s[\s\S]{0,400}?\sFROM\s|INSERT (OR \w+ )?INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX|VIEW|TRIGGER|UNIQUE)\s|PRAGMA \w+|BEGIN (IMMEDIATE|EXCLUSIVE)\b)|['"]node:sqlite['"]/;
 
+const emptyCatch =
+  /\bcatch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\s*(async\s*)?(\([^()]*\)|\w*)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*,?\s*\)/;
 const bareProcess = new RegExp(
   `(?<![\\w$.'":-])process\\b(?!\\s*\\.\\s*(${processMembers.join('|')})\\b)|['"](node:)?process['"]|\\bglobalThis\\b`,
 );
@@ -269,10 +269,10 @@ function skeleton(text: string): string {
   return marked(text).replaceAll('/* */', ' ');
 }
 
-/** As the skeleton, but each comment leaves a mark. */
+/** As the skeleton, but each comment that says something leaves a mark. */
 function marked(text: string): string {
   return text.replace(tokens, (token, comment, quoted, template, _pattern, offset: number) => {
-    if (comment) return '/* */';
+    if (comment) return /[\p{L}\p{N}]/u.test(comment) ? '/* */' : ' ';
     if (template) return `\`${(token.match(/\$\{[^}]*\}/g) ?? []).join('')}\``;
     if (!quoted) return '/./';
     return /\b(from|import)\s*\(?\s*$/.test(text.slice(Math.max(0, offset - 20), offset)) ? token : "''";

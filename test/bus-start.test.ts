@@ -161,7 +161,9 @@ describe('stopping', () => {
     const publishing = Array.from({ length: 8 }, async (_, lane) => {
       for (let i = 0; i < 10_000; i++) {
         const body = JSON.stringify({ source_agent: `LANE-${lane}`, action: 'stopping', id: `${lane}-${i}` });
-        const response = await fetch(`${bus.url}/events`, { method: 'POST', body }).catch(() => undefined);
+        const response = await fetch(`${bus.url}/events`, { method: 'POST', body }).catch(
+          () => undefined /* refused: it is stopping */,
+        );
         if (!response?.ok) return;
         acknowledged.push(((await response.json()) as { id: string }).id);
         if (acknowledged.length === 100) void bus.stop();

@@ -58,7 +58,7 @@ export function elseFromDisk(
       await client.shown(id, via);
     },
     async close() {
-      const disk = await opened?.catch(() => undefined); // Its failure was the command's.
+      const disk = await opened?.catch(() => undefined /* its failure was the command’s */);
       await disk?.close();
     },
   };

@@ -244,7 +244,7 @@ async function checkClock(door: Door, { url, health }: Reached): Promise<Finding
     ? await door
         .connect(url)
         .events({ limit: 1 })
-        .catch(() => undefined)
+        .catch(() => undefined /* then the clock is judged by itself */)
     : undefined;
   const newest = page?.events[0];
   if (newest && Date.parse(newest.timestamp) > now + maxSkewMs)
