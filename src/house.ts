@@ -48,7 +48,7 @@ const sqlRooms = ['src/bus/store/', 'src/bus/lock'];
 /** What is the same for everyone. Environment, arguments, streams, signals and the exit belong to `src/bin/`. */
 const processMembers = ['pid', 'platform'];
 const maxLines = 400;
-const emptyNames = ['common', 'helper', 'helpers', 'index', 'misc', 'shared', 'types', 'util', 'utils'];
+const emptyName = /^(index|shared)$|(^|-)(common|helpers?|misc|types|utils?)$/;
 const kebabCase = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/;
 const machinePlaces = [
   /(?<![\w.])\/(work|root)\/[\w.-]/,
@@ -218,8 +218,8 @@ function roomOf(path: string): [key: string, room: Room] | [undefined, undefined
 
 function judgeName(path: string): string[] {
   const name = path.split('/').at(-1) as string;
-  const stem = name.split('.')[0] as string;
-  if (emptyNames.includes(stem)) return [`${path} is named for nothing; name it for the one thing inside`];
+  if (path.split('/').some((part) => emptyName.test(part.split('.')[0] as string)))
+    return [`${path} is named for nothing; name it for the one thing inside`];
   return kebabCase.test(name) ? [] : [`${path} is not in kebab-case`];
 }
 
