@@ -22,13 +22,13 @@ function tree(folder = ''): HouseFile[] {
 const sound: HouseFile[] = [
   {
     path: 'src/base/clock.ts',
-    text: `/** Promises a time. */\nexport function now() {}\nexport const a = \`\${1}\`;\n`,
+    text: `/** Promises a time. */\nexport function now() {}\nexport const a = \`\${1}\`;\n/** A time. */\nexport const later = () => 1;\nexport const maxMs = (1 + 1) * 2;\n`,
   },
   { path: 'src/base/clock.test.ts', text: "import { now } from './clock.ts';\nimport fc from 'fast-check';\n" },
   { path: 'src/events/event.ts', text: "import { now } from '../base/clock.ts';\nimport { z } from 'zod';\n" },
   {
     path: 'src/bus/start.ts',
-    text: "import { now } from '../base/clock.ts';\nimport { open } from './store/open.ts';\n",
+    text: "import { later, maxMs, now } from '../base/clock.ts';\nimport { open } from './store/open.ts';\n",
   },
   {
     path: 'src/bus/store/open.ts',
@@ -145,6 +145,15 @@ const broken: [rule: string, path: string | undefined, text: string, says: RegEx
   ['no Manager', 'src/bus/a.ts', 'class StoreImpl {}', /names something Manager/],
   ['no Manager', 'src/bus/a.ts', 'interface IStore {}', /names something Manager/],
   ['a function or class', 'src/base/clock.ts', 'export function now() {}', /^src\/base\/clock\.ts exports now/],
+  ['a function or class', 'src/base/clock.ts', 'export const now = () => 1;', /exports now/],
+  [
+    'a function or class',
+    'src/base/clock.ts',
+    'export const now = async <T>(a: (b: T) => T): T =>\n  a();',
+    /exports now/,
+  ],
+  ['a function or class', 'src/base/clock.ts', 'export const now: (a: string) => void = (a) => b(a);', /exports now/],
+  ['a function or class', 'src/base/clock.ts', 'export const now = function () {};', /exports now/],
   ['a file has fewer than', 'src/bus/a.ts', '//\n'.repeat(400), /has 400 lines/],
   ['SQL stands in', 'src/bus/a.ts', "db.exec('DELETE FROM events')", /has SQL/],
   ['SQL stands in', 'src/channels/a.ts', 'const q = `SELECT id\n  FROM events`;', /has SQL/],

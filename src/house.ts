@@ -161,6 +161,12 @@ export const rules: readonly Rule[] = [
 const sql =
   /\b(SELECT\s[\s\S]{0,400}?\sFROM\s|INSERT (OR \w+ )?INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX|VIEW|TRIGGER|UNIQUE)\s|PRAGMA \w+|BEGIN (IMMEDIATE|EXCLUSIVE)\b)|['"]node:sqlite['"]/;
 
+/** A function or class, also a function as a constant: what may stand before it, and its name. */
+const exported = new RegExp(
+  String.raw`(\*\/\n|^|\n)export (?:async )?(?:(?:function\*?|class|abstract class) (\w+)` +
+    String.raw`|const (\w+)(?::[^;]*?)? = (?:async )?(?:function\b|\w+ =>|(?:<[^>()]*>)?\((?:[^()]|\([^()]*\))*\)(?:: [^;=]+)? =>))`,
+  'g',
+);
 const emptyCatch =
   /\bcatch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\s*(async\s*)?(\([^()]*\)|\w*)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*,?\s*\)/;
 const bareProcess = new RegExp(
@@ -236,11 +242,10 @@ function undocumented(files: readonly HouseFile[]): string[] {
       wanted.set(target, set);
     }
   return files.flatMap(({ path, text }) =>
-    [...text.matchAll(/(\*\/\n|^|\n)export (?:async )?(?:function\*?|class|abstract class) (\w+)/g)]
-      .filter(([, before, name]) => wanted.get(path)?.has(name as string) && !before?.startsWith('*/'))
-      .map(
-        ([, , name]) => `${path} exports ${name} to another folder without a doc comment that says what it promises`,
-      ),
+    [...text.matchAll(exported)]
+      .map(([, before, name, constant]) => ({ before, name: name ?? (constant as string) }))
+      .filter(({ before, name }) => wanted.get(path)?.has(name) && !before?.startsWith('*/'))
+      .map(({ name }) => `${path} exports ${name} to another folder without a doc comment that says what it promises`),
   );
 }
 
