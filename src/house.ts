@@ -69,6 +69,20 @@ export const rules: readonly Rule[] = [
     breaches: (files) => sources(files).flatMap((file) => importsOf(file).flatMap((from) => judgeImport(file, from))),
   },
   {
+    name: 'every file in src has its place in the table',
+    breaches: (files) =>
+      files
+        .filter(({ path }) => path.startsWith('src/') && roomOf(path)[0] === undefined)
+        .map(({ path }) => `${path} lies in a folder that is not in the table of src/house.ts`),
+  },
+  {
+    name: 'source is TypeScript',
+    breaches: (files) =>
+      sources(files)
+        .filter(({ path }) => /\.[cm]?jsx?$/.test(path))
+        .map(({ path }) => `${path} is JavaScript, which nobody checks; write .ts`),
+  },
+  {
     name: 'what a file reaches for can be read off it',
     breaches: (files) =>
       sources(files)
@@ -177,7 +191,7 @@ const bareProcess = new RegExp(
 const neighbours = /\bnew URL\(\s*(['"`])(\.[^'"`]*)\1\s*,\s*import\.meta\b/g;
 
 const isTest = (path: string) => /\.(test|contract|fixtures)\.ts$/.test(path) || path.startsWith('test/');
-const isCode = (path: string) => /\.(ts|tsx|mts|mjs|js)$/.test(path);
+const isCode = (path: string) => /\.[cm]?[jt]sx?$/.test(path);
 const written = (files: readonly HouseFile[]) => files.filter(({ path }) => isCode(path));
 const sources = (files: readonly HouseFile[]) => written(files).filter(({ path }) => path.startsWith('src/'));
 
