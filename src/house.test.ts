@@ -40,7 +40,7 @@ const sound: HouseFile[] = [
   { path: 'src/bin/leveredge.ts', text: "import { start } from '../bus/start.ts';\nstart(process.env.PORT);\n" },
   {
     path: 'src/bus/careful.ts',
-    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nb().catch(() => undefined /* asked again */);\nconst s = 'export default';\n",
+    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nb().catch(() => undefined /* asked again */);\nconst s = 'export default // @ts-ignore';\n",
   },
 ];
 
@@ -150,6 +150,8 @@ const broken: [rule: string, path: string | undefined, text: string, says: RegEx
   ['no Manager', 'src/bus/a.ts', 'export class EventManager {}', /names something Manager/],
   ['no Manager', 'src/bus/a.ts', 'class StoreImpl {}', /names something Manager/],
   ['no Manager', 'src/bus/a.ts', 'interface IStore {}', /names something Manager/],
+  ['no comment silences', 'src/bus/a.ts', '// @ts-ignore\na(1);', /silences the types/],
+  ['no comment silences', 'test/a.ts', '/* @ts-nocheck */\na(1);', /silences the types/],
   ['a function or class', 'src/base/clock.ts', 'export function now() {}', /^src\/base\/clock\.ts exports now/],
   ['a function or class', 'src/base/clock.ts', 'export const now = () => 1;', /exports now/],
   [

@@ -141,6 +141,13 @@ export const rules: readonly Rule[] = [
     'names something Manager, Impl or I…; name what it is or does',
   ),
   {
+    name: 'no comment silences the types',
+    breaches: (files) =>
+      written(files)
+        .filter(({ text }) => commentsOf(text).some((comment) => /@ts-(ignore|nocheck)\b/.test(comment)))
+        .map(({ path }) => `${path} silences the types; mend them, or say @ts-expect-error and why`),
+  },
+  {
     name: 'a function or class that another folder imports has a doc comment',
     breaches: (files) => undocumented(sources(files)),
   },
@@ -296,6 +303,10 @@ function marked(text: string): string {
     if (!quoted) return '/./';
     return /\b(from|import)\s*\(?\s*$/.test(text.slice(Math.max(0, offset - 20), offset)) ? token : "''";
   });
+}
+
+function commentsOf(text: string): string[] {
+  return [...text.matchAll(tokens)].flatMap((match) => match[1] ?? []);
 }
 
 function withoutComments(text: string): string {
