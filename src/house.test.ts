@@ -40,7 +40,7 @@ const sound: HouseFile[] = [
   { path: 'src/bin/leveredge.ts', text: "import { start } from '../bus/start.ts';\nstart(process.env.PORT);\n" },
   {
     path: 'src/bus/careful.ts',
-    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nb().catch(() => undefined /* asked again */);\nconst s = 'export default // @ts-ignore';\n",
+    text: "// process.env, enum A {}\nannounce(process.pid, 'the process');\ntry { a() } catch { /* gone already */ }\nb().catch(() => undefined /* asked again */);\nconst t = 'Select one from the list, update it, set it, or delete from here';\nconst s = 'export default // @ts-ignore';\n",
   },
 ];
 
@@ -166,6 +166,13 @@ const broken: [rule: string, path: string | undefined, text: string, says: RegEx
   ['SQL stands in', 'src/bus/a.ts', "db.exec('DELETE FROM events')", /has SQL/],
   ['SQL stands in', 'src/channels/a.ts', 'const q = `SELECT id\n  FROM events`;', /has SQL/],
   ['SQL stands in', 'src/bus/a.ts', "import { DatabaseSync } from 'node:sqlite';", /opens SQLite/],
+  ['SQL stands in', 'src/bus/a.ts', "db.exec('delete from events where seq = 1')", /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', 'const q = `select id, at\n  from events`;', /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', "const q = 'select count(*) as n from events';", /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', "const q = 'select id from events limit 1';", /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', "const q = 'insert into events values (1)';", /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', "const q = 'update events set at = 1';", /has SQL/],
+  ['SQL stands in', 'src/channels/a.ts', "const q = 'pragma synchronous = 0';", /has SQL/],
   ['no file names a place', 'docs/a.md', `see ${work}`, /^docs\/a\.md names \/work\/m/],
   ['no file names a place', '.npmrc', `registry=https://${registry}/`, /names registry/],
   ['no file names a place', 'package.json', `"file:${work}/x"`, /names \/work/],

@@ -164,7 +164,9 @@ export const rules: readonly Rule[] = [
     breaches: (files) =>
       sources(files)
         .filter(({ path }) => !isTest(path) && !sqlRooms.some((room) => path.startsWith(room)))
-        .filter(({ text }) => sql.test(withoutComments(text)))
+        .filter(
+          ({ text }) => sql.test(withoutComments(text)) || stringsOf(text).some((string) => anyCaseSql.test(string)),
+        )
         .map(({ path }) => `${path} has SQL or opens SQLite; that belongs into src/bus/store/`),
   },
   {
@@ -181,6 +183,20 @@ export const rules: readonly Rule[] = [
 
 const sql =
   /\b(SELECT\s[\s\S]{0,400}?\sFROM\s|INSERT (OR \w+ )?INTO\s|UPDATE \w+ SET\s|DELETE FROM\s|CREATE (TABLE|INDEX|VIEW|TRIGGER|UNIQUE)\s|PRAGMA \w+|BEGIN (IMMEDIATE|EXCLUSIVE)\b)|['"]node:sqlite['"]/;
+
+/** SQL in small letters, only where the text around it can be no English sentence. */
+const anyCaseSql = new RegExp(
+  [
+    String.raw`\bselect\s+(\*|[\w."]+\(.*?\)|[\w."]+(\s*,\s*[\w."]+)+)(\s+as\s+\w+)?\s+from\s+\w`,
+    String.raw`\bselect\s+[\w.]+\s+from\s+\w+\s+(where\s+[\w.]+\s*([<>=]|in\b|is\b|like\b)|order\s+by|limit\s+[\d?:])`,
+    String.raw`\binsert\s+(or\s+\w+\s+)?into\s+\w+\s*(\(|values\s*\(|select\b)`,
+    String.raw`\bupdate\s+\w+\s+set\s+\w+\s*=`,
+    String.raw`\bdelete\s+from\s+\w+(\s*;|\s+where\s+[\w.]+\s*([<>=]|in\b|is\b|like\b))`,
+    String.raw`\b(create|drop|alter)\s+(table|index|view|trigger)\s+(if\s+(not\s+)?exists\s+)?\w+\s*(\(|;|on\b|as\b|add\b)`,
+    String.raw`\bpragma\s+\w+\s*[=(;]`,
+  ].join('|'),
+  'is',
+);
 
 /** A function or class, also a function as a constant: what may stand before it, and its name. */
 const exported = new RegExp(
@@ -307,6 +323,11 @@ function marked(text: string): string {
 
 function commentsOf(text: string): string[] {
   return [...text.matchAll(tokens)].flatMap((match) => match[1] ?? []);
+}
+
+/** What stands between quotes, without them. */
+function stringsOf(text: string): string[] {
+  return [...text.matchAll(tokens)].flatMap((match) => (match[2] ?? match[3])?.slice(1, -1) ?? []);
 }
 
 function withoutComments(text: string): string {
