@@ -34,7 +34,10 @@ const sound: HouseFile[] = [
     path: 'src/bus/store/open.ts',
     text: "import { DatabaseSync } from 'node:sqlite';\nconst q = 'SELECT 1 FROM t';\n",
   },
-  { path: 'src/bus/lazy.ts', text: "const { open } = await import('./store/open.ts');\n" },
+  {
+    path: 'src/bus/lazy.ts',
+    text: "const bytes = Buffer.from('{}');\nconst { open } = await import('./store/open.ts');\n",
+  },
   { path: 'src/bus/sql.ts', text: "const text = read(new URL('./store/a.sql', import.meta.url));\n" },
   { path: 'src/bus/start.test.ts', text: "const bin = new URL('../bin/leveredge.ts', import.meta.url);\n" },
   { path: 'src/bin/leveredge.ts', text: "import { start } from '../bus/start.ts';\nstart(process.env.PORT);\n" },

@@ -298,7 +298,7 @@ function resolvePath(path: string, from: string): string {
 }
 
 function importsOf({ path, text }: HouseFile): string[] {
-  const imported = skeleton(text).matchAll(/\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g);
+  const imported = skeleton(text).matchAll(/(?<![\w.])(?:from|import\s*\(?)\s*['"]([^'"]+)['"]/g);
   const named = isTest(path) ? [] : withoutComments(text).matchAll(neighbours);
   return [...[...imported].map((match) => match[1] as string), ...[...named].map((match) => match[2] as string)];
 }
@@ -317,7 +317,7 @@ function marked(text: string): string {
     if (comment) return /[\p{L}\p{N}]/u.test(comment) ? '/* */' : ' ';
     if (template) return `\`${(token.match(/\$\{[^}]*\}/g) ?? []).join('')}\``;
     if (!quoted) return '/./';
-    return /\b(from|import)\s*\(?\s*$/.test(text.slice(Math.max(0, offset - 20), offset)) ? token : "''";
+    return /(?<![\w.])(from|import\s*\(?)\s*$/.test(text.slice(Math.max(0, offset - 20), offset)) ? token : "''";
   });
 }
 
