@@ -2,8 +2,8 @@
 // Starts LeverEdge on Node 26, whatever Node the shell has. This file alone must run on Node 20: it finds the Node that
 // npm installed beside the package and hands everything over to it.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, statSync } from 'node:fs';
+import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -43,8 +43,20 @@ function nodeOfPackage() {
   return undefined;
 }
 
+/**
+ * Where Node keeps what it has compiled (and stripped of types), which halves the time that a command takes. Only in a
+ * folder of this user: files of root in somebody's node_modules would stop their next `npm ci`.
+ */
+function cacheFolder() {
+  const modules = join(program, 'node_modules');
+  const owner = statSync(modules, { throwIfNoEntry: false })?.uid;
+  return owner !== undefined && owner === process.getuid?.() ? join(modules, '.cache', 'leveredge') : undefined;
+}
+
 function handOver(node) {
-  const child = spawn(node, [entry(), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const cache = process.env.NODE_COMPILE_CACHE ?? cacheFolder();
+  const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache };
+  const child = spawn(node, [entry(), ...process.argv.slice(2)], { stdio: 'inherit', env });
   // At a terminal Ctrl-C reaches the child by itself too; it takes the pair as one.
   for (const signal of forwarded) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
@@ -69,8 +81,11 @@ function endWithParent() {
 }
 
 if (process.env.npm_lifecycle_event && process.platform !== 'win32') endWithParent();
-if (Number.parseInt(process.versions.node, 10) >= oldestNode) await import(pathToFileURL(entry()).href);
-else {
+if (Number.parseInt(process.versions.node, 10) >= oldestNode) {
+  const cache = cacheFolder();
+  if (cache !== undefined) module.enableCompileCache(cache);
+  await import(pathToFileURL(entry()).href);
+} else {
   const node = nodeOfPackage();
   if (node) handOver(node);
   else {

@@ -26,6 +26,10 @@ export type BusProcess = {
   kill(): Promise<void>;
 };
 
+/** Nothing of the environment but where Node keeps what it has compiled, which makes the start twice as fast. */
+const { NODE_COMPILE_CACHE } = process.env;
+const keptEnv = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+
 const newHome = () => mkdtempSync(join(tmpdir(), 'leveredge-bus-'));
 
 /** A home for several starts, removed after the test. */
@@ -45,7 +49,7 @@ export async function startBusProcess(options: Options = {}, t?: TestContext): P
   const home = options.home ?? newHome();
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify({ ...options, home })], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: {},
+    env: keptEnv,
   });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
 import type { Surroundings } from '../src/channels/cli/door.ts';
 import { run } from '../src/channels/cli/program.ts';
 import { makeClient } from '../src/client/client.ts';
@@ -108,6 +107,3 @@ export function inProcess(
   } as unknown as Surroundings;
   return (...args: string[]) => run(args, around, false);
 }
-
-/** The context of a whole suite, for what its tests share. */
-export type Sharing = Pick<TestContext, 'after'>;
