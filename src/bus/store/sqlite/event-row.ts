@@ -50,7 +50,7 @@ export type EventRow = {
 };
 
 export function toEvent(row: EventRow, epoch: string): Event {
-  const acknowledged = Object.entries(JSON.parse(row.acknowledged) as Record<string, number>);
+  const acknowledged = row.acknowledged === '{}' ? noOne : Object.entries<number>(JSON.parse(row.acknowledged));
   const at = rfc3339(row.at);
   const { first_updated_at, resolved_at, shown_at, escalated_at } = row;
   const times = [first_updated_at, resolved_at, shown_at, escalated_at, ...acknowledged.map(([, time]) => time)];
@@ -72,7 +72,7 @@ export function toEvent(row: EventRow, epoch: string): Event {
     human_response: row.response,
     human_responded_at: row.response === null ? null : time(row.resolved_at),
     human_notified: row.shown_at !== null,
-    subscribed_agents: JSON.parse(row.agents),
+    subscribed_agents: agentsOf(row.agents),
     acknowledged_by: Object.fromEntries(acknowledged.map(([agent, ms]) => [agent, rfc3339(ms)])),
     status: row.status,
     created_at: rfc3339(row.first_created_at ?? row.at),
@@ -101,6 +101,22 @@ export function toPending(event: Event): PendingQuestion {
     ...{ id, source_agent, action, human_question, human_options, human_timeout_minutes, human_fallback, timestamp },
     ...{ timeout_at, target, details, free_text, answerers, payload_hash, escalation, human_notified, correlation_id },
   };
+}
+
+const noOne: [agent: string, at: number][] = [];
+
+/** Thousands of events share one list of hearers, so it is parsed once. Emptied, not grown, beyond this. */
+const maxRemembered = 1000;
+const remembered = new Map<string, string[]>();
+
+function agentsOf(json: string): string[] {
+  let agents = remembered.get(json);
+  if (agents === undefined) {
+    agents = JSON.parse(json) as string[];
+    if (remembered.size >= maxRemembered) remembered.clear();
+    remembered.set(json, agents);
+  }
+  return [...agents];
 }
 
 function time(ms: number | null): string | null {
