@@ -19,6 +19,8 @@ export type Reader = {
   bytes(): number;
 };
 
+/** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
+const rowsAtOnce = 64;
 const noDeadline = Number.MAX_SAFE_INTEGER;
 
 /** Characters of details in one page. Beyond them it ends early: a list must not stall everyone else. */
@@ -26,7 +28,10 @@ const maxPageDetails = 4 * 1024 * 1024;
 
 export function readerOf(db: DatabaseSync, epoch: string): Reader {
   const byId = db.prepare(`SELECT ${eventColumns} FROM ${eventTables} WHERE e.id = ?`);
-  const bySeq = db.prepare(`SELECT ${eventColumns} FROM ${eventTables} WHERE e.seq = ?`);
+  // CROSS JOIN keeps the order of the list without a sort.
+  const inOrder = db.prepare(
+    `SELECT ${eventColumns} FROM json_each(?) list CROSS JOIN ${eventTables} WHERE e.seq = list.value`,
+  );
   const newest = db.prepare(`SELECT ${eventColumns} FROM ${eventTables} WHERE e.seq < ? ORDER BY e.seq DESC LIMIT ?`);
   const open = db.prepare(
     `SELECT ${eventColumns} FROM questions q JOIN event_log e USING (seq) JOIN facets f USING (facet_id)
@@ -55,7 +60,16 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     return { events, next: isLast ? null : (rows.at(-1) as EventRow).seq };
   };
   function* rowsOf(seqs: readonly number[]): Generator<EventRow> {
-    for (const seq of seqs) yield bySeq.get(seq) as EventRow;
+    for (let i = 0; i < seqs.length; i += rowsAtOnce)
+      yield* inOrder.all(JSON.stringify(seqs.slice(i, i + rowsAtOnce))) as EventRow[];
+  }
+  function* newestBefore(before: number, limit: number): Generator<EventRow> {
+    for (let [from, left] = [before, limit]; left > 0; left -= rowsAtOnce) {
+      const rows = newest.all(from, Math.min(left, rowsAtOnce)) as EventRow[];
+      yield* rows;
+      if (rows.length < rowsAtOnce) return;
+      from = (rows.at(-1) as EventRow).seq;
+    }
   }
 
   return {
@@ -65,7 +79,7 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     },
     events(filter, { limit, before = noDeadline }) {
       const isFiltered = Object.values(filter).some((value) => value !== undefined);
-      if (!isFiltered) return eventPage(newest.iterate(before, limit + 1) as Iterable<EventRow>, limit);
+      if (!isFiltered) return eventPage(newestBefore(before, limit + 1), limit);
       return eventPage(rowsOf(merge.newest(merge.facetsFor(filter), before, limit + 1)), limit);
     },
     inbox(agent, unacknowledgedOnly, { limit, before = noDeadline }) {
