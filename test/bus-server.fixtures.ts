@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
@@ -86,6 +87,25 @@ export async function startBusProcess(options: Options = {}, t?: TestContext): P
     },
     kill,
   };
+}
+
+/** A bus for a whole suite of what may arrive: it must be alive at the end, stop cleanly, and have logged nothing. */
+export function unshakenBus(): { bus(): BusProcess } {
+  let bus: BusProcess;
+  before(async () => {
+    bus = await startBusProcess({ worker: true });
+  });
+  after(async () => {
+    const status = await fetch(`${bus.url}/health`).then(
+      (response) => response.status,
+      () => 'none',
+    );
+    const code = await bus.stop();
+    assert.equal(status, 200, 'the bus was still alive');
+    assert.equal(code, 0);
+    assert.equal(bus.log(), '', 'nothing unexpected was logged');
+  });
+  return { bus: () => bus };
 }
 
 /** The second process: says where it listens, and stops when its standard input ends. */

@@ -1,24 +1,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { type Caller, callerOf } from './bus-caller.fixtures.ts';
-import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
+import { type BusProcess, startBusProcess, unshakenBus } from './bus-server.fixtures.ts';
 
 /** What arrives below HTTP, or as HTTP that no client library would send. */
 describe('odd connections', () => {
+  const unshaken = unshakenBus();
   let bus: BusProcess;
   let call: Caller;
   before(async () => {
-    bus = await startBusProcess({ worker: true });
+    bus = unshaken.bus();
     call = await callerOf(bus);
-  });
-  after(async () => {
-    const { status } = await call.get('/health').catch(() => ({ status: 'none' }));
-    const code = await bus.stop();
-    assert.equal(status, 200, 'the bus was still alive');
-    assert.equal(code, 0);
-    assert.equal(bus.log(), '', 'nothing unexpected was logged');
   });
 
   const event = (fields: string) => `{"source_agent":"H","action":"h",${fields}}`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, symlinkSync } from 'node:fs';
+import { existsSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -286,6 +286,16 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     const { exit, stderr } = await leveredge(['bus', '--home', temporaryFolder(t), '--host', '0.0.0.0'], env);
     assert.equal(exit, 2);
     assert.match(stderr, /^leveredge: The settings of the bus have 2 mistakes\.\n {2}LEVEREDGE_PORT: .*\n {2}--host: /);
+  });
+
+  it('does not claim at its end that all is on disk when the database was taken away', async (t) => {
+    const own = temporaryFolder(t);
+    const running = await startBus(own);
+    rmSync(join(own, 'control-plane/event-bus/events.db'));
+    const { exit, stderr } = await running.stop();
+    assert.equal(exit, 7);
+    assert.match(stderr, /Stopped\. The database .* was deleted, moved or replaced/);
+    assert.doesNotMatch(stderr, /is on disk/);
   });
 
   it('refuses a second bus on the same home', async (t) => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
 import { makeGuard } from './guard.ts';
@@ -72,5 +75,27 @@ describe('the server', () => {
       // No keepAliveTimeout: the timeout counts between two requests too, and outlasts the longest wait for an answer.
       { maxConnections: 4096, headersTimeout: 10_000, requestTimeout: 30_000, timeout: 90_000, keepAliveTimeout: 0 },
     );
+  });
+});
+
+describe('a connection on which no HTTP arrives', () => {
+  it('is let go soon after it was told so, whether or not its sender hangs up', async (t) => {
+    const log = makeLog(
+      () => undefined,
+      () => 0,
+    );
+    const { server } = makeHttp([], makeGuard([]), log);
+    await server.listen({ host: '127.0.0.1', port: 0 });
+    t.after(() => server.close());
+    const { port } = server.server.address() as AddressInfo;
+    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    t.after(() => socket.destroy());
+    socket.write('GARBAGE\r\n\r\n');
+    const [answer] = await once(socket, 'data');
+    assert.match(String(answer), /^HTTP\/1\.1 400 /);
+    const open = () => new Promise((resolve) => server.server.getConnections((_error, count) => resolve(count)));
+    const until = performance.now() + 10_000;
+    while ((await open()) !== 0 && performance.now() < until) await pause(20);
+    assert.equal(await open(), 0);
   });
 });
