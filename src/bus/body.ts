@@ -4,17 +4,20 @@ import { Fault } from '../base/fault.ts';
 import { parseJson } from '../base/json.ts';
 import { quoted } from './refusals.ts';
 
-/** Bytes of a request's body. */
-const maxBodyBytes = 256 * 1024;
+/** Bytes of a request's body, where the call says nothing else. */
+export const usualBodyBytes = 256 * 1024;
 
 /** What arrived as the body, before anyone looks into it. */
-export type RawBody = { kind: 'bytes'; bytes: Buffer } | { kind: 'too-large' } | { kind: 'cut-short' };
+export type RawBody =
+  | { kind: 'bytes'; bytes: Buffer }
+  | { kind: 'too-large'; maxBytes: number }
+  | { kind: 'cut-short' };
 
 /**
  * Reads a body up to the limit. Beyond it the rest is let run past unread: closing the connection at once would reset
  * it, and the sender would see that instead of the 413. `done` is called once.
  */
-export function readBody(request: IncomingMessage, done: (body: RawBody) => void): void {
+export function readBody(request: IncomingMessage, maxBytes: number, done: (body: RawBody) => void): void {
   const chunks: Buffer[] = [];
   let size = 0;
   let isDone = false;
@@ -26,9 +29,9 @@ export function readBody(request: IncomingMessage, done: (body: RawBody) => void
   };
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= maxBodyBytes) return chunks.push(chunk);
+    if (size <= maxBytes) return chunks.push(chunk);
     chunks.length = 0;
-    return finish({ kind: 'too-large' });
+    return finish({ kind: 'too-large', maxBytes });
   });
   request.on('end', () => {
     if (!isDone)
@@ -42,15 +45,15 @@ export function readBody(request: IncomingMessage, done: (body: RawBody) => void
  * The JSON value of a body. No Content-Type or an empty one, and the two that curl and shells send unasked, are taken as JSON.
  * @throws Fault `too-large`, `unsupported-media-type`, `malformed` or, for what would not survive storing, `invalid`.
  */
-export function jsonOf(body: RawBody, contentType: string | undefined): unknown {
+export function jsonOf(body: RawBody, contentType: string | undefined, accepts: readonly string[] = []): unknown {
   if (body.kind === 'cut-short')
     throw new Fault('malformed', 'The connection ended before the whole body had arrived.');
   if (body.kind === 'too-large')
-    throw new Fault('too-large', `The body is larger than ${maxBodyBytes / 1024} KiB, which is the limit.`, {
+    throw new Fault('too-large', `The body is larger than ${body.maxBytes / 1024} KiB, which is the limit.`, {
       hint: 'Store large data elsewhere and send a reference to it in details.',
     });
   if (body.bytes.length === 0) throw emptyBody();
-  requireJson(contentType);
+  requireJson(contentType, accepts);
   if (!isUtf8(body.bytes))
     throw new Fault('malformed', 'The body is not valid UTF-8.', { hint: 'JSON is always sent as UTF-8.' });
   const text = body.bytes.toString('utf8');
@@ -65,11 +68,12 @@ function emptyBody(): Fault {
 
 const takenAsJson = /^(application\/json|application\/[\w.-]+\+json|text\/plain|application\/x-www-form-urlencoded)$/;
 
-function requireJson(contentType: string | undefined): void {
+function requireJson(contentType: string | undefined, accepts: readonly string[]): void {
   if (contentType === undefined || contentType === 'application/json') return;
   const announced = contentType.trim();
   if (announced === '') return;
   const mediaType = (announced.split(';', 1)[0] as string).trim().toLowerCase();
+  if (accepts.includes(mediaType)) return;
   if (mediaType.startsWith('application/cloudevents'))
     throw new Fault('unsupported-media-type', 'CloudEvents are not understood yet.', {
       hint: 'Send the plain body (see /docs) as application/json.',

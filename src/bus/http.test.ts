@@ -21,6 +21,7 @@ function throwing(error: unknown) {
     path: '/fails/{id}',
     operationId: 'fails',
     tag: 'Events',
+    needs: null,
     summary: 'Fails',
     answers: {},
     handle: () => Promise.reject(error),

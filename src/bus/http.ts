@@ -4,7 +4,8 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Warning } from '../events/parse.ts';
-import { jsonOf, type RawBody, readBody } from './body.ts';
+import { anonymous } from '../events/principal.ts';
+import { jsonOf, type RawBody, readBody, usualBodyBytes } from './body.ts';
 import type { Guard } from './guard.ts';
 import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
@@ -82,7 +83,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
       url: fastifyPath(route.path),
       handler(request, reply) {
         if (route.body === undefined) begin(request, reply, undefined);
-        else readBody(request.raw, (body) => begin(request, reply, body));
+        else readBody(request.raw, route.body.maxBytes ?? usualBodyBytes, (body) => begin(request, reply, body));
       },
     });
   }
@@ -92,6 +93,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
 }
 
 const noWarnings: readonly Warning[] = [];
+const noBytes = Buffer.alloc(0);
 
 type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<void>;
 
@@ -105,14 +107,18 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
     let warnings = noWarnings;
     if (hasQuery || request.raw.url?.includes('?')) ({ value: query, warnings } = parseQuery(querySchema, raw));
     let body: unknown;
+    let bytes: Buffer = noBytes;
     if (shape !== undefined && rawBody !== undefined) {
-      const parsed = shape.parse(jsonOf(rawBody, request.headers['content-type']));
+      const parsed = shape.parse(jsonOf(rawBody, request.headers['content-type'], shape.accepts), request.headers);
       body = parsed.value;
+      if (rawBody.kind === 'bytes') bytes = rawBody.bytes;
       if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
     }
     const params = request.params as Record<string, string>;
     const left = () => request.raw.socket.readableEnded;
-    const answer = await handle({ params, query, body, gone: () => whenGone(reply), left });
+    const { headers } = request;
+    const gone = () => whenGone(reply);
+    const answer = await handle({ params, query, body, raw: bytes, headers, principal: anonymous, gone, left });
     sendAnswer(reply, answer, warnings, traffic);
   };
 }

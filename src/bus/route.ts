@@ -1,7 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import type { FaultCode } from '../base/fault.ts';
 import type { Parsed } from '../events/parse.ts';
 import { parseAs } from '../events/parse.ts';
+import type { Principal, ScopeKind } from '../events/principal.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
@@ -11,6 +13,11 @@ export type Ask<Q, B> = {
   params: Readonly<Record<string, string>>;
   query: Q;
   body: B;
+  /** The body as it arrived; empty where the call takes none. */
+  raw: Buffer;
+  /** Names in small letters. */
+  headers: IncomingHttpHeaders;
+  principal: Principal;
   /** Aborts when the connection breaks. The caller's merely having ended its sending is no break. */
   gone(): AbortSignal;
   /** Whether the caller has ended its sending, as one does that went away for good (and `nc -N`, which still reads). */
@@ -23,9 +30,13 @@ export type Answer =
   | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> };
 
 export type BodyShape<B> = {
-  schema: z.ZodObject;
-  parse(input: unknown): Parsed<B>;
+  schema: z.ZodType;
+  parse(input: unknown, headers: IncomingHttpHeaders): Parsed<B>;
   example: object;
+  /** Media types beside JSON that it takes; their bytes are JSON all the same. */
+  accepts?: readonly string[];
+  /** Bytes; the usual limit when left out. */
+  maxBytes?: number;
 };
 
 /** An answer as the OpenAPI document describes it. Without a schema it is a text of this type. */
@@ -38,6 +49,8 @@ export type Route = {
   path: string;
   operationId: string;
   tag: string;
+  /** What a token must allow; null for what everybody may. */
+  needs: ScopeKind | null;
   summary: string;
   description: string;
   /** What each parameter in the path means. */
@@ -53,7 +66,7 @@ export type Route = {
 
 const noQuery = z.object({});
 
-type Declared<Q extends z.ZodObject, B> = Pick<Route, 'method' | 'path' | 'operationId' | 'tag' | 'summary'> &
+type Declared<Q extends z.ZodObject, B> = Pick<Route, 'method' | 'path' | 'operationId' | 'tag' | 'needs' | 'summary'> &
   Partial<Pick<Route, 'description' | 'params' | 'faults'>> & {
     answers: Route['answers'];
     query?: Q;

@@ -22,6 +22,7 @@ export function acknowledge({ store }: Bus): Route {
     path: '/events/{id}/acknowledge',
     operationId: 'acknowledge',
     tag: 'Agents',
+    needs: 'ack',
     summary: 'Say that an agent has taken note of an event',
     description: 'Safe to repeat. Needs no body.',
     params: { id: 'The event’s id' },

@@ -17,6 +17,7 @@ export function cancel({ store }: Bus): Route {
     path: '/events/{id}:cancel',
     operationId: 'cancel',
     tag: 'Questions',
+    needs: 'ask',
     summary: 'Take a question back',
     description: 'Only the agent that asked may. The event’s status becomes failed, and nobody can answer it any more.',
     params: { id: 'The id of the event that asks' },

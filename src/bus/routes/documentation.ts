@@ -20,6 +20,7 @@ export function documentation(others: readonly Route[], { version, address }: Bu
       path: '/openapi.json',
       operationId: 'openapi',
       tag: 'The bus',
+      needs: null,
       summary: 'Read this description as OpenAPI 3.1',
       answers: { 200: { description: 'The OpenAPI document', contentType: 'application/json' } },
       handle: () => ({ status: 200, body: describe() }),
@@ -29,6 +30,7 @@ export function documentation(others: readonly Route[], { version, address }: Bu
       path: '/docs',
       operationId: 'docs',
       tag: 'The bus',
+      needs: null,
       summary: 'Read this description as a page',
       answers: { 200: { description: 'The page', contentType: 'text/html' } },
       handle() {
@@ -46,6 +48,7 @@ export function documentation(others: readonly Route[], { version, address }: Bu
       path: '/',
       operationId: 'root',
       tag: 'The bus',
+      needs: null,
       summary: 'Lead to the page',
       answers: { 302: { description: 'To /docs', contentType: 'text/plain' } },
       handle: () => ({

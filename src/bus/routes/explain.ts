@@ -13,6 +13,7 @@ export function explain({ store }: Bus): Route {
     path: '/explain',
     operationId: 'explain',
     tag: 'Subscriptions',
+    needs: 'read',
     summary: 'Tell who would hear an action, and why',
     description: 'Publishes nothing. silent lists whose pattern matches but who would hear nothing all the same.',
     query: z.object({

@@ -16,6 +16,7 @@ export function getEvent(bus: Bus): Route {
     path: '/events/{id}',
     operationId: 'getEvent',
     tag: 'Events',
+    needs: 'read',
     summary: 'Read one event, or wait for the answer to a question',
     description:
       'With wait, an open question is held until it is answered, cancelled or out of time, at most this many seconds; then the event is returned as it is. Ask again to wait longer, also after a crash.',

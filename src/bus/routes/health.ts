@@ -28,6 +28,7 @@ export function health(bus: Bus): Route {
     path: '/health',
     operationId: 'health',
     tag: 'The bus',
+    needs: null,
     summary: 'Tell whether the bus is alive',
     answers: { 200: { description: 'Alive, and the database can be read', schema: healthSchema } },
     async handle() {

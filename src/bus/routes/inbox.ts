@@ -26,6 +26,7 @@ export function inbox({ store }: Bus): Route {
     path: '/agents/{agent}/events',
     operationId: 'inbox',
     tag: 'Agents',
+    needs: 'read',
     summary: 'Read an agent’s inbox, newest first',
     description: pageMayBeShort,
     params: { agent: 'The agent’s name; case counts' },

@@ -23,6 +23,7 @@ export function listEvents({ store }: Bus): Route {
     path: '/events',
     operationId: 'listEvents',
     tag: 'Events',
+    needs: 'read',
     summary: 'List events, newest first',
     description: pageMayBeShort,
     query: z.object({

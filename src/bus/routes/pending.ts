@@ -22,6 +22,7 @@ export function pending({ store }: Bus): Route {
     path: '/events/pending/human',
     operationId: 'pending',
     tag: 'Questions',
+    needs: 'read',
     summary: 'List the open questions, soonest deadline first',
     description: pageMayBeShort,
     query: z.object({ limit: limit(1000), after }),

@@ -32,6 +32,7 @@ export function publish({ store }: Bus): Route {
     path: '/events',
     operationId: 'publish',
     tag: 'Events',
+    needs: 'publish',
     summary: 'Publish an event',
     description:
       'Answered once the event is on disk. Give an id of your own to make sending again safe. With requires_human it is a question to a person; wait for the answer with GET /events/{id}?wait=50.',

@@ -25,6 +25,7 @@ export function respond({ store }: Bus): Route {
     path: '/events/{id}/respond',
     operationId: 'respond',
     tag: 'Questions',
+    needs: 'answer',
     summary: 'Answer a question',
     description: 'The first answer before the deadline counts; whoever comes later gets a 409 that says who was first.',
     params: { id: 'The id of the event that asks' },

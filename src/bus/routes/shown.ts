@@ -14,6 +14,7 @@ export function shown({ store }: Bus): Route {
     path: '/events/{id}:shown',
     operationId: 'shown',
     tag: 'Questions',
+    needs: 'answer',
     summary: 'Say that a question was shown to a person',
     description: 'For channels. Sets human_notified. Safe to repeat.',
     params: { id: 'The id of the event that asks' },
