@@ -17,7 +17,7 @@ type Room = { folders: readonly string[]; packages: readonly string[] };
 const rooms: Readonly<Record<string, Room>> = {
   'src/base': { folders: [], packages: [] },
   'src/events': { folders: ['src/base'], packages: ['zod'] },
-  'src/bus': { folders: ['src/base', 'src/events'], packages: ['fastify', 'yaml', 'zod'] },
+  'src/bus': { folders: ['src/base', 'src/events'], packages: ['fastify', 'prom-client', 'yaml', 'zod'] },
   'src/bus/store': { folders: ['src/base', 'src/events'], packages: ['zod'] },
   'src/client': { folders: ['src/base', 'src/events'], packages: ['zod'] },
   'src/capabilities': { folders: ['src/base', 'src/events', 'src/client'], packages: ['zod'] },

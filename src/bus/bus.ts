@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { MetricsText } from './metrics.ts';
 import type { Store } from './store/store.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -6,6 +7,7 @@ import type { Waiters } from './waiters.ts';
 export type Bus = {
   store: Store;
   waiters: Waiters;
+  metrics: MetricsText;
   clock: Clock;
   version: string;
   /** When it started, in milliseconds since the epoch. */

@@ -7,6 +7,7 @@ import type { Warning } from '../events/parse.ts';
 import { anonymous } from '../events/principal.ts';
 import { jsonOf, type RawBody, readBody, usualBodyBytes } from './body.ts';
 import type { Guard } from './guard.ts';
+import type { Metrics } from './metrics.ts';
 import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
 import { quoted } from './refusals.ts';
@@ -37,7 +38,7 @@ export type Http = {
 };
 
 /** Assembles the HTTP side. It listens nowhere yet. */
-export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http {
+export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metrics?: Metrics): Http {
   const traffic = makeTraffic();
   const server = fastify({
     requestTimeout: requestTimeoutMs,
@@ -71,13 +72,18 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOfThrown(error);
     if (problem === undefined) log.error('a request failed', { call: callOf(request), reason: stackOf(error) });
-    sendProblem(reply, problem ?? internalError());
+    return sendProblem(reply, problem ?? internalError());
   };
-  server.setErrorHandler(fail);
+  server.setErrorHandler((error, request, reply) => void fail(error, request, reply));
   for (const route of routes) {
     const answer = answererOf(route, traffic);
-    const begin = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) =>
-      answer(request, reply, body).catch((error) => fail(error, request, reply));
+    const note = metrics?.requestsOf(route.method, route.path);
+    const begin = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => {
+      const began = performance.now();
+      answer(request, reply, body)
+        .catch((error) => fail(error, request, reply))
+        .then((status) => note?.(status, (performance.now() - began) / 1000));
+    };
     server.route({
       method: route.method,
       url: fastifyPath(route.path),
@@ -95,7 +101,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log): Http
 const noWarnings: readonly Warning[] = [];
 const noBytes = Buffer.alloc(0);
 
-type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<void>;
+type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<number>;
 
 /** Parsing at the edge, then the route's own handler, then JSON. */
 function answererOf(route: Route, traffic: Traffic): Answerer {
@@ -119,19 +125,16 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
     const { headers } = request;
     const gone = () => whenGone(reply);
     const answer = await handle({ params, query, body, raw: bytes, headers, principal: anonymous, gone, left });
-    sendAnswer(reply, answer, warnings, traffic);
+    return sendAnswer(reply, answer, warnings, traffic);
   };
 }
 
-function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warning[], traffic: Traffic): void {
-  if ('text' in answer) {
-    send(reply, answer.status, answer.contentType, answer.text, answer.headers);
-    return;
-  }
+function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warning[], traffic: Traffic): number {
+  if ('text' in answer) return send(reply, answer.status, answer.contentType, answer.text, answer.headers);
   const { status, body, location } = answer;
   const text = JSON.stringify(warnings.length > 0 ? { ...body, warnings } : body);
   if (!traffic.mayQueue(reply.request.raw.socket, reply.raw, text.length)) throw tooMuchUnread();
-  send(reply, status, jsonType, text, location === undefined ? undefined : { location });
+  return send(reply, status, jsonType, text, location === undefined ? undefined : { location });
 }
 
 function tooMuchUnread(): Fault {
@@ -140,8 +143,8 @@ function tooMuchUnread(): Fault {
   });
 }
 
-function sendProblem(reply: FastifyReply, { status, headers, body }: Problem): void {
-  send(reply, status, problemMediaType, JSON.stringify(body), headers);
+function sendProblem(reply: FastifyReply, { status, headers, body }: Problem): number {
+  return send(reply, status, problemMediaType, JSON.stringify(body), headers);
 }
 
 /**
@@ -154,13 +157,14 @@ function send(
   type: string,
   text: string,
   extra?: Readonly<Record<string, string>>,
-): void {
+): number {
   const bytes = Buffer.byteLength(text);
   const headers = ['content-type', type, 'content-length', String(bytes), ...hardening];
   for (const name in extra) headers.push(name, extra[name] as string);
   reply.hijack();
   reply.raw.writeHead(status, headers);
   reply.raw.end(text, bytes === text.length ? 'latin1' : 'utf8');
+  return status;
 }
 
 /**

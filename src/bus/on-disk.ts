@@ -27,7 +27,8 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   if (store === undefined) return undefined;
   const waiters = makeWaiters((listener) => store.onCommitted(listener));
   const address = () => ({ url: '', port: 0 });
-  const bus: Bus = { store, waiters, clock: systemClock, version: '', startedAt: systemClock(), address };
+  const metrics = { text: async () => '', contentType: 'text/plain' };
+  const bus: Bus = { store, waiters, metrics, clock: systemClock, version: '', startedAt: systemClock(), address };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),
     makeGuard([]),

@@ -8,6 +8,7 @@ import type { BusConfig } from './config.ts';
 import { makeGuard, requireLoopback } from './guard.ts';
 import { type Http, makeHttp } from './http.ts';
 import { type Lock, takeLock } from './lock.ts';
+import { makeMetrics } from './metrics.ts';
 import { portTaken } from './port-taken.ts';
 import { allRoutes } from './routes/all-routes.ts';
 import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
@@ -53,9 +54,11 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
   try {
     const lock = takeLock(config.databaseFile);
     undo.unshift(async () => lock.release());
+    const metrics = makeMetrics(version ?? 'unknown');
     const store = await openSqliteStore({
       file: config.databaseFile,
       clock,
+      observer: metrics.store,
       ...(storeWorker === undefined ? {} : { worker: storeWorker }),
     });
     undo.unshift(() => store.close());
@@ -64,8 +67,18 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const startedAt = clock();
     let address = { url: '', port: 0 };
-    const bus: Bus = { store, waiters, clock, version: version ?? 'unknown', startedAt, address: () => address };
-    const http = makeHttp(allRoutes(bus), makeGuard(config.allowedHosts), log);
+    metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
+    const bus: Bus = {
+      store,
+      waiters,
+      metrics,
+      clock,
+      version: version ?? 'unknown',
+      startedAt,
+      address: () => address,
+    };
+    const http = makeHttp(allRoutes(bus), makeGuard(config.allowedHosts), log, metrics);
+    metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
     undo.unshift(() => http.server.close());
     const port = await listen(http, host, config.port);
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

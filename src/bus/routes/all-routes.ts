@@ -8,6 +8,7 @@ import { getEvent } from './get-event.ts';
 import { health } from './health.ts';
 import { inbox } from './inbox.ts';
 import { listEvents } from './list-events.ts';
+import { metrics } from './metrics.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { respond } from './respond.ts';
@@ -39,6 +40,7 @@ export function allRoutes(bus: Bus): Route[] {
     deleteSubscription(bus),
     explain(bus),
     health(bus),
+    metrics(bus),
   ];
   return [...calls, ...documentation(calls, bus)];
 }

@@ -129,6 +129,16 @@ export type StoreStats = {
   openDeliveries: number;
   /** Bytes of the database and its write-ahead log. */
   bytes: number;
+  /** Writes that wait for the disk. */
+  waiting: number;
+};
+
+/** Hears of each write, for metrics. Called often, and must not throw. */
+export type StoreObserver = {
+  /** `outcome`: the kind of its result, or the code of the Fault. */
+  command(op: string, outcome: string): void;
+  /** So many commands were handed over together and were on disk after so many seconds. */
+  batch(size: number, seconds: number): void;
 };
 
 /**

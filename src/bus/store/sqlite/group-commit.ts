@@ -1,5 +1,6 @@
 import { Fault } from '../../../base/fault.ts';
-import type { BatchResult, Command, Committed } from './commands.ts';
+import type { StoreObserver } from '../store.ts';
+import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
 import { faultOf } from './sqlite-fault.ts';
 
 /** Commands in one transaction. More wait for the next one. */
@@ -13,6 +14,8 @@ export type CommitBatch = (commands: readonly Command[]) => Promise<BatchResult>
 export type GroupCommit = {
   /** Settles once the command is on disk, or rejects with a Fault and nothing is stored. */
   run<T>(command: Command): Promise<T>;
+  /** Commands that wait for the batch under way to end. */
+  waiting(): number;
   /** Resolves when everything that was accepted has settled; refuses what comes after. */
   drain(): Promise<void>;
 };
@@ -23,7 +26,11 @@ type Waiting = { command: Command; resolve: (value: never) => void; reject: (rea
  * Commits together what arrives together: while one transaction is being written, everything that arrives waits and goes
  * into the next. On a slow disk this is what makes the difference.
  */
-export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: Committed) => void): GroupCommit {
+export function groupCommit(
+  commitBatch: CommitBatch,
+  onCommitted: (committed: Committed) => void,
+  observer?: StoreObserver,
+): GroupCommit {
   let waiting: Waiting[] = [];
   let isWriting = false;
   let isClosed = false;
@@ -39,8 +46,10 @@ export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: C
       drained = [];
       return;
     }
+    const began = performance.now();
     commitBatch(batch.map((w) => w.command)).then(
       (result) => {
+        observer?.batch(batch.length, (performance.now() - began) / 1000);
         // The next batch is under way before these callers are answered: the writer works while the answers go out.
         writeNext();
         settle(batch, result);
@@ -60,12 +69,14 @@ export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: C
     if (committed) onCommitted(committed);
     for (const [i, w] of batch.entries()) {
       const outcome = outcomes[i];
+      if (outcome) observer?.command(w.command.op, wordFor(outcome));
       if (outcome && 'value' in outcome) w.resolve(outcome.value as never);
       else if (outcome) w.reject(faultOf(outcome.fault));
     }
   }
 
   return {
+    waiting: () => waiting.length,
     run(command) {
       if (isClosed) return Promise.reject(new Fault('unavailable', 'The bus is stopping; nothing was stored.'));
       if (waiting.length >= maxWaiting)
@@ -86,4 +97,9 @@ export function groupCommit(commitBatch: CommitBatch, onCommitted: (committed: C
       return isWriting ? new Promise((done) => drained.push(done)) : Promise.resolve();
     },
   };
+}
+
+function wordFor(outcome: Outcome): string {
+  if ('fault' in outcome) return outcome.fault.code;
+  return (outcome.value as { kind?: string } | undefined)?.kind ?? 'done';
 }

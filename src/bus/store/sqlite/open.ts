@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
-import type { Commit, Store } from '../store.ts';
+import type { Commit, Store, StoreObserver } from '../store.ts';
 import type { Command, Committed } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { inPlaceOf } from './file-identity.ts';
@@ -18,6 +18,7 @@ export type SqliteOptions = {
   clock: Clock;
   /** Entry of the writer's thread. Without it the writer runs in this thread, which is what tests want. */
   worker?: URL;
+  observer?: StoreObserver;
 };
 
 /**
@@ -25,9 +26,9 @@ export type SqliteOptions = {
  * for the other. Makes, migrates or takes over the file.
  * @throws Fault `damaged`, `newer-schema`, `unavailable`, `storage-full`
  */
-export async function openSqliteStore({ file, clock, worker }: SqliteOptions): Promise<Store> {
+export async function openSqliteStore({ file, clock, worker, observer }: SqliteOptions): Promise<Store> {
   const backend = worker ? await threaded(worker, file) : await inline(file, clock);
-  return storeOn(file, backend);
+  return storeOn(file, backend, observer);
 }
 
 type Backend = { at: StartingPoint; reader: Reader; commitBatch: CommitBatch; close(): Promise<void> };
@@ -67,14 +68,18 @@ async function inline(file: string, clock: Clock): Promise<Backend> {
   };
 }
 
-function storeOn(file: string, { at, reader, commitBatch, close }: Backend): Store {
+function storeOn(file: string, { at, reader, commitBatch, close }: Backend, observer?: StoreObserver): Store {
   let latest: Committed = at.committed;
   let closing: Promise<void> | undefined;
   const listeners = new Set<(commit: Commit) => void>();
-  const queue = groupCommit(commitBatch, (committed) => {
-    latest = committed;
-    for (const listener of listeners) listener(committed);
-  });
+  const queue = groupCommit(
+    commitBatch,
+    (committed) => {
+      latest = committed;
+      for (const listener of listeners) listener(committed);
+    },
+    observer,
+  );
   const inPlace = inPlaceOf(file);
   const write = <T>(command: Command) => queue.run<T>(command);
   const read = async <T>(ask: (reader: Reader) => T): Promise<T> => {
@@ -112,6 +117,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend): Sto
           head: latest.head,
           openQuestions: latest.openQuestions,
           openDeliveries: latest.openDeliveries,
+          waiting: queue.waiting(),
           bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
         };
       }),
