@@ -16,17 +16,24 @@ export type PublishResult = {
   pinned: Table;
   free: Table;
   slowed: Table;
+  /** Events a second in batches of `batchSize`. */
+  batches: Table;
   /** The longest wait for a GET /health beside 64 publishing connections, by round, in milliseconds. */
   healthMaxMs: number[];
   /** What could not be measured here, and why. */
   left: string[];
 };
 
+const kinds = ['pinned', 'free', 'slowed', 'batches'] as const;
 const pinned: Cores = { server: '0', load: '1' };
 const free: Cores = { server: undefined, load: undefined };
 const slowedByUs = 1_000;
+/** What the shim cannot reach: PostgreSQL has its own start, and a Go program calls the kernel past the C library. */
+const unslowed = ['pgBoss', 'nats'];
+export const batchSize = 100;
+export const batchConnections = [1, 16];
 
-const { bus, ceiling, each, python, pgBoss } = contestants;
+const { bus, ceiling, each, python, redis, nats, pgBoss } = contestants;
 
 /** Durable single publishes, rivals taking turns in each round so that the machine's moods hit all of them. */
 export async function benchPublish({ rounds, seconds, note }: PublishOptions): Promise<PublishResult> {
@@ -35,7 +42,14 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
     left.push(line);
     note(`LEFT OUT: ${line}`);
   };
-  const result: PublishResult = { pinned: new Map(), free: new Map(), slowed: new Map(), healthMaxMs: [], left };
+  const result: PublishResult = {
+    pinned: new Map(),
+    free: new Map(),
+    slowed: new Map(),
+    batches: new Map(),
+    healthMaxMs: [],
+    left,
+  };
   const tool = missingTool('wrk') ?? missingTool('taskset');
   if (tool) {
     refuse(`all publishing: ${tool}`);
@@ -45,23 +59,25 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
   const shim = slowSync(folder, slowedByUs);
   if (typeof shim === 'string') refuse(shim);
   const present: Contestant[] = [];
-  for (const contestant of [bus, ceiling, each, python, pgBoss]) {
+  for (const contestant of [bus, ceiling, each, python, redis, nats, pgBoss]) {
     const why = await contestant.missing();
     if (why) refuse(`${contestant.title}: ${why}`);
     else present.push(contestant);
   }
-  const overHttp = present.filter(({ name }) => name !== 'pgBoss');
-  const rows: Record<'pinned' | 'free' | 'slowed', Map<string, Map<number, Figures[]>>> = {
+  const overHttp = present.filter(({ name }) => !unslowed.includes(name));
+  const rows: Record<(typeof kinds)[number], Map<string, Map<number, Figures[]>>> = {
     pinned: new Map(),
     free: new Map(),
     slowed: new Map(),
+    batches: new Map(),
   };
   const turn = async (kind: keyof typeof rows, contestant: Contestant, connections: number[], round: number) => {
     const own = join(folder, `${kind}-${contestant.name}-${round}`);
     mkdirSync(own);
     const env = kind === 'slowed' && typeof shim !== 'string' ? shim.env : undefined;
     const cores = kind === 'free' ? free : pinned;
-    const figures = await contestant.publish({ folder: own, cores, connections, seconds, ...(env && { env }) });
+    const course = { folder: own, cores, connections, seconds, ...(env && { env }) };
+    const figures = await contestant.publish(kind === 'batches' ? { ...course, batch: batchSize } : course);
     for (const [count, value] of figures) {
       const row = getOr(rows[kind], contestant.name, () => new Map<number, Figures[]>());
       getOr(row, count, () => []).push(value);
@@ -76,6 +92,7 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
       note(`round ${round} of ${rounds}`);
       for (const contestant of present) await turn('pinned', contestant, connectionsTried, round);
       for (const contestant of [bus, ceiling]) await turn('free', contestant, [1, 64], round);
+      for (const contestant of [bus, ceiling]) await turn('batches', contestant, batchConnections, round);
       result.healthMaxMs.push(await longestWait(join(folder, `watched-${round}`), seconds));
       note(`longest wait for /health beside it: ${result.healthMaxMs.at(-1)?.toFixed(1)} ms`);
       if (typeof shim !== 'string') for (const contestant of overHttp) await turn('slowed', contestant, [1, 64], round);
@@ -87,7 +104,7 @@ export async function benchPublish({ rounds, seconds, note }: PublishOptions): P
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  for (const kind of ['pinned', 'free', 'slowed'] as const)
+  for (const kind of kinds)
     for (const [name, row] of rows[kind])
       result[kind].set(name, new Map([...row].map(([count, figures]) => [count, middleOf(figures)])));
   return result;

@@ -1,5 +1,5 @@
 import { connectionsTried, contestants } from './contestants.ts';
-import type { Middle, PublishResult, Table } from './publish.ts';
+import { batchConnections, batchSize, type Middle, type PublishResult, type Table } from './publish.ts';
 import { aThousand, type ReadResult } from './read.ts';
 
 /** One promise of the project, and whether this run kept it. */
@@ -11,7 +11,7 @@ const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(2
 
 /** The publish part of docs/performance.md. */
 export function publishReport(result: PublishResult): string {
-  const { pinned, free, slowed, left } = result;
+  const { pinned, free, slowed, batches, left } = result;
   return [
     '### Durable single publishes',
     '',
@@ -26,6 +26,10 @@ export function publishReport(result: PublishResult): string {
     'Pinned as above, each sync slowed by 1 ms, as on a disk that really flushes:',
     '',
     ...tableOf(slowed, [1, 64]),
+    '',
+    `Events a second in batches of ${batchSize} (latency of a batch), pinned as above:`,
+    '',
+    ...tableOf(batches, batchConnections),
     '',
     ...leftOut(left),
     ...targetTable(publishTargets(result)),
@@ -87,7 +91,7 @@ function targetTable(targets: readonly Target[]): string[] {
   ];
 }
 
-function publishTargets({ pinned, slowed, healthMaxMs }: PublishResult): Target[] {
+function publishTargets({ pinned, slowed, batches, healthMaxMs }: PublishResult): Target[] {
   const at = (table: Table, name: string, count: number) => table.get(name)?.get(count);
   const ratio = (table: Table, rival: string, count: number, least: number, what: string): Target => {
     const [ours, theirs] = [at(table, 'bus', count), at(table, rival, count)];
@@ -117,6 +121,9 @@ function publishTargets({ pinned, slowed, healthMaxMs }: PublishResult): Target[
     ratio(slowed, 'each', 64, 15, '64 connections, syncs slowed, against a commit per event'),
     ratio(pinned, 'pgBoss', 64, 5, '64 connections, against pg-boss `send`'),
     ratio(pinned, 'ceiling', 64, 1 / 3, '64 connections, against the bare ceiling'),
+    ratio(pinned, 'redis', 64, 1, '64 connections, against the service on Redis Streams'),
+    ratio(pinned, 'nats', 64, 1, '64 connections, against the service on NATS JetStream'),
+    ratio(batches, 'ceiling', 16, 1 / 3, `batches of ${batchSize}, 16 connections, against the bare ceiling`),
     ratio(pinned, 'python', 1, 10, `1 connection, against Python${ceilingBeside(1)}`),
     {
       what: '64 connections, p99',

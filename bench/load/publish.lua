@@ -14,11 +14,24 @@ if pause > 0 then
   end
 end
 
+local batch = tonumber(os.getenv("BATCH") or "0")
+
+function event(e)
+  return string.format('{"source_agent":"%s","action":"%s","target":"%s","details":%s}', e[1], e[2], e[3], e[4])
+end
+
 function init()
+  local headers = { ["Content-Type"] = "application/json" }
+  if batch > 0 then
+    local events = {}
+    for i = 1, batch do
+      events[i] = event(said[i % #said + 1])
+    end
+    requests[1] = wrk.format("POST", "/events:batch", headers, "[" .. table.concat(events, ",") .. "]")
+    return
+  end
   for i, e in ipairs(said) do
-    local body = string.format(
-      '{"source_agent":"%s","action":"%s","target":"%s","details":%s}', e[1], e[2], e[3], e[4])
-    requests[i] = wrk.format("POST", "/events", { ["Content-Type"] = "application/json" }, body)
+    requests[i] = wrk.format("POST", "/events", headers, event(e))
   end
 end
 

@@ -4,7 +4,14 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export type Load = { url: string; connections: number; seconds: number; core?: string | undefined };
+/** `batch`: events in one request; left out, each event is a request of its own. */
+export type Load = {
+  url: string;
+  connections: number;
+  seconds: number;
+  core?: string | undefined;
+  batch?: number | undefined;
+};
 export type Figures = {
   requests: number;
   seconds: number;
@@ -16,15 +23,12 @@ export type Figures = {
 };
 
 /** Publishes as fast as the connections allow, each sending its next event when the last is answered. */
-export async function publishLoad({ url, connections, seconds, core }: Load): Promise<Figures> {
+export async function publishLoad({ url, connections, seconds, core, batch }: Load): Promise<Figures> {
   const wrk = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '5s'];
   const line = [...(core === undefined ? [] : ['taskset', '-c', core]), ...wrk];
-  const { stdout } = await run(line[0] as string, [
-    ...line.slice(1),
-    '-s',
-    join(import.meta.dirname, 'publish.lua'),
-    url,
-  ]);
+  const script = ['-s', join(import.meta.dirname, 'publish.lua'), url];
+  const env = { ...process.env, ...(batch !== undefined && { BATCH: String(batch) }) };
+  const { stdout } = await run(line[0] as string, [...line.slice(1), ...script], { env });
   return resultIn(stdout);
 }
 

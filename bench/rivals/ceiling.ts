@@ -15,7 +15,7 @@ db.exec(`CREATE TABLE IF NOT EXISTS event_log (
 const insert = db.prepare('INSERT INTO event_log (at, source_agent, action, target, details) VALUES (?, ?, ?, ?, ?)');
 const count = db.prepare('SELECT coalesce(max(seq), 0) AS head FROM event_log');
 
-let waiting: { said: Said; response: ServerResponse }[] = [];
+let waiting: { said: Said | Said[]; response: ServerResponse }[] = [];
 
 function store({ source_agent, action, target, details }: Said): number | bigint {
   return insert.run(Date.now(), source_agent, action, target, JSON.stringify(details)).lastInsertRowid;
@@ -31,10 +31,10 @@ function commitAll(): void {
   const batch = waiting;
   waiting = [];
   db.exec('BEGIN IMMEDIATE');
-  const ids = batch.map(({ said }) => store(said));
+  const ids = batch.map(({ said }) => (Array.isArray(said) ? said.map(store).map(String) : String(store(said))));
   db.exec('COMMIT');
   batch.forEach(({ response }, i) => {
-    answer(response, 201, { id: String(ids[i]), status: 'created' });
+    answer(response, 201, { id: ids[i], status: 'created' });
   });
 }
 
@@ -43,8 +43,9 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    const said = JSON.parse(Buffer.concat(chunks).toString()) as Said;
-    if (values.commit === 'each') return answer(response, 201, { id: String(store(said)), status: 'created' });
+    const said = JSON.parse(Buffer.concat(chunks).toString()) as Said | Said[];
+    if (values.commit === 'each' && !Array.isArray(said))
+      return answer(response, 201, { id: String(store(said)), status: 'created' });
     waiting.push({ said, response });
     if (waiting.length === 1) setImmediate(commitAll);
   });
