@@ -1,6 +1,8 @@
 import { connectionsTried, contestants } from './contestants.ts';
+import type { DeliverResult } from './deliver.ts';
 import { batchConnections, batchSize, type Middle, type PublishResult, type Table } from './publish.ts';
 import { aThousand, type ReadResult } from './read.ts';
+import { growth, type Sample, type SoakResult } from './soak.ts';
 
 /** One promise of the project, and whether this run kept it. */
 type Target = { what: string; wanted: string; measured: string; met: boolean | undefined };
@@ -59,6 +61,71 @@ export function readReport(result: ReadResult): string {
     ...leftOut(left),
     ...targetTable(readTargets(result)),
   ].join('\n');
+}
+
+/** The deliver part of docs/performance.md. */
+export function deliverReport(result: DeliverResult): string {
+  const { latencies, idle, claims } = result;
+  const timing = ({ p50Ms, p99Ms }: { p50Ms: number; p99Ms: number }) => `${ms(p50Ms)} | ${ms(p99Ms)}`;
+  return [
+    '### Delivery',
+    '',
+    'From sending a publish until a subscriber of `GET /events/stream` has the event, 200 publishes a second, in ms:',
+    '',
+    '| subscribers | p50 | p99 | longest |',
+    '|---|---|---|---|',
+    ...latencies.map((row) => `| ${row.subscribers} | ${timing(row)} | ${ms(row.maxMs)} |`),
+    '',
+    'Deliveries claimed and acknowledged, one at a time by each consumer (two requests for each), in ms:',
+    '',
+    '| consumers | a second | p50 | p99 |',
+    '|---|---|---|---|',
+    ...claims.map((row) => `| ${row.consumers} | ${perSecond(row.perSecond)} | ${timing(row)} |`),
+    '',
+    `The whole process with ${idle.streams.toLocaleString('en')} idle streams: ${idle.withMiB.toFixed(0)} MiB (${idle.beforeMiB.toFixed(0)} MiB before).`,
+    '',
+    ...targetTable(deliverTargets(result)),
+  ].join('\n');
+}
+
+/** The soak part of docs/performance.md. */
+export function soakReport(result: SoakResult): string {
+  if (result.left.length > 0) return leftOut(result.left).join('\n');
+  const { early, late } = growth(result.samples);
+  const at = ({ atSeconds, rssMiB, heapMiB }: Sample) =>
+    `${atSeconds.toFixed(0)} s: ${rssMiB.toFixed(0)} MiB resident, ${heapMiB.toFixed(0)} MiB of it JavaScript’s heap`;
+  return [
+    '### Soak',
+    '',
+    `${result.minutes} minutes at ${perSecond(result.perSecond)} publishes a second (the machine’s most was ${perSecond(result.fullPerSecond)}), with ` +
+      `10 readers of the stream, 2 consumers (${perSecond(result.acknowledged)} deliveries acknowledged, ${perSecond(result.givenBack)} given back) and ` +
+      `retention (${perSecond(result.purged)} events purged).`,
+    '',
+    `Memory, medians around ${at(early)}; around ${at(late)}.`,
+  ].join('\n');
+}
+
+function deliverTargets({ latencies, idle }: DeliverResult): Target[] {
+  const under = (subscribers: number, figure: 'p50Ms' | 'p99Ms', limitMs: number): Target => {
+    const value = latencies.find((row) => row.subscribers === subscribers)?.[figure];
+    return {
+      what: `publish to stream, ${subscribers === 1 ? '1 subscriber' : `${subscribers} subscribers`}, ${figure.slice(0, 3)}`,
+      wanted: `under ${limitMs} ms`,
+      measured: value === undefined ? '–' : `${ms(value)} ms`,
+      met: value === undefined ? undefined : value < limitMs,
+    };
+  };
+  return [
+    under(1, 'p50Ms', 0.6),
+    under(1, 'p99Ms', 4),
+    under(100, 'p99Ms', 20),
+    {
+      what: `${idle.streams.toLocaleString('en')} idle streams, the whole process`,
+      wanted: 'under 250 MiB',
+      measured: `${idle.withMiB.toFixed(0)} MiB`,
+      met: idle.withMiB < 250,
+    },
+  ];
 }
 
 function tableOf(table: Table, counts: readonly number[]): string[] {
@@ -144,7 +211,7 @@ function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Targe
   const slowest = rows
     .filter(({ name }) => !name.includes(aThousand))
     .reduce((worst, row) => (row.large.p50Ms > worst.large.p50Ms ? row : worst));
-  const grown = rows.reduce((worst, row) => (growth(row) > growth(worst) ? row : worst));
+  const grown = rows.reduce((worst, row) => (grownBy(row) > grownBy(worst) ? row : worst));
   const large = sizes.large.toLocaleString('en');
   return [
     {
@@ -156,8 +223,8 @@ function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Targe
     {
       what: `largest growth from ${sizes.small.toLocaleString('en')} events (\`${grown.name}\`)`,
       wanted: 'within 2×',
-      measured: `${growth(grown).toFixed(2)}×`,
-      met: growth(grown) <= 2,
+      measured: `${grownBy(grown).toFixed(2)}×`,
+      met: grownBy(grown) <= 2,
     },
     {
       what: 'bytes an event',
@@ -176,5 +243,5 @@ function readTargets({ rows, sizes, bytesPerEvent, startMs }: ReadResult): Targe
 
 /** Below this a ratio is the machine's noise: both are as fast as a request that reads nothing. */
 const noiseMs = 0.2;
-const growth = ({ small, large }: ReadResult['rows'][number]) =>
+const grownBy = ({ small, large }: ReadResult['rows'][number]) =>
   Math.max(large.p50Ms, noiseMs) / Math.max(small.p50Ms, noiseMs);

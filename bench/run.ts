@@ -1,14 +1,16 @@
-// npm run bench [-- publish|read] [--quick] [--rounds N] [--write]
+// npm run bench [-- publish|read|deliver|soak] [--quick] [--rounds N] [--write]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { benchDeliver } from './deliver.ts';
 import { describeMachine } from './machine.ts';
 import { benchPublish } from './publish.ts';
 import { benchRead } from './read.ts';
-import { publishReport, readReport } from './report.ts';
+import { deliverReport, publishReport, readReport, soakReport } from './report.ts';
+import { benchSoak } from './soak.ts';
 
 const page = join(import.meta.dirname, '../docs/performance.md');
-const parts = ['publish', 'read'] as const;
+const parts = ['publish', 'read', 'deliver', 'soak'] as const;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -20,12 +22,14 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((part) => !parts.some((known) => known === part));
 if (values.help || unknown.length > 0) {
-  console.error('npm run bench [-- publish|read] [--quick] [--rounds N] [--write]');
+  console.error('npm run bench [-- publish|read|deliver|soak] [--quick] [--rounds N] [--write]');
   console.error('  --quick  one short round and 100,000 events instead of a million');
   console.error('  --write  put the figures into docs/performance.md');
   process.exit(values.help ? 0 : 2);
 }
-const wanted = (part: (typeof parts)[number]) => positionals.length === 0 || positionals.includes(part);
+/** The soak takes ten minutes, so it runs only when it is named. */
+const wanted = (part: (typeof parts)[number]) =>
+  positionals.length === 0 ? part !== 'soak' : positionals.includes(part);
 const note = (line: string) => console.error(line);
 
 const machine = describeMachine();
@@ -41,6 +45,12 @@ if (wanted('read')) {
   const large = values.quick ? 100_000 : 1_000_000;
   sections.set('read', readReport(await benchRead({ small: 10_000, large, requests: 300, note })));
 }
+if (wanted('deliver'))
+  sections.set(
+    'deliver',
+    deliverReport(await benchDeliver({ seconds: values.quick ? 2 : 10, idleStreams: 1_000, note })),
+  );
+if (wanted('soak')) sections.set('soak', soakReport(await benchSoak({ minutes: values.quick ? 1 : 10, note })));
 console.log(machineText);
 for (const text of sections.values()) console.log(`\n${text}`);
 note(`took ${((performance.now() - began) / 1000).toFixed(0)} s`);

@@ -4,13 +4,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** `batch`: events in one request; left out, each event is a request of its own. */
 export type Load = {
   url: string;
   connections: number;
   seconds: number;
   core?: string | undefined;
+  /** Events in one request; left out, each event is a request of its own. */
   batch?: number | undefined;
+  /** How long each connection rests after an answer. */
+  pauseMs?: number | undefined;
 };
 export type Figures = {
   requests: number;
@@ -23,11 +25,11 @@ export type Figures = {
 };
 
 /** Publishes as fast as the connections allow, each sending its next event when the last is answered. */
-export async function publishLoad({ url, connections, seconds, core, batch }: Load): Promise<Figures> {
+export async function publishLoad({ url, connections, seconds, core, batch, pauseMs }: Load): Promise<Figures> {
   const wrk = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '5s'];
   const line = [...(core === undefined ? [] : ['taskset', '-c', core]), ...wrk];
   const script = ['-s', join(import.meta.dirname, 'publish.lua'), url];
-  const env = { ...process.env, ...(batch !== undefined && { BATCH: String(batch) }) };
+  const env = { ...process.env, BATCH: String(batch ?? 0), PAUSE_MS: String(pauseMs ?? 0) };
   const { stdout } = await run(line[0] as string, [...line.slice(1), ...script], { env });
   return resultIn(stdout);
 }
