@@ -25,6 +25,8 @@ export type BusProcess = {
   stop(): Promise<number | null>;
   /** Ends it without asking. */
   kill(): Promise<void>;
+  /** Moves the clock of a bus that was started with `aheadMs` forward, and settles when it is so. */
+  advance(ms: number): Promise<void>;
 };
 
 /** Nothing of the environment but where Node keeps what it has compiled, which makes the start twice as fast. */
@@ -40,7 +42,15 @@ export function temporaryHome(t: TestContext): string {
   return home;
 }
 
-type Options = { home?: string; port?: number; host?: string; worker?: boolean; yaml?: string };
+type Options = {
+  home?: string;
+  port?: number;
+  host?: string;
+  worker?: boolean;
+  yaml?: string;
+  /** Its clock is so far ahead of the machine's, and can be moved further. Not with `worker`. */
+  aheadMs?: number;
+};
 
 /**
  * Starts a bus as a second process, the same way as the command line does. Started inside one test, give the test: a
@@ -86,6 +96,11 @@ export async function startBusProcess(options: Options = {}, t?: TestContext): P
       return code;
     },
     kill,
+    advance(ms) {
+      const moved = Promise.race([new Promise((resolve) => lines.once('line', resolve)), ended]);
+      child.stdin.write(`${ms}\n`);
+      return moved.then(() => undefined);
+    },
   };
 }
 
@@ -110,7 +125,9 @@ export function unshakenBus(): { bus(): BusProcess } {
 
 /** The second process: says where it listens, and stops when its standard input ends. */
 async function main(argument: string): Promise<void> {
-  const { home, port = 0, host, worker = false, yaml }: Options & { home: string } = JSON.parse(argument);
+  const { home, port = 0, host, worker = false, yaml, aheadMs = 0 }: Options & { home: string } = JSON.parse(argument);
+  let ahead = aheadMs;
+  const clock = () => systemClock() + ahead;
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   try {
     const config = parseBusConfig({
@@ -120,9 +137,14 @@ async function main(argument: string): Promise<void> {
       home,
     });
     const storeWorker = worker ? new URL('../src/bin/store-worker.ts', import.meta.url) : undefined;
-    const { close, ...bus } = await startBus(config, { log, clock: systemClock, storeWorker, version: '0.0.0-test' });
+    const { close, ...bus } = await startBus(config, { log, clock, storeWorker, version: '0.0.0-test' });
     process.stdout.write(`${JSON.stringify(bus)}\n`);
-    process.stdin.resume().once('end', () => void close());
+    createInterface(process.stdin)
+      .on('line', (line) => {
+        ahead += Number(line);
+        process.stdout.write('moved\n');
+      })
+      .once('close', () => void close());
   } catch (error) {
     const { message, code, hint, mistakes, extra } = error as Record<string, unknown>;
     process.stdout.write(`${JSON.stringify({ fault: { message, code, hint, mistakes, extra } })}\n`);
