@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { serveWriter } from '../bus/store/sqlite/writer-thread.ts';
+import { serveWriter, type WriterData } from '../bus/store/sqlite/writer-thread.ts';
 
 /** The thread that writes the bus' database. */
 if (!parentPort) throw new Error('store-worker runs as a worker thread only');
-await serveWriter(parentPort, (workerData as { file: string }).file);
+await serveWriter(parentPort, workerData as WriterData);

@@ -3,6 +3,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { type Commit, maxSweep, type Swept } from './store/store.ts';
 import { startSweeper } from './sweeper.ts';
 
+const nothing: Swept = { timedOut: 0, escalated: 0, leasesEnded: 0, becameReady: 0, expired: 0, nextDueAt: null };
+
 /** A sweeper over given outcomes, on a clock that only `pass` moves. */
 function setUp(t: TestContext, outcomes: (Partial<Swept> | Error)[]) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -19,7 +21,7 @@ function setUp(t: TestContext, outcomes: (Partial<Swept> | Error)[]) {
     async sweep(): Promise<Swept> {
       const outcome = outcomes[sweeps++] ?? {};
       if (outcome instanceof Error) throw outcome;
-      return { timedOut: 0, escalated: 0, nextDueAt: null, ...outcome };
+      return { ...nothing, ...outcome };
     },
   };
   const sweeper = startSweeper(store, () => now, { info: note, warn: note, error: note });
@@ -30,7 +32,7 @@ function setUp(t: TestContext, outcomes: (Partial<Swept> | Error)[]) {
     count: () => sweeps,
     /** A question was asked that falls due then. */
     asked(dueAt: number) {
-      for (const listener of listeners) listener({ head: 1, resolved: [], dueAt });
+      for (const listener of listeners) listener({ head: 1, resolved: [], dueAt, readyFor: [], endedLeases: [] });
     },
     settle,
     async pass(ms: number) {
@@ -89,9 +91,12 @@ describe('the sweeper', () => {
   });
 
   it('goes on at once while there is more than one sweep takes', async (t) => {
-    const { count, settle, sweeper } = setUp(t, [{ timedOut: maxSweep }, { escalated: maxSweep }, { timedOut: 3 }]);
+    const { count, settle, sweeper } = setUp(t, [
+      ...[{ timedOut: maxSweep }, { escalated: maxSweep }, { leasesEnded: maxSweep }, { becameReady: maxSweep }],
+      ...[{ expired: maxSweep + 1 }, { timedOut: 3 }],
+    ]);
     await settle();
-    assert.equal(count(), 3);
+    assert.equal(count(), 6);
     await sweeper.stop();
   });
 

@@ -3,7 +3,7 @@ import { reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import { maxSweep, type Store } from './store/store.ts';
 
-/** Deadlines and rungs that came in meanwhile are seen at the latest after this. */
+/** Deadlines, rungs and leases that came in meanwhile are seen at the latest after this. */
 const maxPauseMs = 1000;
 const minPauseMs = 5;
 /** Sweeps in a row before the loop takes a breath: 200,000 deadlines. */
@@ -17,7 +17,7 @@ export type Sweeper = {
 type Sweepable = Pick<Store, 'sweep' | 'onCommitted'>;
 
 /**
- * Applies deadlines and escalations as they fall due: at once (what fell due while the bus was down), then at the next
+ * Applies deadlines, escalations and the ends of leases as they fall due: at once (what fell due while the bus was down), then at the next
  * due time and at least every second. An error is logged and tried again: a full disk must not stop all later deadlines.
  */
 export function startSweeper(store: Sweepable, clock: Clock, log: Log): Sweeper {
@@ -71,8 +71,8 @@ export function startSweeper(store: Sweepable, clock: Clock, log: Log): Sweeper 
 /** Sweeps until nothing is due. Answers the next due time in milliseconds since the epoch, or null. */
 async function sweepAll(store: Sweepable, stopped: () => boolean): Promise<number | null> {
   for (let round = 1; ; round++) {
-    const swept = await store.sweep();
-    const full = swept.timedOut >= maxSweep || swept.escalated >= maxSweep;
-    if (!full || stopped() || round >= maxRounds) return swept.nextDueAt;
+    const { nextDueAt, ...counts } = await store.sweep();
+    const full = Object.values(counts).some((count) => count >= maxSweep);
+    if (!full || stopped() || round >= maxRounds) return nextDueAt;
   }
 }

@@ -10,7 +10,7 @@ function setUp() {
     return () => listeners.delete(listener);
   });
   const commit = (...resolved: string[]) => {
-    for (const listener of listeners) listener({ head: 1, resolved, dueAt: null });
+    for (const listener of listeners) listener({ head: 1, resolved, dueAt: null, readyFor: [], endedLeases: [] });
   };
   return { waiters, commit, listeners };
 }

@@ -10,6 +10,9 @@ const maxTags = 50;
 /** A hundred years. Longer is a mistake of units, and "for ever" is said by leaving the field out. */
 export const maxTimeoutMinutes = 52_560_000;
 
+/** Later than this is more likely a mistake than a plan. */
+export const maxDeliverAheadDays = 366;
+
 /** Ids that are paths of the API and so can name no event. */
 const reservedIds: readonly string[] = ['stream', 'pending', '.', '..'];
 
@@ -85,13 +88,22 @@ export const draftSchema = z
     tags: orNull(z.array(name, 'must be a list of strings').max(maxTags, `must have at most ${maxTags} tags`)).meta({
       description: 'Labels of your own',
     }),
-    // To ignore it, as other unknown fields, would deliver at once what was meant for later.
-    deliver_at: z
-      .null('is not understood by this version, which delivers at once; publish it when it is due')
-      .optional()
-      .meta({ description: 'Reserved: delivering later is not built yet, and a time is refused' }),
+    deliver_at: orNull(
+      z.iso.datetime({
+        offset: true,
+        error: 'must be a time such as 2027-01-31T08:00:00Z or with an offset as +02:00',
+      }),
+    ).meta({
+      description: `Agents that hear it by queue get it from then on, at most ${maxDeliverAheadDays} days ahead; the past is at once. Not for a question`,
+    }),
   })
   .superRefine((draft, context) => {
+    if (draft.deliver_at != null && draft.requires_human)
+      context.addIssue({
+        code: 'custom',
+        path: ['deliver_at'],
+        message: 'cannot be given with requires_human: a question is asked when it is published',
+      });
     const { human_timeout_minutes: timeout } = draft;
     draft.escalation?.forEach((step, index) => {
       if (timeout != null && step.after_minutes >= timeout)

@@ -55,6 +55,7 @@ export const eventSchema = z
     causation_id: z.string().nullable(),
     traceparent: z.string().nullable(),
     tags: z.array(z.string()),
+    deliver_at: time.nullable().meta({ description: 'From when on it is delivered; null is at once' }),
   })
   .meta({ id: 'Event' });
 
@@ -70,6 +71,8 @@ export const busActions = {
   humanTimedOut: 'human_timed_out',
   humanCancelled: 'human_cancelled',
   humanEscalated: 'human_escalated',
+  deliveryFailed: 'delivery_failed',
+  deliveriesExpired: 'deliveries_expired',
 } as const;
 
 /** The names by which an event can be heard: its action, and for a question also `human_input_required`. */

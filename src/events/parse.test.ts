@@ -55,6 +55,7 @@ describe('a publish', () => {
       },
       ['/escalation/1/notfy'],
     ],
+    ['a later delivery', { ...fact, deliver_at: '2030-01-01T00:00:00+02:00' }, []],
     ['a field of questions on a fact', { ...fact, human_fallback: 'no' }, ['/human_fallback']],
   ];
   for (const [name, input, pointers] of warned)
@@ -64,7 +65,14 @@ describe('a publish', () => {
     ['no object', [], ['']],
     ['nothing', {}, ['/source_agent', '/action']],
     ['the bus’ own name', { ...fact, source_agent: 'EVENT-BUS' }, ['/source_agent']],
-    ['a later delivery', { ...fact, deliver_at: '2030-01-01T00:00:00Z' }, ['/deliver_at']],
+    ['a later delivery of a question', { ...question, deliver_at: '2030-01-01T00:00:00Z' }, ['/deliver_at']],
+    ...['tomorrow', '2030-01-01', '2030-01-01T00:00:00', '2030-02-30T00:00:00Z', '2030-01-01T25:00:00Z', 1, {}].map(
+      (deliver_at): [string, unknown, string[]] => [
+        `a delivery at ${JSON.stringify(deliver_at)}`,
+        { ...fact, deliver_at },
+        ['/deliver_at'],
+      ],
+    ),
     ['a negative timeout', { ...question, human_timeout_minutes: -1 }, ['/human_timeout_minutes']],
     [
       'a rung at the deadline',

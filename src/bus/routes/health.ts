@@ -14,7 +14,8 @@ const healthSchema = z
     epoch: z.string().meta({ description: 'The log’s life; changes when it is restored from a backup' }),
     head: count.meta({ description: 'Events published so far' }),
     open_questions: count,
-    open_deliveries: count.meta({ description: 'Deliveries that no agent has acknowledged yet' }),
+    open_deliveries: count.meta({ description: 'Deliveries that are ready, leased or put off' }),
+    dead_letters: count.meta({ description: 'Deliveries that were given up until a person looks' }),
     database_bytes: count,
     uptime_seconds: count,
     warnings: warningsSchema,
@@ -32,7 +33,7 @@ export function health(bus: Bus): Route {
     summary: 'Tell whether the bus is alive',
     answers: { 200: { description: 'Alive, and the database can be read', schema: healthSchema } },
     async handle() {
-      const { head, openQuestions, openDeliveries, bytes } = await bus.store.stats();
+      const { head, openQuestions, openDeliveries, deadLetters, bytes } = await bus.store.stats();
       return {
         status: 200,
         body: {
@@ -44,6 +45,7 @@ export function health(bus: Bus): Route {
           head,
           open_questions: openQuestions,
           open_deliveries: openDeliveries,
+          dead_letters: deadLetters,
           database_bytes: bytes,
           uptime_seconds: Math.max(0, Math.floor((bus.clock() - bus.startedAt) / 1000)),
         },

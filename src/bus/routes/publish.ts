@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
 import { bookmarkOf } from '../../events/bookmark.ts';
-import { draftSchema } from '../../events/draft.ts';
+import { draftSchema, maxDeliverAheadDays } from '../../events/draft.ts';
 import { parseDraft } from '../../events/parse.ts';
 import type { Bus } from '../bus.ts';
 import { quoted } from '../refusals.ts';
@@ -49,6 +49,7 @@ export function publish({ store }: Bus): Route {
     async handle({ body }) {
       const published = await store.publish(body);
       if (published.kind === 'id-taken') throw idTaken(body.id ?? '', published.by);
+      if (published.kind === 'too-far-ahead') throw tooFarAhead();
       const { receipt } = published;
       return published.kind === 'stored'
         ? { status: 201, body: onTheWire(receipt, store.epoch, body.requires_human), location: at(receipt) }
@@ -70,6 +71,13 @@ function onTheWire(receipt: Receipt, epoch: string, question: boolean | null | u
 
 function at(receipt: Receipt): string {
   return `/events/${encodeURIComponent(receipt.id)}`;
+}
+
+function tooFarAhead(): Fault {
+  const detail = `is more than ${maxDeliverAheadDays} days ahead`;
+  return new Fault('invalid', `The event makes no sense: deliver_at ${detail}.`, {
+    mistakes: [{ pointer: '/deliver_at', detail }],
+  });
 }
 
 function idTaken(id: string, by: string): Fault {

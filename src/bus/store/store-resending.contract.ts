@@ -5,7 +5,7 @@ import { aFact, stored } from './store.fixtures.ts';
 import type { Fresh } from './store-questions.contract.ts';
 
 /** Every field of a publish with a value and another. The type demands each: a new field is compared, or said not to be. */
-const fields: Record<Exclude<keyof Draft, 'id' | 'deliver_at'>, [value: unknown, other: unknown]> = {
+const fields: Record<Exclude<keyof Draft, 'id'>, [value: unknown, other: unknown]> = {
   source_agent: ['HADES', 'AEGIS'],
   action: ['rollback_proposed', 'rollback_needed'],
   target: ['dev', 'prod'],
@@ -29,6 +29,7 @@ const fields: Record<Exclude<keyof Draft, 'id' | 'deliver_at'>, [value: unknown,
   human_fallback: ['no', 'yes'],
   free_text: [true, false],
   answerers: [['ann'], ['ann', 'bob']],
+  deliver_at: ['2026-02-01T08:00:00Z', '2026-02-01T08:00:01Z'],
   payload_hash: ['sha256:1', 'sha256:2'],
   escalation: [[{ after_minutes: 5, notify: ['ann'] }], [{ after_minutes: 6, notify: ['ann'] }]],
 };

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { aFact, aQuestion, aSubscription, stored, type TestClock, testClock } from './store.fixtures.ts';
 import type { Store } from './store.ts';
+import { testDeadLetters } from './store-dead-letters.contract.ts';
+import { testDeliveries } from './store-deliveries.contract.ts';
 import { testInbox } from './store-inbox.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
 import { testResending } from './store-resending.contract.ts';
@@ -301,6 +303,8 @@ export function testStore(driver: string, open: OpenStore): void {
   testSubscriptions(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);
+  testDeliveries(driver, fresh);
+  testDeadLetters(driver, fresh);
 
   describe(`${driver} store: its end`, () => {
     it('finishes what it accepted before it closes, and refuses what comes after', async (t) => {

@@ -2,29 +2,34 @@ import type { Answer, Resolution } from '../../events/answer.ts';
 import type { Draft } from '../../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../../events/event.ts';
 import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
+import type { DeliveryStore } from './deliveries.ts';
 
 /**
  * Where the bus keeps everything. A write's promise settles once it is on disk; reads see every settled write. Each
  * store passes `store.contract.ts`. Any call may throw a Fault: `storage-full`, `unavailable`, `damaged`, `queue-full`;
  * nothing is stored then.
  *
- * Left open for what follows: claims under a lease and dead letters (the `deliveries` are rows already), streams (the
- * `committed` listener tells the new head), the audit chain (events are immutable and numbered without a gap).
+ * Left open for what follows: streams (the `committed` listener tells the new head and who has something ready), the
+ * audit chain (events are immutable and numbered without a gap).
  */
-export interface Store {
+export interface Store extends DeliveryStore {
   /** The log's epoch: half of every bookmark. */
   readonly epoch: string;
   /** What was done at opening that the owner should know (a takeover, a migration), as sentences. */
   readonly notices: readonly string[];
 
   publish(draft: Draft): Promise<Published>;
+  /** Settles what this agent is owed of the event, whoever holds its lease. */
   acknowledge(id: string, agent: string): Promise<Acknowledged>;
   answer(id: string, answer: Answer): Promise<Answered>;
   /** Takes a question back; only its asker may. */
   cancel(id: string, by: string, via: string, reason: string | null): Promise<Cancelled>;
   /** Notes that a channel has shown the question to a person. Safe to repeat. */
   noteShown(id: string, via: string): Promise<Noted>;
-  /** Applies every deadline and escalation rung that is due, at most `maxSweep` of each at a time. Safe to repeat. */
+  /**
+   * Applies every deadline and escalation rung that is due, ends leases that are over, makes ready what was put off, and
+   * expires what nobody claims: at most `maxSweep` of each at a time. Safe to repeat.
+   */
   sweep(): Promise<Swept>;
 
   addSubscription(subscription: NewSubscription, origin: 'operator' | 'agent'): Promise<SubscriptionAdded>;
@@ -64,7 +69,9 @@ export type Published =
   /** The same sender sent the same event before. */
   | { kind: 'duplicate'; receipt: Receipt }
   /** The id names another event. */
-  | { kind: 'id-taken'; by: string };
+  | { kind: 'id-taken'; by: string }
+  /** Its `deliver_at` is more than `maxDeliverAheadDays` ahead by the database's clock. */
+  | { kind: 'too-far-ahead' };
 
 export type Acknowledged =
   | { kind: 'acknowledged'; at: string }
@@ -92,10 +99,20 @@ export type Cancelled =
 
 export type Noted = { kind: 'noted' } | { kind: 'unknown' } | { kind: 'asks-nothing' };
 
-/** `nextDueAt`: milliseconds since the epoch of the next deadline or rung, or null. */
-export type Swept = { timedOut: number; escalated: number; nextDueAt: number | null };
+/**
+ * `nextDueAt`: milliseconds since the epoch of the next deadline, rung, end of a lease or put-off delivery, or null.
+ * `expired`: deliveries that nobody claimed.
+ */
+export type Swept = {
+  timedOut: number;
+  escalated: number;
+  leasesEnded: number;
+  becameReady: number;
+  expired: number;
+  nextDueAt: number | null;
+};
 
-/** How many deadlines and how many rungs one sweep applies. When it hits this, sweep again. */
+/** How many of each kind one sweep applies. When one hits this, sweep again. */
 export const maxSweep = 200;
 
 export type SubscriptionAdded =
@@ -125,8 +142,9 @@ export type PendingPage = { pending: PendingQuestion[]; next: PendingPlace | nul
 export type StoreStats = {
   head: number;
   openQuestions: number;
-  /** Rows owed to agents that hear by queue. */
+  /** What is owed to agents that hear by queue: ready, leased or put off. */
   openDeliveries: number;
+  deadLetters: number;
   /** Bytes of the database and its write-ahead log. */
   bytes: number;
   /** Writes that wait for the disk. */
@@ -142,7 +160,15 @@ export type StoreObserver = {
 };
 
 /**
- * `resolved`: ids of the questions that this commit ended. `dueAt`: the earliest deadline or rung among those it made,
- * in milliseconds since the epoch, or null; sweep then.
+ * `resolved`: ids of the questions that this commit ended. `dueAt`: the earliest deadline, rung, end of a lease or put-off
+ * delivery among those it made, in milliseconds since the epoch, or null; sweep then. `readyFor`: agents for whom
+ * something became ready to be claimed. `endedLeases`: the lease of each delivery that is leased no more, however that
+ * came; one that held several is named as often.
  */
-export type Commit = { head: number; resolved: readonly string[]; dueAt: number | null };
+export type Commit = {
+  head: number;
+  resolved: readonly string[];
+  dueAt: number | null;
+  readyFor: readonly string[];
+  endedLeases: readonly string[];
+};

@@ -2,6 +2,7 @@ import type { Mistake } from '../../../base/fault.ts';
 import type { Answer } from '../../../events/answer.ts';
 import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
+import type { Nack } from '../deliveries.ts';
 
 /** A draft on its way to the writer: details are already JSON text, since that is what is stored and cheap to hand over. */
 export type WrittenDraft = Omit<Draft, 'details'> & { details: string | null };
@@ -13,10 +14,21 @@ export type Command =
   | { op: 'answer'; id: string; answer: Answer }
   | { op: 'cancel'; id: string; by: string; via: string; reason: string | null }
   | { op: 'note-shown'; id: string; via: string }
+  | { op: 'claim'; agent: string; max: number; leaseMs: number; lease: number }
+  | { op: 'ack'; agent: string; delivery: DeliveryKey; lease: number }
+  | { op: 'nack'; agent: string; delivery: DeliveryKey; lease: number; nack: Nack }
+  | { op: 'extend'; agent: string; delivery: DeliveryKey; lease: number; leaseMs: number }
+  | { op: 'release'; agent: string; lease: number }
+  | { op: 'redrive'; agent: string; delivery: DeliveryKey }
+  | { op: 'redrive-some'; agent: string | undefined; diedBy: number | undefined }
+  | { op: 'discard'; agent: string; delivery: DeliveryKey }
   | { op: 'sweep' }
   | { op: 'add-subscription'; subscription: NewSubscription; origin: 'operator' | 'agent' }
   | { op: 'change-subscription'; id: string; change: SubscriptionChange }
   | { op: 'delete-subscription'; id: string };
+
+/** Which of an agent's deliveries. */
+export type DeliveryKey = { seq: number; priority: number };
 
 /** A Fault as plain data. */
 export type FaultData = {
@@ -28,13 +40,16 @@ export type FaultData = {
 
 export type Outcome = { value: unknown } | { fault: FaultData };
 
-/** What one transaction did. `resolved`: ids of the questions it ended. `dueAt`: the earliest deadline or rung it made. */
+/** What one transaction did, as in the store's Commit, and what is open after it. */
 export type Committed = {
   head: number;
   resolved: string[];
   dueAt: number | null;
+  readyFor: string[];
+  endedLeases: string[];
   openQuestions: number;
   openDeliveries: number;
+  deadLetters: number;
 };
 
 export type BatchResult = { outcomes: Outcome[]; committed: Committed | undefined };

@@ -111,9 +111,11 @@ async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Prom
     if (version === 0) makeMeta(db);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${latest};`);
   };
-  const ourNames = migrations.flatMap(({ sql }) =>
+  const named = migrations.flatMap(({ sql }) =>
     [...sql.matchAll(/^CREATE (?:TABLE|VIEW) (\w+)/gm)].map((m) => m[1] as string),
   );
+  // A later migration may use a name again.
+  const ourNames = [...new Set(named)];
   if (isFirst) return takeOver(db, file, clock, ourNames, migrate);
   inTransaction(db, 'IMMEDIATE', migrate);
   return [];

@@ -4,7 +4,7 @@ import type { Event, PendingQuestion } from '../../../events/event.ts';
 
 /** All that makes up an event, in one row. */
 export const eventColumns = `e.seq, e.id, e.at, e.target, e.details, e.source_workflow_id, e.source_execution_id,
-  e.correlation_id, e.causation_id, e.traceparent, e.tags, e.first_created_at, e.first_updated_at, f.source_agent, f.action, f.status, a.agents, q.state,
+  e.correlation_id, e.causation_id, e.traceparent, e.tags, e.deliver_at, e.first_created_at, e.first_updated_at, f.source_agent, f.action, f.status, a.agents, q.state,
   q.question, q.options, q.timeout_minutes, q.fallback, q.free_text, q.answerers, q.payload_hash, q.deadline,
   q.escalation, q.escalated_at, q.shown_at, q.response, q.responded_by, q.responded_via, q.resolved_at,
   (SELECT json_group_object(k.agent, k.at) FROM acknowledgements k WHERE k.seq = e.seq) AS acknowledged`;
@@ -24,6 +24,7 @@ export type EventRow = {
   causation_id: string | null;
   traceparent: string | null;
   tags: string | null;
+  deliver_at: number | null;
   first_created_at: number | null;
   first_updated_at: number | null;
   source_agent: string;
@@ -90,6 +91,7 @@ export function toEvent(row: EventRow, epoch: string): Event {
     causation_id: row.causation_id,
     traceparent: row.traceparent,
     tags: parsed(row.tags) ?? [],
+    deliver_at: time(row.deliver_at),
   };
 }
 

@@ -40,7 +40,10 @@ function slowDisk() {
   const finish = async (outcome: (n: number) => Outcome = (n) => ({ value: n })) => {
     const { commands, resolve } = take();
     written.push(...ids(commands));
-    const counts = { resolved: [], dueAt: null, openQuestions: 0, openDeliveries: 0 };
+    const counts = {
+      ...{ resolved: [], dueAt: null, readyFor: [], endedLeases: [] },
+      ...{ openQuestions: 0, openDeliveries: 0, deadLetters: 0 },
+    };
     resolve({ outcomes: ids(commands).map(outcome), committed: { head: written.length, ...counts } });
     await turn();
   };

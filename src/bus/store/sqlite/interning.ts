@@ -20,6 +20,8 @@ const maxRemembered = 20_000;
  */
 export type Interning = {
   audience(hearers: readonly Hearer[]): Audience;
+  /** One that is stored. */
+  audienceById(id: number): Audience;
   facet(facet: Facet): number;
   forget(): void;
 };
@@ -34,7 +36,9 @@ export function interningOf(db: DatabaseSync): Interning {
   const addFacet = db.prepare(
     'INSERT INTO facets (source_agent, action, status, audience_id) VALUES (?, ?, ?, ?) RETURNING facet_id',
   );
+  const readAudience = db.prepare('SELECT hearers, agents FROM audiences WHERE audience_id = ?');
   const audiences = new Map<readonly Hearer[], Audience>();
+  const byId = new Map<number, Audience>();
   const facets = new Map<string, number>();
 
   return {
@@ -54,6 +58,17 @@ export function interningOf(db: DatabaseSync): Interning {
       audiences.set(hearers, audience);
       return audience;
     },
+    audienceById(id) {
+      const known = byId.get(id);
+      if (known) return known;
+      const row = readAudience.get(id) as { hearers: string; agents: string };
+      const hearers = JSON.parse(row.hearers) as [agent: string, mode: string, priority: number][];
+      const queues = hearers.filter(([, mode]) => mode === 'queue').map(([agent, , priority]) => ({ agent, priority }));
+      const audience = { id, agents: JSON.parse(row.agents) as string[], queues };
+      if (byId.size >= maxRemembered) byId.clear();
+      byId.set(id, audience);
+      return audience;
+    },
     facet({ source, action, status, audienceId }) {
       // Names hold no control characters, so NUL keeps them apart.
       const key = `${source}\0${action}\0${status}\0${audienceId}`;
@@ -68,6 +83,7 @@ export function interningOf(db: DatabaseSync): Interning {
     },
     forget() {
       audiences.clear();
+      byId.clear();
       facets.clear();
     },
   };

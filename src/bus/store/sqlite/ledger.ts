@@ -4,7 +4,7 @@ import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import type { Status } from '../../../events/event.ts';
 import { type FanOut, fanOutOf } from '../../../events/fan-out.ts';
 import type { Committed } from './commands.ts';
-import { type Interning, interningOf } from './interning.ts';
+import { type Audience, type Interning, interningOf } from './interning.ts';
 import { readSubscriptions } from './subscription-rows.ts';
 
 /**
@@ -23,6 +23,11 @@ export type Ledger = {
   begin(): void;
   /** Notes that a deadline or a rung is due at this time. */
   noteDue(at: number | null): void;
+  /** Notes that something became ready for those of this audience who hear by queue. Cheap: it is part of each publish. */
+  noteReadyFor(audience: Audience): void;
+  noteReady(agent: string): void;
+  /** Everybody for whom something became ready in this transaction, each once. */
+  readyFor(): string[];
   /** Moves an event to another status. */
   setStatus(seq: number, status: Status): void;
   subscriptionsChanged(): void;
@@ -36,6 +41,8 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
   );
   const readVersion = db.prepare('PRAGMA data_version');
   let dataVersion: number | undefined;
+  const readyAudiences = new Set<Audience>();
+  const readyAgents = new Set<string>();
   const moveEvent = db.prepare('UPDATE event_log SET facet_id = ? WHERE seq = ?');
   const ledger = {
     db,
@@ -43,10 +50,13 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     newId: uuidV7Maker(clock),
     interning,
     fanOut: fanOutOf([]),
-    committed: { head: 0, resolved: [] as string[], dueAt: null as number | null, openQuestions: 0, openDeliveries: 0 },
+    committed: nothingYet(),
     begin() {
       ledger.committed.resolved = [];
+      ledger.committed.endedLeases = [];
       ledger.committed.dueAt = null;
+      readyAudiences.clear();
+      readyAgents.clear();
       // The owner may have changed the subscriptions in the sqlite3 shell; the table is the truth.
       const version = readVersion.get()?.data_version as number;
       if (version !== dataVersion) ledger.subscriptionsChanged();
@@ -55,6 +65,12 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     noteDue(at: number | null) {
       const { dueAt } = ledger.committed;
       if (at !== null && (dueAt === null || at < dueAt)) ledger.committed.dueAt = at;
+    },
+    noteReadyFor: (audience: Audience) => void readyAudiences.add(audience),
+    noteReady: (agent: string) => void readyAgents.add(agent),
+    readyFor() {
+      for (const { queues } of readyAudiences) for (const { agent } of queues) readyAgents.add(agent);
+      return [...readyAgents];
     },
     setStatus(seq: number, status: Status) {
       const row = readFacet.get(seq) as { source_agent: string; action: string; audience_id: number };
@@ -69,10 +85,27 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
       const count = (sql: string) => db.prepare(sql).get()?.n as number;
       ledger.committed.head = count("SELECT value AS n FROM bus_meta WHERE name = 'head'");
       ledger.committed.openQuestions = count("SELECT count(*) AS n FROM questions WHERE state = 'open'");
-      ledger.committed.openDeliveries = count('SELECT count(*) AS n FROM deliveries');
+      ledger.committed.openDeliveries = count(
+        `SELECT (SELECT count(*) FROM ready_deliveries) + (SELECT count(*) FROM leased_deliveries)
+           + (SELECT count(*) FROM deferred_deliveries) AS n`,
+      );
+      ledger.committed.deadLetters = count('SELECT count(*) AS n FROM dead_deliveries');
       ledger.subscriptionsChanged();
     },
   };
   ledger.reload();
   return ledger;
+}
+
+function nothingYet(): Committed {
+  return {
+    head: 0,
+    resolved: [],
+    dueAt: null,
+    readyFor: [],
+    endedLeases: [],
+    openQuestions: 0,
+    openDeliveries: 0,
+    deadLetters: 0,
+  };
 }

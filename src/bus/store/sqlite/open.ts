@@ -1,15 +1,17 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
+import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { Commit, Store, StoreObserver } from '../store.ts';
 import type { Command, Committed } from './commands.ts';
 import { openDatabase } from './database.ts';
+import { deliveryStoreOf } from './delivery-store.ts';
 import { inPlaceOf } from './file-identity.ts';
 import { type CommitBatch, groupCommit } from './group-commit.ts';
 import { type Reader, readerOf } from './reader.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 import { type StartingPoint, startingPoint, writerOf } from './writer.ts';
-import { startWriterThread } from './writer-thread.ts';
+import { startWriterThread, type WriterData } from './writer-thread.ts';
 
 export type SqliteOptions = {
   /** The database file; its folder is made. `:memory:` only without `worker`. */
@@ -19,6 +21,7 @@ export type SqliteOptions = {
   /** Entry of the writer's thread. Without it the writer runs in this thread, which is what tests want. */
   worker?: URL;
   observer?: StoreObserver;
+  rules?: DeliveryRules;
 };
 
 /**
@@ -26,16 +29,17 @@ export type SqliteOptions = {
  * for the other. Makes, migrates or takes over the file.
  * @throws Fault `damaged`, `newer-schema`, `unavailable`, `storage-full`
  */
-export async function openSqliteStore({ file, clock, worker, observer }: SqliteOptions): Promise<Store> {
-  const backend = worker ? await threaded(worker, file) : await inline(file, clock);
+export async function openSqliteStore({ file, clock, worker, observer, rules }: SqliteOptions): Promise<Store> {
+  const data = { file, rules: rules ?? usualDeliveryRules };
+  const backend = worker ? await threaded(worker, data) : await inline(data, clock);
   return storeOn(file, backend, observer);
 }
 
 type Backend = { at: StartingPoint; reader: Reader; commitBatch: CommitBatch; close(): Promise<void> };
 
-async function threaded(worker: URL, file: string): Promise<Backend> {
-  const { at, commitBatch, close } = await startWriterThread(worker, file);
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
+async function threaded(worker: URL, data: WriterData): Promise<Backend> {
+  const { at, commitBatch, close } = await startWriterThread(worker, data);
+  const db = new DatabaseSync(data.file, { readOnly: true, timeout: 5000 });
   db.exec('PRAGMA cache_size = -32768');
   return {
     at,
@@ -48,9 +52,9 @@ async function threaded(worker: URL, file: string): Promise<Backend> {
   };
 }
 
-async function inline(file: string, clock: Clock): Promise<Backend> {
+async function inline({ file, rules }: WriterData, clock: Clock): Promise<Backend> {
   const open = await openDatabase(file, clock);
-  const writer = writerOf(open.db, clock, file);
+  const writer = writerOf(open.db, clock, file, rules);
   return {
     at: startingPoint(open, writer),
     reader: readerOf(open.db, open.epoch),
@@ -100,6 +104,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     cancel: (id, by, via, reason) => write({ op: 'cancel', id, by, via, reason }),
     noteShown: (id, via) => write({ op: 'note-shown', id, via }),
     sweep: () => write({ op: 'sweep' }),
+    ...deliveryStoreOf(write, read),
     addSubscription: (subscription, origin) => write({ op: 'add-subscription', subscription, origin }),
     changeSubscription: (id, change) => write({ op: 'change-subscription', id, change }),
     deleteSubscription: (id) => write({ op: 'delete-subscription', id }),
@@ -118,6 +123,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
           openQuestions: latest.openQuestions,
           openDeliveries: latest.openDeliveries,
           waiting: queue.waiting(),
+          deadLetters: latest.deadLetters,
           bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
         };
       }),

@@ -2,9 +2,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Event } from '../../../events/event.ts';
 import { fanOutOf } from '../../../events/fan-out.ts';
 import type { Explanation, Subscription } from '../../../events/subscription.ts';
+import type { DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
 import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } from '../store.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
+import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
 import { readSubscriptions } from './subscription-rows.ts';
 import { unacknowledgedOf } from './unacknowledged.ts';
 
@@ -17,6 +19,9 @@ export type Reader = {
   subscriptions(filter: { agent?: string | undefined; deleted: boolean }): Subscription[];
   explain(action: string, requiresHuman: boolean): Explanation;
   bytes(): number;
+  /** In this order; those that are not there are left out. */
+  eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
+  deadLetters(agent: string | undefined, page: DeadLetterPageRequest): DeadLetterPage;
 };
 
 /** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
@@ -42,10 +47,11 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
   const size = db.prepare('SELECT page_count * page_size AS n FROM pragma_page_count(), pragma_page_size()');
   const merge = facetMergeOf(db);
   const unacknowledged = unacknowledgedOf(db, merge);
+  const deadLetters = deadLetterRowsOf(db);
 
   /** At most `limit` of the rows, fewer when they are large, and always one. */
-  const page = (rows: Iterable<EventRow>, limit: number): { rows: EventRow[]; isLast: boolean } => {
-    const shown: EventRow[] = [];
+  const page = <R extends EventRow>(rows: Iterable<R>, limit: number): { rows: R[]; isLast: boolean } => {
+    const shown: R[] = [];
     let size = 0;
     for (const row of rows) {
       if (shown.length === limit || (shown.length > 0 && size >= maxPageDetails)) return { rows: shown, isLast: false };
@@ -102,5 +108,10 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     explain: (action, requiresHuman) =>
       fanOutOf(readSubscriptions(db, { deleted: false })).explain(action, requiresHuman),
     bytes: () => size.get()?.n as number,
+    eventsAt: (seqs) => [...rowsOf(seqs)].map((row) => ({ seq: row.seq, event: toEvent(row, epoch) })),
+    deadLetters: (agent, { limit, after }) => {
+      const found = page(deadLetters(agent, limit + 1, after), limit);
+      return deadLetterPage(found.rows, found.isLast, epoch);
+    },
   };
 }

@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { rfc3339 } from '../../../base/clock.ts';
-import { questionFields } from '../../../events/draft.ts';
+import { maxDeliverAheadDays, questionFields } from '../../../events/draft.ts';
 import type { Status } from '../../../events/event.ts';
 import type { Hearer } from '../../../events/subscription.ts';
 import type { Published, Receipt } from '../store.ts';
 import type { WrittenDraft } from './commands.ts';
+import type { Audience } from './interning.ts';
 import type { Ledger } from './ledger.ts';
 
 const msPerMinute = 60_000;
+const msPerDay = 86_400_000;
 
 /** Stores events. One statement for each table, prepared once. */
 export type EventWriter = {
@@ -23,9 +25,9 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
   const { db, interning, committed } = ledger;
   const addEvent = db.prepare(
     `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id,
-       correlation_id, causation_id, traceparent, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       correlation_id, causation_id, traceparent, tags, deliver_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const addDelivery = db.prepare('INSERT INTO deliveries (seq, agent, priority) VALUES (?, ?, ?)');
+  const deliver = delivererOf(ledger);
   const storeQuestion = questionStorerOf(ledger, whenDueAtOnce);
   const earlier = earlierPublish(ledger);
 
@@ -33,6 +35,7 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
     const now = ledger.clock();
     const audience = interning.audience(hearers);
     const seq = ++committed.head;
+    const deliverAt = draft.deliver_at == null ? null : Date.parse(draft.deliver_at);
     const status: Status = 'pending';
     const facet = interning.facet({
       source: draft.source_agent,
@@ -53,9 +56,9 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
       draft.causation_id ?? null,
       draft.traceparent ?? null,
       draft.tags?.length ? JSON.stringify(draft.tags) : null,
+      deliverAt,
     );
-    for (const { agent, priority } of audience.queues) addDelivery.run(seq, agent, priority);
-    committed.openDeliveries += audience.queues.length;
+    if (audience.queues.length > 0) deliver(audience, seq, deliverAt !== null && deliverAt > now ? deliverAt : null);
     const deadline = asksSomething(draft) ? storeQuestion(draft, seq, now) : null;
     return {
       id,
@@ -72,6 +75,7 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
         const before = earlier(draft, draft.id);
         if (before) return before;
       }
+      if (draft.deliver_at != null && isTooFarAhead(draft.deliver_at, ledger.clock())) return { kind: 'too-far-ahead' };
       const hearers = ledger.fanOut.hearers(draft.action, draft.requires_human === true);
       return { kind: 'stored', receipt: store(draft, draft.id ?? ledger.newId(), hearers) };
     },
@@ -79,6 +83,27 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
       const hearers = ledger.fanOut.hearers(draft.action, false);
       return store(draft, ledger.newId(), told.length ? withTold(hearers, told) : hearers);
     },
+  };
+}
+
+function isTooFarAhead(deliverAt: string, now: number): boolean {
+  return Date.parse(deliverAt) > now + maxDeliverAheadDays * msPerDay;
+}
+
+/** Owes the event to those who hear it by queue: now, or from `dueAt` on. */
+function delivererOf(ledger: Ledger): (audience: Audience, seq: number, dueAt: number | null) => void {
+  const { db, committed } = ledger;
+  const addReady = db.prepare('INSERT INTO ready_deliveries (agent, priority, seq) VALUES (?, ?, ?)');
+  const addDeferred = db.prepare('INSERT INTO deferred_deliveries (due_at, agent, seq, priority) VALUES (?, ?, ?, ?)');
+  return (audience, seq, dueAt) => {
+    committed.openDeliveries += audience.queues.length;
+    if (dueAt === null) {
+      for (const { agent, priority } of audience.queues) addReady.run(agent, priority, seq);
+      ledger.noteReadyFor(audience);
+    } else {
+      for (const { agent, priority } of audience.queues) addDeferred.run(dueAt, agent, seq, priority);
+      ledger.noteDue(dueAt);
+    }
   };
 }
 
@@ -161,7 +186,7 @@ function withTold(hearers: readonly Hearer[], told: readonly string[]): readonly
 function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Published | undefined {
   const find = db.prepare(
     `SELECT e.seq, e.at, e.target, e.details, e.source_workflow_id, e.source_execution_id, e.correlation_id,
-       e.causation_id, e.traceparent, e.tags, f.source_agent, f.action, a.agents, q.state, q.question, q.options, q.timeout_minutes,
+       e.causation_id, e.traceparent, e.tags, e.deliver_at, f.source_agent, f.action, a.agents, q.state, q.question, q.options, q.timeout_minutes,
        q.fallback, q.free_text, q.answerers, q.payload_hash, q.deadline, q.escalation
      FROM event_log e JOIN facets f USING (facet_id) JOIN audiences a USING (audience_id) LEFT JOIN questions q USING (seq)
      WHERE e.id = ?`,
@@ -179,6 +204,7 @@ function earlierPublish({ db }: Ledger): (draft: WrittenDraft, id: string) => Pu
       [row.causation_id, draft.causation_id],
       [row.traceparent, draft.traceparent],
       [row.tags, draft.tags?.length ? JSON.stringify(draft.tags) : null],
+      [row.deliver_at, draft.deliver_at == null ? null : Date.parse(draft.deliver_at)],
       [(row.state ?? null) !== null, draft.requires_human === true],
       [row.question, draft.human_question],
       [row.options, draft.human_options ? JSON.stringify(draft.human_options) : null],

@@ -37,8 +37,10 @@ export type QuestionWriter = {
   cancel(id: string, by: string, via: string, reason: string | null): Cancelled;
   noteShown(id: string, via: string): Noted;
   timeOut(seq: number): void;
-  sweep(): Swept;
+  sweep(): QuestionsSwept;
 };
+
+export type QuestionsSwept = Pick<Swept, 'timedOut' | 'escalated' | 'nextDueAt'>;
 
 const columns = `e.seq, e.id, e.at, f.source_agent, f.action, e.target, e.correlation_id, q.state, q.question, q.options,
   q.fallback, q.free_text, q.answerers, q.payload_hash, q.deadline, q.escalation, q.response, q.responded_by,
@@ -212,7 +214,7 @@ function sweeperOf(
   ledger: Ledger,
   end: EndQuestion,
   escalate: (row: Row, details: JsonObject, told: readonly string[]) => void,
-): () => Swept {
+): () => QuestionsSwept {
   const { db } = ledger;
   const due = db.prepare(
     `SELECT ${columns} FROM questions q JOIN event_log e USING (seq) JOIN facets f USING (facet_id)

@@ -1,6 +1,7 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { systemClock } from '../../../base/clock.ts';
 import { Fault, reasonOf } from '../../../base/fault.ts';
+import type { DeliveryRules } from '../deliveries.ts';
 import type { BatchResult, Command, FaultData } from './commands.ts';
 import { openDatabase } from './database.ts';
 import type { CommitBatch } from './group-commit.ts';
@@ -16,12 +17,15 @@ type ToThread = { commands: readonly Command[] } | 'close';
 
 export type WriterThread = { at: StartingPoint; commitBatch: CommitBatch; close(): Promise<void> };
 
+/** What the thread is started with. */
+export type WriterData = { file: string; rules: DeliveryRules };
+
 /** The thread's side: opens the database, then writes one batch after the other. */
-export async function serveWriter(port: MessagePort, file: string): Promise<void> {
+export async function serveWriter(port: MessagePort, { file, rules }: WriterData): Promise<void> {
   const say = (message: FromThread) => port.postMessage(message);
   try {
     const open = await openDatabase(file, systemClock);
-    const writer = writerOf(open.db, systemClock, file);
+    const writer = writerOf(open.db, systemClock, file, rules);
     port.on('message', (message: ToThread) => {
       if (message !== 'close') {
         say({ kind: 'done', result: writer.commit(message.commands) });
@@ -44,8 +48,8 @@ export async function serveWriter(port: MessagePort, file: string): Promise<void
  * @throws Fault when the database is refused. If the thread dies later the process dies with it: its supervisor starts
  *   it again, and the log is whole.
  */
-export async function startWriterThread(entry: URL, file: string): Promise<WriterThread> {
-  const thread = new Worker(entry, { workerData: { file }, name: 'store-writer' });
+export async function startWriterThread(entry: URL, data: WriterData): Promise<WriterThread> {
+  const thread = new Worker(entry, { workerData: data, name: 'store-writer' });
   let heard: (message: FromThread) => void = () => {};
   let isClosing = false;
   let isReady = false;

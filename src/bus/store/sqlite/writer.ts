@@ -1,14 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
+import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
+import type { Swept } from '../store.ts';
 import { checkpointerOf } from './checkpoint.ts';
 import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
 import type { OpenDatabase } from './database.ts';
+import { deadLettersOf } from './dead-letters.ts';
+import { deliveryRowsOf } from './delivery-rows.ts';
 import { inPlaceOf } from './file-identity.ts';
 import { type Ledger, ledgerOf } from './ledger.ts';
 import { faultData, sqliteFault, strikesEveryone } from './sqlite-fault.ts';
+import { type DeliverySweep, deliverySweepOf } from './sweep-deliveries.ts';
 import { acknowledgerOf } from './write-acknowledgement.ts';
+import { type DeliveryWriter, delivererOf, deliveryWriterOf } from './write-delivery.ts';
 import { type EventWriter, eventWriterOf } from './write-event.ts';
-import { type QuestionWriter, questionWriterOf } from './write-question.ts';
+import { type QuestionsSwept, type QuestionWriter, questionWriterOf } from './write-question.ts';
 import { addSubscription, changeSubscription, deleteSubscription } from './write-subscription.ts';
 
 /** The only one who writes. */
@@ -24,9 +30,14 @@ export type Writer = {
   current(): Committed;
 };
 
-export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
+export function writerOf(
+  db: DatabaseSync,
+  clock: Clock,
+  file: string,
+  rules: DeliveryRules = usualDeliveryRules,
+): Writer {
   const ledger = ledgerOf(db, clock);
-  const run = runnerOf(ledger);
+  const run = runnerOf(ledger, rules);
   const inPlace = inPlaceOf(file);
   const begin = db.prepare('BEGIN IMMEDIATE');
   const end = db.prepare('COMMIT');
@@ -39,7 +50,7 @@ export function writerOf(db: DatabaseSync, clock: Clock, file: string): Writer {
       const outcomes = commands.map<Outcome>((command) => ({ value: run(command) }));
       noteHead.run(ledger.committed.head);
       end.run();
-      return { outcomes, committed: { ...ledger.committed } };
+      return { outcomes, committed: { ...ledger.committed, readyFor: ledger.readyFor() } };
     } catch (error) {
       rollBack();
       throw error;
@@ -88,21 +99,32 @@ function joined(results: readonly BatchResult[]): BatchResult {
   const committed = last && {
     ...last,
     resolved: commits.flatMap((c) => c.resolved),
+    readyFor: [...new Set(commits.flatMap((c) => c.readyFor))],
+    endedLeases: commits.flatMap((c) => c.endedLeases),
     dueAt: dues.length ? Math.min(...dues) : null,
   };
   return { outcomes: results.flatMap((r) => r.outcomes), committed };
 }
 
-function runnerOf(ledger: Ledger): (command: Command) => unknown {
+function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => unknown {
   const events: EventWriter = eventWriterOf(ledger, (seq) => questions.timeOut(seq));
   const questions: QuestionWriter = questionWriterOf(ledger, () => events);
-  const acknowledge = acknowledgerOf(ledger);
+  const rows = deliveryRowsOf(ledger);
+  const acknowledger = acknowledgerOf(ledger, rows);
+  const dead = deadLettersOf(ledger, rows, () => events);
+  const deliveries: DeliveryWriter = deliveryWriterOf(ledger, { rows, dead, acknowledger, rules }, (now) =>
+    due.applyDue(now),
+  );
+  const due: DeliverySweep = deliverySweepOf(ledger, {
+    ...{ rows, dead, rules, expire: deliveries.expire, events: () => events },
+  });
+  const deliver = delivererOf(deliveries, dead);
   return (command) => {
     switch (command.op) {
       case 'publish':
         return events.publish(command.draft);
       case 'acknowledge':
-        return acknowledge(command.id, command.agent);
+        return acknowledger.acknowledge(command.id, command.agent);
       case 'answer':
         return questions.answer(command.id, command.answer);
       case 'cancel':
@@ -110,15 +132,22 @@ function runnerOf(ledger: Ledger): (command: Command) => unknown {
       case 'note-shown':
         return questions.noteShown(command.id, command.via);
       case 'sweep':
-        return questions.sweep();
+        return joinedSweep(questions.sweep(), due.sweep());
       case 'add-subscription':
         return addSubscription(ledger, command.subscription, command.origin);
       case 'change-subscription':
         return changeSubscription(ledger, command.id, command.change);
       case 'delete-subscription':
         return deleteSubscription(ledger, command.id);
+      default:
+        return deliver(command);
     }
   };
+}
+
+function joinedSweep(questions: QuestionsSwept, deliveries: ReturnType<DeliverySweep['sweep']>): Swept {
+  const times = [questions.nextDueAt, deliveries.nextDueAt].filter((at) => at !== null);
+  return { ...questions, ...deliveries, nextDueAt: times.length > 0 ? Math.min(...times) : null };
 }
 
 /** What the rest of the store needs to know about a database that was just opened. */
