@@ -5,6 +5,7 @@ import type { Store } from './store.ts';
 import { testDeadLetters } from './store-dead-letters.contract.ts';
 import { testDeliveries } from './store-deliveries.contract.ts';
 import { testInbox } from './store-inbox.contract.ts';
+import { testOnward } from './store-onward.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
 import { testResending } from './store-resending.contract.ts';
 import { testSubscriptions } from './store-subscriptions.contract.ts';
@@ -301,6 +302,7 @@ export function testStore(driver: string, open: OpenStore): void {
 
   testResending(driver, fresh);
   testSubscriptions(driver, fresh);
+  testOnward(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);
   testDeliveries(driver, fresh);

@@ -48,6 +48,16 @@ export interface Store extends DeliveryStore {
   explain(action: string, requiresHuman: boolean): Promise<Explanation>;
   stats(): Promise<StoreStats>;
 
+  /** The seq of the newest event, 0 for an empty log. Costs nothing. */
+  head(): number;
+  /**
+   * What follows this seq and passes, oldest first. A call looks at a bounded number of events and bytes: go on from
+   * `upTo`, and the end is reached when that is the head.
+   */
+  readAfter(after: number, limit: number, passes?: Passes): Promise<OnwardPage>;
+  /** Counts what passes below this seq, newest first, up to `count` of them. Bounded likewise: go on from `at + 1`. */
+  lookBack(before: number, count: number, passes: Passes): Promise<LookedBack>;
+
   /** Called after each commit, in commit order. Returns the function that ends it. */
   onCommitted(listener: (commit: Commit) => void): () => void;
   /** Finishes what was accepted, then lets go of the files. Safe to repeat. */
@@ -138,6 +148,22 @@ export type EventPage = { events: Event[]; next: number | null };
 export type PendingPlace = { deadline: number | null; seq: number };
 export type PendingPageRequest = { limit: number; after?: PendingPlace | undefined };
 export type PendingPage = { pending: PendingQuestion[]; next: PendingPlace | null };
+
+/**
+ * Whether a reader wants an event, judged by what never changes about it. It is asked once for many events that are alike,
+ * so it must answer the same each time.
+ */
+export type Passes = (event: {
+  readonly source_agent: string;
+  readonly action: string;
+  readonly subscribed_agents: readonly string[];
+}) => boolean;
+
+/** `upTo`: everything up to this seq has been looked at. */
+export type OnwardPage = { events: Event[]; upTo: number };
+
+/** `at`: everything above this seq has been looked at; 0 when that is all there is. */
+export type LookedBack = { passed: number; at: number };
 
 export type StoreStats = {
   head: number;

@@ -127,6 +127,9 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
           bytes: r.bytes() + (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0),
         };
       }),
+    head: () => latest.head,
+    readAfter: (after, limit, passes) => read((r) => r.readAfter(after, limit, passes)),
+    lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
     onCommitted(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

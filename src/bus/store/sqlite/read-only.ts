@@ -89,6 +89,9 @@ function storeOn(db: DatabaseSync, file: string): Store {
     subscriptions: (filter) => read(() => reader.subscriptions(filter)),
     explain: (action, requiresHuman) => read(() => reader.explain(action, requiresHuman)),
     stats: refuse,
+    head: () => reader.head(),
+    readAfter: (after, limit, passes) => read(() => reader.readAfter(after, limit, passes)),
+    lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
     onCommitted: () => () => undefined,
     async close() {
       if (db.isOpen) db.close();

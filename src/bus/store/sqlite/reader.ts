@@ -7,11 +7,12 @@ import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } fr
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
 import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
+import { type OnwardReader, onwardReaderOf } from './read-onward.ts';
 import { readSubscriptions } from './subscription-rows.ts';
 import { unacknowledgedOf } from './unacknowledged.ts';
 
 /** Everything that is read, by index only. Synchronous; may share the writer's connection or have its own. */
-export type Reader = {
+export type Reader = OnwardReader & {
   event(id: string): Event | undefined;
   events(filter: EventFilter, page: Page): EventPage;
   inbox(agent: string, unacknowledgedOnly: boolean, page: Page): EventPage;
@@ -113,5 +114,6 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
       const found = page(deadLetters(agent, limit + 1, after), limit);
       return deadLetterPage(found.rows, found.isLast, epoch);
     },
+    ...onwardReaderOf(db, epoch),
   };
 }
