@@ -50,7 +50,7 @@ export function makeCall(url: string, fetcher: typeof fetch): Call {
   };
 }
 
-function parseUrl(url: string): string {
+export function parseUrl(url: string): string {
   const hint = 'Write it like http://127.0.0.1:8099, in --url or LEVEREDGE_URL.';
   // Before anything is shown: what stands before an @ may be a password, also in what is no URL otherwise.
   if (url.includes('@')) throw new Fault('usage', 'The URL of a bus takes no user name and no password.', { hint });
@@ -59,7 +59,7 @@ function parseUrl(url: string): string {
   return url.replace(/\/+$/, '');
 }
 
-function unreachable(url: string, why: string, cause?: unknown): Fault {
+export function unreachable(url: string, why: string, cause?: unknown): Fault {
   return new Fault('unreachable', `No bus can be reached at ${url} (${why}).`, {
     hint: 'Start it with "leveredge bus", or say where it is with --url or LEVEREDGE_URL.',
     cause,
@@ -78,13 +78,13 @@ const plainCauses: Readonly<Record<string, string>> = {
 };
 
 /** fetch says only "fetch failed"; the reason lies in its cause. */
-function causeOf(error: unknown): string {
+export function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = isRecord(cause) && typeof cause.code === 'string' ? cause.code : '';
   return plainCauses[code] ?? (reasonOf(cause) || code);
 }
 
-function parseOrUndefined(text: string): unknown {
+export function parseOrUndefined(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -4,6 +4,8 @@ import type { Event, PendingQuestion, Status } from '../events/event.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
 import { makeCall } from './call.ts';
+import { type FollowOptions, follow } from './follow.ts';
+import { streamOpener } from './open-stream.ts';
 
 /** What the bus says to a publish. `duplicate`: this sender stored this id before, and sending again was safe. */
 export type PublishReceipt = {
@@ -89,6 +91,8 @@ export type Client = {
   removeSubscription(id: string): Promise<Subscription>;
   explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
   health(timeoutMs?: number): Promise<Health>;
+  /** The events as they happen. Unlike the other methods it connects again by itself; see follow.ts. */
+  follow(options?: FollowOptions): AsyncGenerator<Event, void, undefined>;
 };
 
 /** Pages of subscriptions that are read together, of 1,000 each. */
@@ -102,6 +106,7 @@ const graceMs = 10_000;
  */
 export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: typeof fetch }): Client {
   const call = makeCall(url, fetcher);
+  const open = streamOpener(url, fetcher);
   // The bus' answers are trusted beyond the members that tell it from another program: the client is released with it.
   const as = <T>(answer: Promise<unknown>) => answer as Promise<T>;
   const at = (id: string) => `/events/${encodeURIComponent(id)}`;
@@ -144,6 +149,7 @@ export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: ty
       as(call('DELETE', `/subscriptions/${encodeURIComponent(id)}`, { expect: subscription })),
     explain: (action, requiresHuman) =>
       as(call('GET', '/explain', { query: { action, requires_human: requiresHuman }, expect: ['hearers', 'silent'] })),
+    follow: (options) => follow(open, options),
     health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
   };
 }

@@ -13,7 +13,7 @@ export type Patience = {
 };
 
 export const firstPauseMs = 200;
-const longestPauseMs = 10_000;
+export const longestPauseMs = 10_000;
 
 /**
  * Tries again while the bus is away, busy or full, with growing pauses (full jitter, and as long as the bus asks for), until
@@ -39,7 +39,7 @@ export function patiently({ signal, onTrouble, clock = systemClock, sleep = slee
 }
 
 /** Failures of the moment. A full disk (`storage-full`) is none, a person must make room; a fault of the bus neither. */
-function isPassing({ code }: Fault): boolean {
+export function isPassing({ code }: Fault): boolean {
   return code === 'unreachable' || code === 'unavailable' || code === 'queue-full';
 }
 
