@@ -10,6 +10,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
 import { parseBusConfig } from '../src/bus/config.ts';
 import { startBus } from '../src/bus/start.ts';
+import type { StreamLimits } from '../src/bus/streams/open-streams.ts';
 
 /** A bus in a process of its own, on a home and a port of its own. */
 export type BusProcess = {
@@ -50,6 +51,7 @@ type Options = {
   yaml?: string;
   /** Its clock is so far ahead of the machine's, and can be moved further. Not with `worker`. */
   aheadMs?: number;
+  streamLimits?: Partial<StreamLimits>;
 };
 
 /**
@@ -125,7 +127,15 @@ export function unshakenBus(): { bus(): BusProcess } {
 
 /** The second process: says where it listens, and stops when its standard input ends. */
 async function main(argument: string): Promise<void> {
-  const { home, port = 0, host, worker = false, yaml, aheadMs = 0 }: Options & { home: string } = JSON.parse(argument);
+  const {
+    home,
+    port = 0,
+    host,
+    worker = false,
+    yaml,
+    aheadMs = 0,
+    streamLimits,
+  }: Options & { home: string } = JSON.parse(argument);
   let ahead = aheadMs;
   const clock = () => systemClock() + ahead;
   const log = makeLog((line) => process.stderr.write(line), systemClock);
@@ -137,7 +147,8 @@ async function main(argument: string): Promise<void> {
       home,
     });
     const storeWorker = worker ? new URL('../src/bin/store-worker.ts', import.meta.url) : undefined;
-    const { close, ...bus } = await startBus(config, { log, clock, storeWorker, version: '0.0.0-test' });
+    const deps = { log, clock, storeWorker, version: '0.0.0-test', streamLimits };
+    const { close, ...bus } = await startBus(config, deps);
     process.stdout.write(`${JSON.stringify(bus)}\n`);
     createInterface(process.stdin)
       .on('line', (line) => {

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Store } from './store/store.ts';
+import type { Streams } from './streams/streams.ts';
 import type { Waiters } from './waiters.ts';
 
 /** What the handlers of the running bus touch. */
@@ -8,6 +9,7 @@ export type Bus = {
   store: Store;
   waiters: Waiters;
   metrics: MetricsText;
+  streams: Streams;
   clock: Clock;
   version: string;
   /** When it started, in milliseconds since the epoch. */

@@ -12,6 +12,8 @@ import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrow
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
 import { quoted } from './refusals.ts';
 import type { Answer, Route } from './route.ts';
+import { comment } from './streams/frames.ts';
+import { type Outlet, outletOf } from './streams/outlet.ts';
 import { makeTraffic, type Traffic } from './traffic.ts';
 
 /** A slow sender has this long for its headers, and for a whole request. */
@@ -82,7 +84,9 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metri
       const began = performance.now();
       answer(request, reply, body)
         .catch((error) => fail(error, request, reply))
-        .then((status) => note?.(status, (performance.now() - began) / 1000));
+        .then((status) => {
+          if (status > 0) note?.(status, (performance.now() - began) / 1000);
+        });
     };
     server.route({
       method: route.method,
@@ -129,12 +133,44 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
   };
 }
 
+/** Answers the status that went out, or 0 for a stream, whose end is nobody's to wait for. */
 function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warning[], traffic: Traffic): number {
+  if ('stream' in answer) {
+    beginStream(reply, answer.stream, warnings, traffic);
+    return 0;
+  }
   if ('text' in answer) return send(reply, answer.status, answer.contentType, answer.text, answer.headers);
   const { status, body, location } = answer;
   const text = JSON.stringify(warnings.length > 0 ? { ...body, warnings } : body);
   if (!traffic.mayQueue(reply.request.raw.socket, reply.raw, text.length)) throw tooMuchUnread();
   return send(reply, status, jsonType, text, location === undefined ? undefined : { location });
+}
+
+/** What keeps proxies from holding a stream back; and nothing can follow it on its connection. */
+const streamHeaders = [
+  ...['content-type', 'text/event-stream; charset=utf-8'],
+  ...['x-accel-buffering', 'no'],
+  ...['connection', 'close'],
+  ...hardening,
+];
+
+function beginStream(
+  reply: FastifyReply,
+  begin: (outlet: Outlet) => void,
+  warnings: readonly Warning[],
+  traffic: Traffic,
+): void {
+  const { raw: response, request } = reply;
+  reply.hijack();
+  response.writeHead(200, streamHeaders);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  traffic.endless(request.raw.socket, response);
+  const outlet = outletOf(response, request.raw.socket);
+  for (const warning of warnings) outlet.write(comment(warning));
+  begin(outlet);
 }
 
 function tooMuchUnread(): Fault {

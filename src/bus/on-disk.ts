@@ -10,6 +10,7 @@ import { listEvents } from './routes/list-events.ts';
 import { pending } from './routes/pending.ts';
 import { listSubscriptions } from './routes/subscriptions.ts';
 import { openReadOnlyStore } from './store/sqlite/read-only.ts';
+import { makeStreams } from './streams/streams.ts';
 import { makeWaiters } from './waiters.ts';
 
 /** The reading calls of the bus, without a bus. */
@@ -25,14 +26,25 @@ const reading = [listEvents, getEvent, pending, inbox, listSubscriptions, explai
 export function openOnDisk(file: string, say: (line: string) => void): OnDisk | undefined {
   const store = openReadOnlyStore(file);
   if (store === undefined) return undefined;
+  const log = makeLog(say, systemClock);
   const waiters = makeWaiters((listener) => store.onCommitted(listener));
   const address = () => ({ url: '', port: 0 });
   const metrics = { text: async () => '', contentType: 'text/plain' };
-  const bus: Bus = { store, waiters, metrics, clock: systemClock, version: '', startedAt: systemClock(), address };
+  const streams = makeStreams(store, log);
+  const bus: Bus = {
+    store,
+    waiters,
+    metrics,
+    streams,
+    clock: systemClock,
+    version: '',
+    startedAt: systemClock(),
+    address,
+  };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),
     makeGuard([]),
-    makeLog(say, systemClock),
+    log,
   );
   return {
     async fetcher(input, init) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { type Bookmark, bookmarkOf, parseBookmark } from '../events/bookmark.ts';
 import type { Subscription } from '../events/subscription.ts';
-import type { PendingPlace } from './store/store.ts';
+import type { PendingPlace, Store } from './store/store.ts';
 
 /** A cursor among subscriptions holds two names. */
 const maxCursorLength = 4_000;
@@ -37,9 +37,36 @@ export function seqOf(bookmark: string | undefined, epoch: string): number | und
   return place.seq;
 }
 
-function ofAnotherLife(bookmark: string): Fault {
+/**
+ * The seq after which a stream goes on: what an EventSource remembers (`Last-Event-ID`) beats `after`, and an empty one
+ * is none. Undefined when neither is given.
+ * @throws Fault `invalid` for what was never a bookmark, `cursor-invalid` for one of another life of the log, or of a
+ *   later one: the log was put back without the epoch being changed.
+ */
+export async function placeAfter(
+  lastEventId: string | string[] | undefined,
+  after: string | undefined,
+  store: Pick<Store, 'epoch' | 'head' | 'readAfter'>,
+): Promise<number | undefined> {
+  const [bookmark, pointer] = lastEventId ? [String(lastEventId), 'Last-Event-ID'] : [after, 'after'];
+  if (!bookmark) return undefined;
+  const place = parseBookmark(bookmark);
+  if (place === undefined)
+    throw noBookmark(pointer, `Send the id of the last message unchanged, or leave ${pointer} out to begin now.`);
+  if (place.epoch !== store.epoch) throw ofAnotherLife(bookmark, beginAgain);
+  // What was read may be newer than what the store has told of.
+  const isThere = place.seq <= store.head() || (await store.readAfter(place.seq - 1, 1)).events.length > 0;
+  if (isThere) return place.seq;
+  throw new Fault('cursor-invalid', `The bookmark ${bookmark} lies beyond the end of this log.`, {
+    hint: beginAgain,
+  });
+}
+
+const beginAgain = 'Begin without it, which is from now on, or with from=start.';
+
+function ofAnotherLife(bookmark: string, hint?: string): Fault {
   return new Fault('cursor-invalid', `The bookmark ${bookmark} is from before this log was restored or made anew.`, {
-    hint: 'Read the first page again without it; the bookmarks of that page are good.',
+    hint: hint ?? 'Read the first page again without it; the bookmarks of that page are good.',
   });
 }
 
@@ -100,9 +127,11 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function noBookmark(pointer: string): Fault {
+function noBookmark(pointer: string, hint?: string): Fault {
   return new Fault('invalid', `The query makes no sense: ${pointer} is no bookmark of this bus.`, {
     mistakes: [{ pointer, detail: 'is no bookmark of this bus' }],
-    hint: `Every page says in next how ${pointer} continues it; send that unchanged, or leave ${pointer} out for the first page.`,
+    hint:
+      hint ??
+      `Every page says in next how ${pointer} continues it; send that unchanged, or leave ${pointer} out for the first page.`,
   });
 }

@@ -4,6 +4,7 @@ import type { FaultCode } from '../base/fault.ts';
 import type { Parsed } from '../events/parse.ts';
 import { parseAs } from '../events/parse.ts';
 import type { Principal, ScopeKind } from '../events/principal.ts';
+import type { Outlet } from './streams/outlet.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
@@ -27,7 +28,9 @@ export type Ask<Q, B> = {
 /** What a handler answers: an object, sent as JSON, or a text of a type of its own. */
 export type Answer =
   | { status: number; body: object; location?: string }
-  | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> };
+  | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> }
+  /** Server-sent events, until either side ends it. Called once the head of the answer is written, not for HEAD. */
+  | { stream(outlet: Outlet): void };
 
 export type BodyShape<B> = {
   schema: z.ZodType;

@@ -14,6 +14,8 @@ import { allRoutes } from './routes/all-routes.ts';
 import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Store } from './store/store.ts';
+import type { StreamLimits } from './streams/open-streams.ts';
+import { makeStreams, type Streams } from './streams/streams.ts';
 import { type Sweeper, startSweeper } from './sweeper.ts';
 import { makeWaiters, type Waiters } from './waiters.ts';
 
@@ -24,6 +26,8 @@ export type BusDeps = {
   storeWorker?: URL | undefined;
   /** The program's version, for /health and the description. */
   version?: string | undefined;
+  /** Other limits than the usual ones, for tests. */
+  streamLimits?: Partial<StreamLimits> | undefined;
 };
 
 export type RunningBus = {
@@ -46,7 +50,8 @@ const drainStepMs = 10;
  * Whatever was begun is undone when a later step fails.
  * @throws Fault `usage`, `port-taken`, `locked`, `damaged`, `newer-schema`, `storage-full`.
  */
-export async function startBus(config: BusConfig, { log, clock, storeWorker, version }: BusDeps): Promise<RunningBus> {
+export async function startBus(config: BusConfig, deps: BusDeps): Promise<RunningBus> {
+  const { log, clock, storeWorker, version, streamLimits } = deps;
   requireLoopback(config.host);
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host;
   await requireFreePort(host, config.port);
@@ -65,6 +70,7 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
     const inPlace = inPlaceOf(config.databaseFile);
     await store.sweep();
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
+    const streams = makeStreams(store, log, streamLimits);
     const startedAt = clock();
     let address = { url: '', port: 0 };
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
@@ -72,6 +78,7 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
       store,
       waiters,
       metrics,
+      streams,
       clock,
       version: version ?? 'unknown',
       startedAt,
@@ -86,7 +93,7 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const close = once(() => stop({ http, waiters, sweeper, store, lock }, log));
+    const close = once(() => stop({ http, waiters, streams, sweeper, store, lock }, log));
     return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], inPlace, close };
   } catch (error) {
     for (const step of undo)
@@ -95,11 +102,12 @@ export async function startBus(config: BusConfig, { log, clock, storeWorker, ver
   }
 }
 
-type Parts = { http: Http; waiters: Waiters; sweeper: Sweeper; store: Store; lock: Lock };
+type Parts = { http: Http; waiters: Waiters; streams: Streams; sweeper: Sweeper; store: Store; lock: Lock };
 
-async function stop({ http, waiters, sweeper, store, lock }: Parts, log: Log): Promise<void> {
+async function stop({ http, waiters, streams, sweeper, store, lock }: Parts, log: Log): Promise<void> {
   const closed = http.server.close();
   waiters.release();
+  await streams.close();
   const until = performance.now() + maxDrainMs;
   while (http.inFlight() > 0 && performance.now() < until) await new Promise((go) => setTimeout(go, drainStepMs));
   if (http.inFlight() > 0)

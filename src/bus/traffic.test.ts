@@ -57,6 +57,29 @@ describe('traffic', () => {
     assert.ok(traffic.mayQueue(aConnection(), anAnswer(), 100 * megabyte));
   });
 
+  it('waits for no answer without an end, but keeps its place on its connection', () => {
+    const traffic = makeTraffic();
+    const socket = aConnection();
+    const [endless, other, third] = [anAnswer(), anAnswer(), anAnswer()];
+    for (const answer of [endless, other, third]) traffic.enter(aRequest(socket), answer, () => undefined);
+    traffic.endless(socket, endless);
+    assert.equal(traffic.inFlight(), 2);
+    let quiet = 0;
+    traffic.whenQuiet(socket, () => quiet++);
+    other.emit('close');
+    third.emit('close');
+    assert.deepEqual([traffic.inFlight(), quiet], [0, 0]);
+    endless.emit('close');
+    assert.deepEqual([traffic.inFlight(), quiet], [0, 1]);
+    const [again, behind] = [anAnswer(), anAnswer()];
+    for (const answer of [again, behind]) traffic.enter(aRequest(socket), answer, () => undefined);
+    traffic.endless(socket, again);
+    socket.emit('close');
+    assert.equal(traffic.inFlight(), 0);
+    traffic.endless(socket, behind);
+    assert.equal(traffic.inFlight(), 0);
+  });
+
   it('tells when nothing is owed any more, where what never arrived whole is owed nothing', () => {
     const traffic = makeTraffic();
     const socket = aConnection();

@@ -13,6 +13,8 @@ export type Traffic = {
   inFlight(): number;
   /** Counts a request in until its answer has gone out, and calls `go` when it is its turn: mostly at once. */
   enter(request: IncomingMessage, response: ServerResponse, go: () => void): void;
+  /** Takes an answer that has no end out of what a stop waits for. Its place in the order of its connection it keeps. */
+  endless(socket: Socket, response: ServerResponse): void;
   /** Whether an answer of this size may be queued for its reader; if so, it counts until it has gone out. */
   mayQueue(socket: Socket, response: ServerResponse, bytes: number): boolean;
   /**
@@ -25,6 +27,8 @@ export type Traffic = {
 /** One connection. */
 type Lane = {
   inFlight: number;
+  /** Those of them that have no end. */
+  endless: number;
   waiting: (() => void)[];
   unread: Map<ServerResponse, number>;
   newest: IncomingMessage | undefined;
@@ -36,12 +40,14 @@ export function makeTraffic(): Traffic {
   const lanes = new WeakMap<Socket, Lane>();
   let inFlight = 0;
   let unreadBytes = 0;
+  const endless = new WeakSet<ServerResponse>();
 
   function laneOf(socket: Socket): Lane {
     const known = lanes.get(socket);
     if (known) return known;
     const lane: Lane = {
       inFlight: 0,
+      endless: 0,
       waiting: [],
       unread: new Map(),
       newest: undefined,
@@ -52,7 +58,7 @@ export function makeTraffic(): Traffic {
     // Node says of a closed connection only that the answer being written is over, not of those behind it.
     socket.once('close', () => {
       lane.isClosed = true;
-      inFlight -= lane.inFlight;
+      inFlight -= lane.inFlight - lane.endless;
       for (const bytes of lane.unread.values()) unreadBytes -= bytes;
       lane.waiting = [];
       lane.unread.clear();
@@ -62,7 +68,8 @@ export function makeTraffic(): Traffic {
 
   function leave(lane: Lane, response: ServerResponse): void {
     if (lane.isClosed) return;
-    inFlight--;
+    if (endless.delete(response)) lane.endless--;
+    else inFlight--;
     lane.inFlight--;
     const bytes = lane.unread.get(response);
     if (bytes !== undefined) {
@@ -83,6 +90,13 @@ export function makeTraffic(): Traffic {
       response.once('close', () => leave(lane, response));
       if (lane.inFlight <= maxPipelined) go();
       else lane.waiting.push(go);
+    },
+    endless(socket, response) {
+      const lane = laneOf(socket);
+      if (lane.isClosed) return;
+      endless.add(response);
+      lane.endless++;
+      inFlight--;
     },
     mayQueue(socket, response, bytes) {
       if (bytes < largeBytes) return true;

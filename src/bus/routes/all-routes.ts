@@ -13,6 +13,7 @@ import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { respond } from './respond.ts';
 import { shown } from './shown.ts';
+import { streamEvents } from './stream-events.ts';
 import {
   addSubscription,
   changeSubscription,
@@ -26,6 +27,7 @@ export function allRoutes(bus: Bus): Route[] {
   const calls = [
     publish(bus),
     listEvents(bus),
+    streamEvents(bus),
     getEvent(bus),
     pending(bus),
     respond(bus),

@@ -128,7 +128,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
         };
       }),
     head: () => latest.head,
-    readAfter: (after, limit, passes) => read((r) => r.readAfter(after, limit, passes)),
+    readAfter: (after, limit, passes) => read((r) => r.readAfter(latest.head, after, limit, passes)),
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
     onCommitted(listener) {
       listeners.add(listener);

@@ -90,7 +90,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     explain: (action, requiresHuman) => read(() => reader.explain(action, requiresHuman)),
     stats: refuse,
     head: () => reader.head(),
-    readAfter: (after, limit, passes) => read(() => reader.readAfter(after, limit, passes)),
+    readAfter: (after, limit, passes) => read(() => reader.readAfter(reader.head(), after, limit, passes)),
     lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
     onCommitted: () => () => undefined,
     async close() {

@@ -7,7 +7,8 @@ import { type EventRow, eventColumns, eventTables, toEvent } from './event-row.t
 export type OnwardReader = {
   /** The seq of the newest event in the file. */
   head(): number;
-  readAfter(after: number, limit: number, passes: Passes | undefined): OnwardPage;
+  /** `head`: what was the newest event before this call; where nothing is found, all up to there has been looked at. */
+  readAfter(head: number, after: number, limit: number, passes: Passes | undefined): OnwardPage;
   lookBack(before: number, count: number, passes: Passes): LookedBack;
 };
 
@@ -82,7 +83,10 @@ export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
 
   return {
     head: () => readHead.get()?.value as number,
-    readAfter: (after, limit, passes) => (passes === undefined ? everything(after, limit) : some(after, limit, passes)),
+    readAfter(head, after, limit, passes) {
+      const page = passes === undefined ? everything(after, limit) : some(after, limit, passes);
+      return page.upTo > after ? page : { events: [], upTo: Math.max(after, head) };
+    },
     lookBack(before, count, passes) {
       const looked = behind.all(before, maxLookedAt) as unknown as Looked[];
       let passed = 0;
