@@ -103,6 +103,7 @@ export function inProcess(
     signal: new AbortController().signal,
     terminal,
     say: () => undefined,
+    print: async () => undefined,
     connect,
   } as unknown as Surroundings;
   return (...args: string[]) => run(args, around, false);

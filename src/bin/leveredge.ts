@@ -45,6 +45,7 @@ const around: Surroundings = {
   signal: stopSignal(),
   terminal: { is: stdout.isTTY === true, columns: stdout.columns || defaultColumns },
   say,
+  print: (text) => new Promise((resolve) => stdout.write(text, () => resolve())),
   connect: (url) => makeClient({ url }),
   findHome: (flag) =>
     findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }),

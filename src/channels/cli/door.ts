@@ -66,6 +66,8 @@ export type Surroundings = {
   terminal: { is: boolean; columns: number };
   /** Says something on stderr at once; for what cannot wait until the conclusion. */
   say(line: string): void;
+  /** Prints on stdout at once, for what has no end; resolves when more can follow. The text is harmless already. */
+  print(text: string): Promise<void>;
   connect(url: string): Client;
   findHome(flag: string | undefined): Home;
   /** Where the database of a home lies, whatever the settings say. */
@@ -105,6 +107,7 @@ export type Door = Surroundings & {
   /** Lets go of what the command opened. Safe to repeat. */
   close(): Promise<void>;
   readonly json: boolean;
+  readonly color: boolean;
   readonly quiet: boolean;
   readonly home: string | undefined;
 };
@@ -116,7 +119,12 @@ export type SharedOptions = { url?: string; json?: boolean; quiet?: boolean; hom
  * Opens the door for one command. A bus that cannot be found is a failure of those commands only that want one. A command
  * that only reads is answered from disk when the bus does not answer.
  */
-export async function openDoor(around: Surroundings, options: SharedOptions, onlyReads: boolean): Promise<Door> {
+export async function openDoor(
+  around: Surroundings,
+  options: SharedOptions,
+  onlyReads: boolean,
+  color: boolean,
+): Promise<Door> {
   const { url, home, json = false, quiet = false } = options;
   let found: FoundBus = { url: usualUrl, isGiven: false };
   let failure: unknown;
@@ -137,6 +145,7 @@ export async function openDoor(around: Surroundings, options: SharedOptions, onl
       return client;
     },
     json,
+    color,
     quiet,
     home,
   };

@@ -19,6 +19,8 @@ export function inOwnWords(thrown: unknown): unknown {
 }
 
 const changesNothing = /^The change names nothing that can change/;
+/** As the bus says it of a stream. */
+const beginAgain = 'Begin without it, which is from now on, or with from=start.';
 const noBookmark = 'is no bookmark of this bus';
 
 function messageOf({ code, message, mistakes }: Fault): string {
@@ -41,6 +43,7 @@ function nextStep({ code, message, mistakes, extra, hint = '' }: Fault): string 
   if (changesNothing.test(message)) return 'Give --priority, --mode, --except or --no-except.';
   if (mistakes[0]?.detail === noBookmark)
     return 'Take it from the last line of the page before, unchanged; or leave it out for the first page.';
+  if (hint === beginAgain) return 'Begin without --after, which is from now on, or with --from-start.';
   if (code === 'conflict' && hint.includes('payload_hash')) return 'Look at the question again: leveredge pending';
   if (code === 'not-found' && hint.startsWith('GET /docs'))
     return 'The URL of a bus has no path; write it like http://127.0.0.1:8099, in --url or LEVEREDGE_URL.';

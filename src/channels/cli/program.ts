@@ -22,12 +22,14 @@ import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { type Look, type Rendered, render, renderFault } from './render.ts';
 import { subscriptions } from './subscriptions.ts';
+import { tail } from './tail.ts';
 
 const commands = [
   up,
   bus,
   publish,
   events,
+  tail,
   ask,
   pending,
   answer,
@@ -61,7 +63,7 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    door = await openDoor(around, command.optsWithGlobals<SharedOptions>(), onlyRead.includes(nameOf(command)));
+    door = await openDoor(around, command.optsWithGlobals<SharedOptions>(), onlyRead.includes(nameOf(command)), color);
   });
   const look = (): Look => ({
     json: door?.json ?? argv.includes('--json'),
