@@ -6,7 +6,7 @@ import type { Passes, Store } from '../store/store.ts';
 import { eventFrame, goaway, greeting, heartbeat } from './frames.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Outlet } from './outlet.ts';
-import type { Turns } from './turns.ts';
+import type { Rounds } from './rounds.ts';
 
 /** Bytes that may wait for one reader. Beyond them it is no longer sent what happens but reads on by itself. */
 const maxUnsentBytes = 256 * 1024;
@@ -32,7 +32,7 @@ export type LogFollowers = {
  * between, so a reader that has caught up to it can join them and has missed nothing. Each event is read and written as
  * text once, for however many.
  */
-export function followersOf(store: Store, streams: OpenStreams, turns: Turns, log: Log): LogFollowers {
+export function followersOf(store: Store, streams: OpenStreams, rounds: Rounds, log: Log): LogFollowers {
   const live = new Set<Follower>();
   let position = store.head();
   let isServing = false;
@@ -87,7 +87,7 @@ export function followersOf(store: Store, streams: OpenStreams, turns: Turns, lo
         if (outlet.lags) await outlet.drained();
         else if (follower.at >= position) return join(follower);
         else {
-          await turns.next();
+          await rounds.next();
           if (outlet.isClosed) return;
           const { events, upTo } = await store.readAfter(follower.at, maxPage, passes);
           if (events.length > 0) outlet.write(pageOf(events).whole());
@@ -123,7 +123,7 @@ export function followersOf(store: Store, streams: OpenStreams, turns: Turns, lo
       if (passes === undefined) return Math.max(0, head - count);
       let at = head;
       for (let left = count; left > 0 && at > 0; ) {
-        await turns.next();
+        await rounds.next();
         const back = await store.lookBack(at + 1, left, passes);
         left -= back.passed;
         at = back.at;

@@ -2,7 +2,7 @@ import type { Log } from '../../base/log.ts';
 import type { Store } from '../store/store.ts';
 import { followersOf, type LogFollowers } from './log-followers.ts';
 import { openStreams, type StreamLimits, usualLimits } from './open-streams.ts';
-import { makeTurns } from './turns.ts';
+import { makeRounds } from './rounds.ts';
 
 /** What the bus sends without an end. */
 export type Streams = LogFollowers & {
@@ -17,9 +17,9 @@ export type Streams = LogFollowers & {
 /** Holds nothing open while nobody reads. */
 export function makeStreams(store: Store, log: Log, limits: Partial<StreamLimits> = {}): Streams {
   const open = openStreams({ ...usualLimits, ...limits });
-  const turns = makeTurns();
+  const rounds = makeRounds();
   return {
-    ...followersOf(store, open, turns, log),
+    ...followersOf(store, open, rounds, log),
     get count() {
       return open.count;
     },
