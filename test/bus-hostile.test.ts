@@ -124,8 +124,8 @@ describe('hostile input', () => {
         /application\/json/,
         type,
       );
-    const cloud = await refusal(await post('{}', { 'content-type': 'application/cloudevents+json' }), 415);
-    assert.match(cloud.detail, /CloudEvents are not understood yet/);
+    const avro = await refusal(await post('{}', { 'content-type': 'application/cloudevents+avro' }), 415);
+    assert.match(avro.detail, /does not take "application\/cloudevents\+avro"/);
   });
 
   it('a call that needs no body does not judge the Content-Type', async () => {

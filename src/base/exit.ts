@@ -29,6 +29,7 @@ const byFault: Record<FaultCode, ExitCode> = {
   'not-found': Exit.notFound,
   'already-resolved': Exit.conflict,
   conflict: Exit.conflict,
+  'still-running': Exit.conflict,
   'cursor-invalid': Exit.conflict,
   'queue-full': Exit.failed,
   'storage-full': Exit.failed,

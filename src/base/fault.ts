@@ -13,6 +13,7 @@ export type FaultCode =
   | 'not-found'
   | 'already-resolved'
   | 'conflict'
+  | 'still-running'
   | 'cursor-invalid'
   | 'queue-full'
   | 'storage-full'

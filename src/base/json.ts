@@ -14,18 +14,47 @@ const maxMistakes = 10;
  * @throws Fault `malformed` when it is no JSON (NaN and Infinity are none), `invalid` when it would not survive.
  */
 export function parseJson(text: string): unknown {
-  let value: unknown;
+  const value = parseText(text);
+  if (survives(value, 0)) return value;
+  const mistakes = mistakesIn(value, () => lossyIntegers(markLossy(text)));
+  if (mistakes.length === 0) return value;
+  throw wouldChange(mistakes);
+}
+
+/**
+ * As `parseJson`, but each element of a list is judged by itself, as if it had been sent alone: in the place of one that
+ * would not survive stands the Fault that says why, its pointers beginning with the element's index. What is no list is
+ * judged whole.
+ * @throws Fault as `parseJson`
+ */
+export function parseJsonElements(text: string): unknown {
+  const value = parseText(text);
+  if (!Array.isArray(value)) return parseJson(text);
+  let marked: unknown[] | undefined;
+  for (let i = 0; i < value.length; i++) {
+    if (survives(value[i], 0)) continue;
+    const lossy = () => {
+      marked ??= markLossy(text) as unknown[];
+      return lossyIntegers(marked[i]);
+    };
+    const mistakes = mistakesIn(value[i], lossy).map(({ pointer, detail }) => ({ pointer: `/${i}${pointer}`, detail }));
+    if (mistakes.length > 0) value[i] = wouldChange(mistakes);
+  }
+  return value;
+}
+
+function wouldChange(mistakes: readonly Mistake[]): Fault {
+  return new Fault('invalid', `This JSON could not be stored unchanged: ${describe(mistakes)}.`, { mistakes });
+}
+
+function parseText(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new Fault('malformed', `This is not valid JSON: ${reasonOf(error)}.`, {
       hint: 'Check quotes, commas and brackets. NaN and Infinity are not JSON; send null or a string.',
     });
   }
-  if (survives(value, 0)) return value;
-  const mistakes = mistakesIn(value, text);
-  if (mistakes.length === 0) return value;
-  throw new Fault('invalid', `This JSON could not be stored unchanged: ${describe(mistakes)}.`, { mistakes });
 }
 
 /** Whether all is well at first sight; asked of every body, so it builds no pointers. */
@@ -41,7 +70,7 @@ function survives(node: unknown, depth: number): boolean {
 }
 
 /** What would not survive, with a pointer each. A large integer that a double holds exactly is no mistake. */
-function mistakesIn(value: unknown, text: string): Mistake[] {
+function mistakesIn(value: unknown, lossy: () => readonly Mistake[]): Mistake[] {
   const mistakes: Mistake[] = [];
   let suspiciousNumber = false;
   const walk = (node: unknown, pointer: string, depth: number): void => {
@@ -67,7 +96,7 @@ function mistakesIn(value: unknown, text: string): Mistake[] {
     }
   };
   walk(value, '', 0);
-  if (suspiciousNumber && mistakes.length === 0) mistakes.push(...lossyIntegers(text));
+  if (suspiciousNumber && mistakes.length === 0) mistakes.push(...lossy());
   return mistakes;
 }
 
@@ -81,14 +110,17 @@ export function describe(mistakes: readonly Mistake[]): string {
   return mistakes.map((m) => `${m.pointer === '' ? 'the body' : m.pointer} ${m.detail}`).join('; ');
 }
 
-/** Integer literals beyond 2^53 that a double would change. `1e20` and 2^60 survive and are let through. */
-function lossyIntegers(text: string): Mistake[] {
+/** Integer literals beyond 2^53 that a double would change, marked. `1e20` and 2^60 survive and are let through. */
+function markLossy(text: string): unknown {
   // The reviver sees a literal but not where it stands, so it leaves a mark that the walk below finds.
-  const marked: unknown = JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
+  return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
     const source = context?.source ?? '';
     if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return value;
     return String(value) === source || BigInt(source) === BigInt(value) ? value : new Lossy(source);
   });
+}
+
+function lossyIntegers(marked: unknown): Mistake[] {
   const found: Mistake[] = [];
   const walk = (node: unknown, pointer: string): void => {
     if (found.length >= maxMistakes || typeof node !== 'object' || node === null) return;

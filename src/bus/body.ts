@@ -45,19 +45,39 @@ export function readBody(request: IncomingMessage, maxBytes: number, done: (body
  * The JSON value of a body. No Content-Type or an empty one, and the two that curl and shells send unasked, are taken as JSON.
  * @throws Fault `too-large`, `unsupported-media-type`, `malformed` or, for what would not survive storing, `invalid`.
  */
-export function jsonOf(body: RawBody, contentType: string | undefined, accepts: readonly string[] = []): unknown {
+export function jsonOf(body: RawBody, contentType: string | undefined): unknown {
+  return parseJson(textOf(body, contentType));
+}
+
+/**
+ * The text of a body that is announced as JSON or as one of the other types that this call takes.
+ * @throws Fault `too-large`, `unsupported-media-type`, `malformed`
+ */
+export function textOf(body: RawBody, contentType: string | undefined, accepts: readonly string[] = []): string {
+  const bytes = bytesOf(body);
+  if (bytes.length === 0) throw emptyBody();
+  requireJson(contentType, accepts);
+  if (!isUtf8(bytes))
+    throw new Fault('malformed', 'The body is not valid UTF-8.', { hint: 'JSON is always sent as UTF-8.' });
+  const text = bytes.toString('utf8');
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
+}
+
+/**
+ * The bytes of a body that arrived whole.
+ * @throws Fault `too-large`, `malformed`
+ */
+export function bytesOf(body: RawBody): Buffer {
   if (body.kind === 'cut-short')
     throw new Fault('malformed', 'The connection ended before the whole body had arrived.');
   if (body.kind === 'too-large')
     throw new Fault('too-large', `The body is larger than ${body.maxBytes / 1024} KiB, which is the limit.`, {
-      hint: 'Store large data elsewhere and send a reference to it in details.',
+      hint:
+        body.maxBytes > usualBodyBytes
+          ? 'Send fewer events at a time.'
+          : 'Store large data elsewhere and send a reference to it in details.',
     });
-  if (body.bytes.length === 0) throw emptyBody();
-  requireJson(contentType, accepts);
-  if (!isUtf8(body.bytes))
-    throw new Fault('malformed', 'The body is not valid UTF-8.', { hint: 'JSON is always sent as UTF-8.' });
-  const text = body.bytes.toString('utf8');
-  return parseJson(text.startsWith('\ufeff') ? text.slice(1) : text);
+  return body.bytes;
 }
 
 function emptyBody(): Fault {
@@ -72,11 +92,11 @@ function requireJson(contentType: string | undefined, accepts: readonly string[]
   if (contentType === undefined || contentType === 'application/json') return;
   const announced = contentType.trim();
   if (announced === '') return;
-  const mediaType = (announced.split(';', 1)[0] as string).trim().toLowerCase();
+  const mediaType = mediaTypeOf(announced);
   if (accepts.includes(mediaType)) return;
   if (mediaType.startsWith('application/cloudevents'))
-    throw new Fault('unsupported-media-type', 'CloudEvents are not understood yet.', {
-      hint: 'Send the plain body (see /docs) as application/json.',
+    throw new Fault('unsupported-media-type', `This call does not take ${quoted(mediaType)}.`, {
+      hint: 'CloudEvents are published with POST /events, one or a batch, as JSON. Elsewhere send the plain body (see /docs).',
     });
   if (!takenAsJson.test(mediaType))
     throw new Fault(
@@ -86,4 +106,9 @@ function requireJson(contentType: string | undefined, accepts: readonly string[]
         hint: 'Send it with Content-Type: application/json.',
       },
     );
+}
+
+/** A Content-Type without its parameters, in small letters. */
+export function mediaTypeOf(contentType: string): string {
+  return (contentType.split(';', 1)[0] as string).trim().toLowerCase();
 }

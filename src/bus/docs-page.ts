@@ -107,7 +107,10 @@ function shapesOf({ paths, components: { schemas } }: OpenApi): Shapes {
   const others = answers.flatMap((content) =>
     Object.entries(content).flatMap(([type, { schema }]) => (type === 'application/json' ? [] : refsIn(schema))),
   );
-  const used = new Set([...within, ...others]);
+  const listed = operations.flatMap(({ requestBody }) =>
+    refsIn(requestBody?.content['application/json']?.schema.items),
+  );
+  const used = new Set([...within, ...others, ...listed]);
   return { schemas, names: Object.keys(schemas).filter((name) => used.has(name)), sent: false };
 }
 
@@ -196,18 +199,22 @@ function fieldsOf(schema: Schema, shapes: Shapes, depth = 0): string {
       const must = needed.includes(name) && field.default === undefined;
       return entry({ name, schema: field, required: must, description: descriptionOf(field) }, shapes, depth);
     });
-  if (fields.length === 0) return '<p class="quiet">An object.</p>';
+  if (fields.length === 0) return `<p class="quiet">${withArticle(schema, shapes)}</p>`;
   const all = base === undefined ? '' : `<p>All of ${linkTo(base)}, and:</p>`;
   return `${all}<dl>${entries.join('')}</dl>`;
 }
 
-/** The name of the shape that a schema without a name has whole and extends. */
+function withArticle(schema: Schema, shapes: Shapes): string {
+  return schema.type === 'array' || schema.anyOf ? `A ${kindOf(schema, shapes)}.` : 'An object.';
+}
+
+/** The name of the shape that a schema without a name has whole and extends: the largest such one. */
 function shapeWithin(fields: readonly [string, Schema][], { schemas, names }: Shapes): string | undefined {
   const has = new Set(fields.map(([name]) => name));
-  return names.find((name) => {
-    const own = Object.keys(schemas[name]?.properties ?? {});
-    return own.length > 0 && own.length < has.size && own.every((field) => has.has(field));
-  });
+  const within = names
+    .map((name) => ({ name, own: Object.keys(schemas[name]?.properties ?? {}) }))
+    .filter(({ own }) => own.length > 0 && own.length < has.size && own.every((field) => has.has(field)));
+  return within.sort((a, b) => b.own.length - a.own.length)[0]?.name;
 }
 
 function resolve(schema: Schema, { schemas }: Shapes): Schema {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { Fault, reasonOf } from '../base/fault.ts';
@@ -7,6 +7,7 @@ import type { Warning } from '../events/parse.ts';
 import { anonymous } from '../events/principal.ts';
 import { jsonOf, type RawBody, readBody, usualBodyBytes } from './body.ts';
 import type { Guard } from './guard.ts';
+import { keyHeader } from './idempotency.ts';
 import type { Metrics } from './metrics.ts';
 import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
@@ -92,8 +93,13 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metri
       method: route.method,
       url: fastifyPath(route.path),
       handler(request, reply) {
-        if (route.body === undefined) begin(request, reply, undefined);
-        else readBody(request.raw, route.body.maxBytes ?? usualBodyBytes, (body) => begin(request, reply, body));
+        if (route.body === undefined) {
+          begin(request, reply, undefined);
+          return;
+        }
+        const { maxBytes = usualBodyBytes } = route.body;
+        const most = typeof maxBytes === 'number' ? maxBytes : maxBytes(request.headers);
+        readBody(request.raw, most, (body) => begin(request, reply, body));
       },
     });
   }
@@ -111,6 +117,8 @@ type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | u
 function answererOf(route: Route, traffic: Traffic): Answerer {
   const { body: shape, query: querySchema, handle } = route;
   const hasQuery = Object.keys(querySchema.shape).length > 0;
+  const takesKey = Object.keys(route.headers).some((name) => name.toLowerCase() === keyHeader);
+  const read = shape?.read ?? jsonIn;
   return async (request, reply, rawBody) => {
     const raw = request.query as RawQuery;
     let query: unknown = raw;
@@ -119,11 +127,12 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
     let body: unknown;
     let bytes: Buffer = noBytes;
     if (shape !== undefined && rawBody !== undefined) {
-      const parsed = shape.parse(jsonOf(rawBody, request.headers['content-type'], shape.accepts), request.headers);
+      const parsed = shape.parse(read(rawBody, request.headers), request.headers);
       body = parsed.value;
       if (rawBody.kind === 'bytes') bytes = rawBody.bytes;
       if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
     }
+    if (!takesKey && request.headers[keyHeader] !== undefined) warnings = [...warnings, noKeyHere];
     const params = request.params as Record<string, string>;
     const left = () => request.raw.socket.readableEnded;
     const { headers } = request;
@@ -140,10 +149,13 @@ function sendAnswer(reply: FastifyReply, answer: Answer, warnings: readonly Warn
     return 0;
   }
   if ('text' in answer) return send(reply, answer.status, answer.contentType, answer.text, answer.headers);
-  const { status, body, location } = answer;
-  const text = JSON.stringify(warnings.length > 0 ? { ...body, warnings } : body);
+  const { status, body, headers } = answer;
+  const mediaType = 'mediaType' in answer ? answer.mediaType : undefined;
+  const text = JSON.stringify(mediaType === undefined && warnings.length > 0 ? { ...body, warnings } : body);
   if (!traffic.mayQueue(reply.request.raw.socket, reply.raw, text.length)) throw tooMuchUnread();
-  return send(reply, status, jsonType, text, location === undefined ? undefined : { location });
+  if (mediaType !== undefined) return send(reply, status, `${mediaType}; charset=utf-8`, text, headers);
+  if ('location' in answer) return send(reply, status, jsonType, text, { location: answer.location, ...headers });
+  return send(reply, status, jsonType, text, headers);
 }
 
 /** What keeps proxies from holding a stream back; and nothing can follow it on its connection. */
@@ -172,6 +184,16 @@ function beginStream(
   for (const warning of warnings) outlet.write(comment(warning));
   begin(outlet);
 }
+
+function jsonIn(body: RawBody, headers: IncomingHttpHeaders): unknown {
+  return jsonOf(body, headers['content-type']);
+}
+
+/** Whoever sends a key counts on it, so a call that does not know it says so. */
+const noKeyHere: Warning = {
+  pointer: keyHeader,
+  detail: 'means nothing to this call and was ignored; only publishing takes it',
+};
 
 function tooMuchUnread(): Fault {
   return new Fault('unavailable', 'Too many large answers wait to be read by those who asked for them.', {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { FaultCode } from '../base/fault.ts';
-import { resolutionSchema } from '../events/answer.ts';
-import { subscriptionSchema } from '../events/subscription.ts';
 import { problemMediaType, statusOf } from './problem.ts';
+import { problemSchema } from './problem-schema.ts';
 import type { Outcome, Route } from './route.ts';
 
 /** A JSON Schema of draft 2020-12, as OpenAPI 3.1 takes it. */
@@ -10,7 +9,7 @@ export type Schema = { [key: string]: unknown };
 
 export type Parameter = {
   name: string;
-  in: 'path' | 'query';
+  in: 'path' | 'query' | 'header';
   required: boolean;
   description: string;
   schema: Schema;
@@ -50,29 +49,6 @@ const tags = [
   { name: 'Subscriptions', description: 'Who hears what.' },
   { name: 'The bus', description: 'Its health and its description.' },
 ];
-
-const problemSchema = z
-  .object({
-    type: z
-      .string()
-      .meta({ description: 'Stable name of the kind of error', examples: ['urn:leveredge:problem:invalid'] }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().meta({ description: 'What failed, on what' }),
-    hint: z.string().optional().meta({ description: 'What to do next' }),
-    errors: z
-      .array(
-        z.object({
-          pointer: z.string().meta({ description: 'JSON pointer into the body, or the parameter’s name' }),
-          detail: z.string(),
-        }),
-      )
-      .optional(),
-    resolution: resolutionSchema.optional().meta({ description: 'already-resolved: how the question ended' }),
-    options: z.array(z.string()).optional().meta({ description: 'An answer that is none of them: what it can be' }),
-    subscription: subscriptionSchema.optional().meta({ description: 'A subscription that exists: which one' }),
-  })
-  .meta({ id: 'Problem', description: 'RFC 9457, with further members for some kinds' });
 
 /** What every call can answer, and what a call with a body can besides. */
 const always: FaultCode[] = ['malformed', 'forbidden', 'invalid', 'unavailable'];
@@ -126,9 +102,7 @@ function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
   for (const [status, outcome] of Object.entries(route.answers))
     responses[status] = {
       description: outcome.description,
-      ...(status === '201' || status === '302'
-        ? { headers: { Location: { description: 'Where it is', schema: { type: 'string' } } } }
-        : {}),
+      ...responseHeaders(status, outcome),
       content: contentOf(outcome, refer),
     };
   for (const status of refusedWith(route))
@@ -141,23 +115,38 @@ function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
     tags: [route.tag],
     summary: route.summary,
     ...(route.description === '' ? {} : { description: route.description }),
-    parameters: [...pathParameters(route), ...queryParameters(route)],
-    ...(route.body
-      ? {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: refer(route.body.schema, 'input'), example: route.body.example } },
-          },
-        }
-      : {}),
+    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
+    ...(route.body ? { requestBody: { required: true, content: sentAs(route.body, refer) } } : {}),
     responses,
   };
 }
 
+function sentAs(body: NonNullable<Route['body']>, refer: Refer): Record<string, { schema: Schema; example: object }> {
+  const shapes = { 'application/json': body, ...body.accepts };
+  return Object.fromEntries(
+    Object.entries(shapes).map(([type, { schema, example }]) => [type, { schema: refer(schema, 'input'), example }]),
+  );
+}
+
 function contentOf(outcome: Outcome, refer: Refer): Record<string, { schema: Schema }> {
-  return 'schema' in outcome
-    ? { 'application/json': { schema: refer(outcome.schema, 'output') } }
-    : { [outcome.contentType]: { schema: { type: outcome.contentType === 'application/json' ? 'object' : 'string' } } };
+  if (!('schema' in outcome))
+    return {
+      [outcome.contentType]: { schema: { type: outcome.contentType === 'application/json' ? 'object' : 'string' } },
+    };
+  const shapes = { 'application/json': outcome.schema, ...outcome.also };
+  return Object.fromEntries(Object.entries(shapes).map(([type, shape]) => [type, { schema: refer(shape, 'output') }]));
+}
+
+function responseHeaders(status: string, outcome: Outcome): Pick<Response, 'headers'> {
+  const told = {
+    ...(status === '201' || status === '302' ? { Location: 'Where it is' } : {}),
+    ...('headers' in outcome ? outcome.headers : {}),
+  };
+  const headers = Object.entries(told).map(([name, description]) => [
+    name,
+    { description, schema: { type: 'string' } },
+  ]);
+  return headers.length === 0 ? {} : { headers: Object.fromEntries(headers) };
 }
 
 function refusedWith(route: Route): number[] {
@@ -175,6 +164,16 @@ function pathParameters(route: Route): Parameter[] {
     name,
     in: 'path',
     required: true,
+    description,
+    schema: { type: 'string' },
+  }));
+}
+
+function headerParameters({ headers }: Route): Parameter[] {
+  return Object.entries(headers).map(([name, description]) => ({
+    name,
+    in: 'header',
+    required: false,
     description,
     schema: { type: 'string' },
   }));

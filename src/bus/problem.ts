@@ -19,6 +19,7 @@ const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   'not-found': { status: 404, title: 'Not found' },
   'already-resolved': { status: 409, title: 'The question is already resolved' },
   conflict: { status: 409, title: 'In conflict with what is stored' },
+  'still-running': { status: 409, title: 'The same request is still being worked on' },
   'cursor-invalid': { status: 410, title: 'The bookmark is no longer valid' },
   'too-large': { status: 413, title: 'Too large' },
   'unsupported-media-type': { status: 415, title: 'Content type not understood' },
@@ -35,7 +36,12 @@ const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   'storage-full': { status: 507, title: 'No room on the disk' },
 };
 
-const retryAfterSeconds: Partial<Record<FaultCode, number>> = { 'queue-full': 1, unavailable: 2, 'storage-full': 30 };
+const retryAfterSeconds: Partial<Record<FaultCode, number>> = {
+  'still-running': 1,
+  'queue-full': 1,
+  unavailable: 2,
+  'storage-full': 30,
+};
 
 /** The HTTP status with which this Fault is answered. */
 export function statusOf(code: FaultCode): number {

@@ -4,6 +4,7 @@ import type { FaultCode } from '../base/fault.ts';
 import type { Parsed } from '../events/parse.ts';
 import { parseAs } from '../events/parse.ts';
 import type { Principal, ScopeKind } from '../events/principal.ts';
+import type { RawBody } from './body.ts';
 import type { Outlet } from './streams/outlet.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -27,7 +28,9 @@ export type Ask<Q, B> = {
 
 /** What a handler answers: an object, sent as JSON, or a text of a type of its own. */
 export type Answer =
-  | { status: number; body: object; location?: string }
+  | { status: number; body: object; location?: string; headers?: Readonly<Record<string, string>> }
+  /** JSON in the form of another standard, in which warnings have no place. */
+  | { status: number; body: object; mediaType: string; headers?: Readonly<Record<string, string>> }
   | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> }
   /** Server-sent events, until either side ends it. Called once the head of the answer is written, not for HEAD. */
   | { stream(outlet: Outlet): void };
@@ -37,13 +40,25 @@ export type BodyShape<B> = {
   parse(input: unknown, headers: IncomingHttpHeaders): Parsed<B>;
   example: object;
   /** Media types beside JSON that it takes; their bytes are JSON all the same. */
-  accepts?: readonly string[];
+  accepts?: Readonly<Record<string, { schema: z.ZodType; example: object }>>;
+  /** Makes of the bytes what `parse` is given, where that is not simply their JSON. */
+  read?(body: RawBody, headers: IncomingHttpHeaders): unknown;
   /** Bytes; the usual limit when left out. */
-  maxBytes?: number;
+  maxBytes?: number | ((headers: IncomingHttpHeaders) => number);
 };
 
-/** An answer as the OpenAPI document describes it. Without a schema it is a text of this type. */
-export type Outcome = { description: string; schema: z.ZodType } | { description: string; contentType: string };
+/**
+ * An answer as the OpenAPI document describes it. Without a schema it is a text of this type. `also`: what else it can
+ * be, by media type, for those who ask for it with Accept. `headers`: what each of its headers says.
+ */
+export type Outcome =
+  | {
+      description: string;
+      schema: z.ZodType;
+      also?: Readonly<Record<string, z.ZodType>>;
+      headers?: Readonly<Record<string, string>>;
+    }
+  | { description: string; contentType: string };
 
 /** One call of the API: how it is described, what it takes, and what it does. */
 export type Route = {
@@ -59,6 +74,8 @@ export type Route = {
   /** What each parameter in the path means. */
   params: Readonly<Record<string, string>>;
   query: z.ZodObject;
+  /** Request headers that mean something to this call, and what. */
+  headers: Readonly<Record<string, string>>;
   body: BodyShape<unknown> | undefined;
   /** By HTTP status. */
   answers: Readonly<Record<number, Outcome>>;
@@ -70,7 +87,7 @@ export type Route = {
 const noQuery = z.object({});
 
 type Declared<Q extends z.ZodObject, B> = Pick<Route, 'method' | 'path' | 'operationId' | 'tag' | 'needs' | 'summary'> &
-  Partial<Pick<Route, 'description' | 'params' | 'faults'>> & {
+  Partial<Pick<Route, 'description' | 'params' | 'headers' | 'faults'>> & {
     answers: Route['answers'];
     query?: Q;
     body?: BodyShape<B>;
@@ -82,6 +99,7 @@ export function route<Q extends z.ZodObject = typeof noQuery, B = undefined>(dec
   return {
     description: '',
     params: {},
+    headers: {},
     faults: [],
     ...declared,
     query: declared.query ?? noQuery,

@@ -3,7 +3,15 @@ import { describe, it, type TestContext } from 'node:test';
 import { type Commit, maxSweep, type Swept } from './store/store.ts';
 import { startSweeper } from './sweeper.ts';
 
-const nothing: Swept = { timedOut: 0, escalated: 0, leasesEnded: 0, becameReady: 0, expired: 0, nextDueAt: null };
+const nothing: Swept = {
+  timedOut: 0,
+  escalated: 0,
+  leasesEnded: 0,
+  becameReady: 0,
+  expired: 0,
+  forgotten: 0,
+  nextDueAt: null,
+};
 
 /** A sweeper over given outcomes, on a clock that only `pass` moves. */
 function setUp(t: TestContext, outcomes: (Partial<Swept> | Error)[]) {

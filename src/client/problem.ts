@@ -21,6 +21,7 @@ const codes: readonly string[] = [
   'asks-nothing',
   'usage',
   'already-resolved',
+  'still-running',
   'damaged',
   'newer-schema',
 ] satisfies FaultCode[];

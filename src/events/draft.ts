@@ -16,9 +16,16 @@ export const maxDeliverAheadDays = 366;
 /** Ids that are paths of the API and so can name no event. */
 const reservedIds: readonly string[] = ['stream', 'pending', '.', '..'];
 
+const visible = /^[\x21-\x7e]{1,200}$/;
+
+/** Whether an event may have this id, without saying why not. */
+export function isEventId(value: unknown): value is string {
+  return typeof value === 'string' && visible.test(value) && !reservedIds.includes(value);
+}
+
 const eventId = z
   .string('must be a string')
-  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
+  .regex(visible, 'must be 1 to 200 visible ASCII characters')
   .refine((id) => !reservedIds.includes(id), 'is a path of the API and can be no id');
 
 const orNull = <T extends z.ZodType>(schema: T) => schema.nullish();

@@ -8,6 +8,22 @@ const maxTextLength = 4000;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f]/;
 
+/** Whether `name` below takes this, without saying why not. */
+export function isName(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= maxNameLength &&
+    !control.test(value) &&
+    value.isWellFormed()
+  );
+}
+
+/** Whether `text` below takes this, without saying why not. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= maxTextLength && !value.includes('\0');
+}
+
 /** A name: 1–200 characters without control characters. Case counts, and no character has a special meaning. */
 export const name = z
   .string('must be a string')

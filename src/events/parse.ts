@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { Fault, type Mistake } from '../base/fault.ts';
 import { describe, escapePointer } from '../base/json.ts';
 import { type Draft, draftSchema, questionFields, rungSchema } from './draft.ts';
+import { isPlainDraft } from './plain-draft.ts';
 
 /** What was wrong but not wrong enough to refuse; sent back so that a typing mistake is seen. */
 export type Warning = { pointer: string; detail: string };
@@ -10,36 +11,57 @@ export type Parsed<T> = { value: T; warnings: Warning[] };
 const maxWarnings = 20;
 const maxShownName = 60;
 
+/** Where a pointer into the shape lies in what was sent, when that is not the same. */
+export type Place = (pointer: string) => string;
+
+const asSent: Place = (pointer) => pointer;
+
 /**
  * Turns unknown input into a shape, with every mistake reported at once.
  * @throws Fault `invalid` with a pointer for each mistake.
  */
-export function parseAs<T extends z.ZodObject>(schema: T, input: unknown, what = 'The body'): Parsed<z.infer<T>> {
+export function parseAs<T extends z.ZodObject>(
+  schema: T,
+  input: unknown,
+  what = 'The body',
+  place: Place = asSent,
+): Parsed<z.infer<T>> {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
     throw new Fault('invalid', `${what} must be a JSON object.`, {
-      mistakes: [{ pointer: '', detail: 'must be a JSON object' }],
+      mistakes: [{ pointer: place(''), detail: 'must be a JSON object' }],
     });
   const result = schema.safeParse(input);
   if (!result.success) {
-    const mistakes = result.error.issues.map((issue) => mistakeOf(issue, input));
+    const mistakes = result.error.issues.map((issue) => {
+      const { pointer, detail } = mistakeOf(issue, input);
+      return { pointer: place(pointer), detail };
+    });
     throw new Fault('invalid', `${what} makes no sense: ${describe(mistakes)}.`, { mistakes });
   }
-  return { value: result.data as z.infer<T>, warnings: unknownFields(schema, input) };
+  return { value: result.data as z.infer<T>, warnings: placed(unknownFields(schema, input), place) };
+}
+
+function placed(warnings: Warning[], place: Place): Warning[] {
+  if (place === asSent) return warnings;
+  return warnings.map(({ pointer, detail }) => ({ pointer: place(pointer), detail }));
 }
 
 /**
  * Parses a publish.
  * @throws Fault `invalid`
  */
-export function parseDraft(input: unknown): Parsed<Draft> {
-  const parsed = parseAs(draftSchema, input, 'The event');
+export function parseDraft(input: unknown, place: Place = asSent): Parsed<Draft> {
+  if (isPlainDraft(input)) return { value: input, warnings: [] };
+  const parsed = parseAs(draftSchema, input, 'The event', place);
   const { value, warnings } = parsed;
-  if (value.requires_human) warnings.push(...oddities(value));
+  const odd: Warning[] = [];
+  if (value.requires_human) odd.push(...oddities(value));
   else
     for (const field of questionFields)
       if (value[field] != null)
-        warnings.push({ pointer: `/${field}`, detail: 'asks nobody, because requires_human is not true' });
-  if (value.escalation?.length) warnings.push(...unknownInRungs(input));
+        odd.push({ pointer: `/${field}`, detail: 'asks nobody, because requires_human is not true' });
+  if (value.escalation?.length) odd.push(...unknownInRungs(input));
+  warnings.push(...placed(odd, place));
   return parsed;
 }
 

@@ -1,4 +1,5 @@
 import type { Bus } from '../bus.ts';
+import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
 import { cancel } from './cancel.ts';
@@ -11,6 +12,7 @@ import { listEvents } from './list-events.ts';
 import { metrics } from './metrics.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
+import { publishBatch } from './publish-batch.ts';
 import { respond } from './respond.ts';
 import { shown } from './shown.ts';
 import { streamEvents } from './stream-events.ts';
@@ -24,9 +26,11 @@ import {
 
 /** Every call the bus answers, in the order of its description. */
 export function allRoutes(bus: Bus): Route[] {
+  const keys = makeKeysInUse();
   const calls = [
-    publish(bus),
+    publish(bus, keys),
     listEvents(bus),
+    publishBatch(bus, keys),
     streamEvents(bus),
     getEvent(bus),
     pending(bus),

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { cloudEventOf, cloudEventSchema, cloudEventType } from '../../events/cloud-event.ts';
 import { type Event, eventSchema } from '../../events/event.ts';
 import type { Bus } from '../bus.ts';
+import { asksFor } from '../cloud-event-answer.ts';
 import { wholeNumber } from '../query.ts';
 import { noSuchEvent } from '../refusals.ts';
 import { type Ask, type Route, route } from '../route.ts';
@@ -24,12 +26,20 @@ export function getEvent(bus: Bus): Route {
     query: z.object({
       wait: wholeNumber(0, maxWaitSeconds).default(0).meta({ description: 'Seconds to wait for a question to end' }),
     }),
-    answers: { 200: { description: 'The event', schema: eventSchema.extend({ warnings: warningsSchema }) } },
+    answers: {
+      200: {
+        description: 'The event',
+        schema: eventSchema.extend({ warnings: warningsSchema }),
+        also: { [cloudEventType]: cloudEventSchema },
+      },
+    },
     faults: ['not-found', 'queue-full'],
     async handle(ask) {
       const id = ask.params.id as string;
       const event = await readOrWait(bus, id, ask);
       if (event === undefined) throw noSuchEvent(id);
+      if (asksFor(cloudEventType, ask.headers.accept))
+        return { status: 200, body: cloudEventOf(event), mediaType: cloudEventType };
       return { status: 200, body: event };
     },
   });

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
+import { cloudEventBatchType, cloudEventSchema } from '../../events/cloud-event.ts';
 import { eventSchema } from '../../events/event.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
+import { asksFor, cloudEventPage, linkHelp } from '../cloud-event-answer.ts';
 import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { flag, limit } from '../query.ts';
 import { quoted } from '../refusals.ts';
@@ -35,16 +37,26 @@ export function inbox({ store }: Bus): Route {
       unacknowledged_only: flag('Leave out what this agent has acknowledged'),
       before,
     }),
-    answers: { 200: { description: 'A page of what the agent heard', schema: inboxSchema } },
+    answers: {
+      200: {
+        description: 'A page of what the agent heard',
+        schema: inboxSchema,
+        also: { [cloudEventBatchType]: z.array(cloudEventSchema) },
+        headers: linkHelp,
+      },
+    },
     faults: ['cursor-invalid'],
-    async handle({ params, query }) {
+    async handle({ params, query, headers }) {
       const agent = agentOf(params.agent as string);
       const page = await store.inbox(agent, query.unacknowledged_only, {
         limit: query.limit,
         before: seqOf(query.before, store.epoch),
       });
       const { events } = page;
-      return { status: 200, body: { agent, events, count: events.length, next: nextBookmark(store.epoch, page.next) } };
+      const next = nextBookmark(store.epoch, page.next);
+      if (asksFor(cloudEventBatchType, headers.accept))
+        return cloudEventPage(events, `/agents/${encodeURIComponent(agent)}/events`, query, next);
+      return { status: 200, body: { agent, events, count: events.length, next } };
     },
   });
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { cloudEventBatchType, cloudEventSchema } from '../../events/cloud-event.ts';
 import { eventSchema, statuses } from '../../events/event.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
+import { asksFor, cloudEventPage, linkHelp } from '../cloud-event-answer.ts';
 import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { limit } from '../query.ts';
 import { type Route, route } from '../route.ts';
@@ -36,12 +38,22 @@ export function listEvents({ store }: Bus): Route {
         .meta({ description: 'Only events in this state' }),
       before,
     }),
-    answers: { 200: { description: 'A page of events', schema: pageSchema } },
+    answers: {
+      200: {
+        description: 'A page of events',
+        schema: pageSchema,
+        also: { [cloudEventBatchType]: z.array(cloudEventSchema) },
+        headers: linkHelp,
+      },
+    },
     faults: ['cursor-invalid'],
-    async handle({ query: { limit, before, ...filter } }) {
+    async handle({ query, headers }) {
+      const { limit, before, ...filter } = query;
       const page = await store.events(filter, { limit, before: seqOf(before, store.epoch) });
       const { events } = page;
-      return { status: 200, body: { events, count: events.length, next: nextBookmark(store.epoch, page.next) } };
+      const next = nextBookmark(store.epoch, page.next);
+      if (asksFor(cloudEventBatchType, headers.accept)) return cloudEventPage(events, '/events', query, next);
+      return { status: 200, body: { events, count: events.length, next } };
     },
   });
 }

@@ -1,87 +1,73 @@
-import { z } from 'zod';
-import { Fault } from '../../base/fault.ts';
-import { bookmarkOf } from '../../events/bookmark.ts';
-import { draftSchema, maxDeliverAheadDays } from '../../events/draft.ts';
-import { parseDraft } from '../../events/parse.ts';
+import type { Draft } from '../../events/draft.ts';
 import type { Bus } from '../bus.ts';
-import { quoted } from '../refusals.ts';
-import { type Route, route } from '../route.ts';
-import type { Receipt } from '../store/store.ts';
-import { warningsSchema } from './warnings.ts';
+import { type KeysInUse, keyHeader, keyHelp, keyTaken, replayedHeader, replayedHelp } from '../idempotency.ts';
+import { problemMediaType, problemOf } from '../problem.ts';
+import { isBatch, publishBody } from '../publish-body.ts';
+import { type Answer, type Route, route } from '../route.ts';
+import type { Published } from '../store/store.ts';
+import { batchResultSchema, publishAll } from './publish-batch.ts';
+import { isRefused, receiptOnTheWire, receiptSchema, refusalOf } from './receipt.ts';
 
-const receiptSchema = z
-  .object({
-    id: z.string(),
-    status: z.literal('created'),
-    duplicate: z.literal(true).optional().meta({ description: 'The same event was stored under this id before' }),
-    subscribed_agents: z.array(z.string()).meta({ description: 'Who hears it, best priority first' }),
-    timestamp: z.string().meta({ format: 'date-time' }),
-    bookmark: z.string().meta({ description: 'Its place in the log, opaque' }),
-    timeout_at: z.string().nullable().optional().meta({ description: 'Only for a question; null waits for ever' }),
-    warnings: warningsSchema,
-  })
-  .meta({ id: 'Receipt' });
+const path = '/events';
 
 /**
  * POST /events: 201 once the event is on disk, 200 if the same event was stored under this id before. A sender that got
  * no answer may send the same id again: that is what the 200 is for.
  */
-export function publish({ store }: Bus): Route {
+export function publish({ store }: Bus, keys: KeysInUse): Route {
   return route({
     method: 'POST',
-    path: '/events',
+    path,
     operationId: 'publish',
     tag: 'Events',
     needs: 'publish',
     summary: 'Publish an event',
     description:
-      'Answered once the event is on disk. Give an id of your own to make sending again safe. With requires_human it is a question to a person; wait for the answer with GET /events/{id}?wait=50.',
-    body: {
-      schema: draftSchema,
-      parse: parseDraft,
-      example: { source_agent: 'HEPHAESTUS', action: 'deploy_started', target: 'dev', details: { version: '1.4.2' } },
-    },
+      'Answered once the event is on disk. Give an id of your own to make sending again safe. With requires_human it is a question to a person; wait for the answer with GET /events/{id}?wait=50. CloudEvents 1.0 are taken in all three modes: structured, binary (with the attributes as ce-… headers and the data as the body) and batch, which is answered as POST /events:batch answers.',
+    headers: { 'Idempotency-Key': keyHelp },
+    body: publishBody,
     answers: {
-      201: { description: 'Stored', schema: receiptSchema },
-      200: { description: 'The same event was stored under this id before', schema: receiptSchema },
+      201: {
+        description: 'Stored',
+        schema: receiptSchema,
+        headers: replayedHelp,
+      },
+      200: {
+        description: 'The same event was stored under this id before; or, to a batch, what became of each event',
+        schema: receiptSchema.or(batchResultSchema),
+        headers: replayedHelp,
+      },
     },
-    faults: ['conflict'],
-    async handle({ body }) {
-      const published = await store.publish(body);
-      if (published.kind === 'id-taken') throw idTaken(body.id ?? '', published.by);
-      if (published.kind === 'too-far-ahead') throw tooFarAhead();
-      const { receipt } = published;
-      return published.kind === 'stored'
-        ? { status: 201, body: onTheWire(receipt, store.epoch, body.requires_human), location: at(receipt) }
-        : { status: 200, body: { ...onTheWire(receipt, store.epoch, body.requires_human), duplicate: true } };
+    faults: ['conflict', 'still-running'],
+    async handle(ask) {
+      const { body, headers } = ask;
+      if (isBatch(body)) return keys.run(path, ask, (once) => publishAll(store, body, once));
+      if (headers[keyHeader] === undefined) return answerOf(await store.publish(body), body, store.epoch);
+      return keys.run(path, ask, async (once) => {
+        const done = await store.publishBatch([body], once);
+        if (done.kind === 'key-taken') throw keyTaken(once?.key ?? '');
+        const [published] = done.outcomes as [Published];
+        if (!done.replayed) return answerOf(published, body, store.epoch);
+        return replayed(published, body, store.epoch);
+      });
     },
   });
 }
 
-function onTheWire(receipt: Receipt, epoch: string, question: boolean | null | undefined) {
-  const answer = {
-    id: receipt.id,
-    status: 'created',
-    subscribed_agents: receipt.subscribedAgents,
-    timestamp: receipt.timestamp,
-    bookmark: bookmarkOf(epoch, receipt.seq),
-  };
-  return question ? { ...answer, timeout_at: receipt.timeoutAt } : answer;
+function answerOf(published: Published, draft: Draft, epoch: string): Answer & { body: object } {
+  if (isRefused(published)) throw refusalOf(published, draft.id ?? '');
+  const { receipt } = published;
+  const body = receiptOnTheWire(receipt, epoch, draft.requires_human);
+  return published.kind === 'stored'
+    ? { status: 201, body, location: `/events/${encodeURIComponent(receipt.id)}` }
+    : { status: 200, body: { ...body, duplicate: true } };
 }
 
-function at(receipt: Receipt): string {
-  return `/events/${encodeURIComponent(receipt.id)}`;
-}
+const again = { [replayedHeader]: 'true' };
 
-function tooFarAhead(): Fault {
-  const detail = `is more than ${maxDeliverAheadDays} days ahead`;
-  return new Fault('invalid', `The event makes no sense: deliver_at ${detail}.`, {
-    mistakes: [{ pointer: '/deliver_at', detail }],
-  });
-}
-
-function idTaken(id: string, by: string): Fault {
-  return new Fault('conflict', `The id ${quoted(id)} already names another event, published by ${quoted(by)}.`, {
-    hint: 'Send this event under another id, or without one. Only the very same event may be sent again under its id.',
-  });
+/** The answer of the first time, marked; a refusal too. */
+function replayed(published: Published, draft: Draft, epoch: string): Answer {
+  if (!isRefused(published)) return { ...answerOf(published, draft, epoch), headers: again };
+  const { status, body } = problemOf(refusalOf(published, draft.id ?? ''));
+  return { status, text: JSON.stringify(body), contentType: problemMediaType, headers: again };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { aFact, aQuestion, aSubscription, stored, type TestClock, testClock } from './store.fixtures.ts';
 import type { Store } from './store.ts';
+import { testBatches } from './store-batch.contract.ts';
 import { testDeadLetters } from './store-dead-letters.contract.ts';
 import { testDeliveries } from './store-deliveries.contract.ts';
 import { testInbox } from './store-inbox.contract.ts';
@@ -301,6 +302,7 @@ export function testStore(driver: string, open: OpenStore): void {
   });
 
   testResending(driver, fresh);
+  testBatches(driver, fresh);
   testSubscriptions(driver, fresh);
   testOnward(driver, fresh);
   testInbox(driver, fresh);

@@ -19,6 +19,12 @@ export interface Store extends DeliveryStore {
   readonly notices: readonly string[];
 
   publish(draft: Draft): Promise<Published>;
+  /**
+   * Publishes many in one transaction: all of them or, when the storage fails, none. Each has an outcome of its own, in
+   * order, as if it had been published alone; a null keeps the place of what the caller has refused already. With `once`
+   * the outcomes are kept for `keptOutcomeMs`, and the same request again stores nothing and gets them.
+   */
+  publishBatch(drafts: readonly (Draft | null)[], once?: Once): Promise<BatchPublished>;
   /** Settles what this agent is owed of the event, whoever holds its lease. */
   acknowledge(id: string, agent: string): Promise<Acknowledged>;
   answer(id: string, answer: Answer): Promise<Answered>;
@@ -27,8 +33,8 @@ export interface Store extends DeliveryStore {
   /** Notes that a channel has shown the question to a person. Safe to repeat. */
   noteShown(id: string, via: string): Promise<Noted>;
   /**
-   * Applies every deadline and escalation rung that is due, ends leases that are over, makes ready what was put off, and
-   * expires what nobody claims: at most `maxSweep` of each at a time. Safe to repeat.
+   * Applies every deadline and escalation rung that is due, ends leases that are over, makes ready what was put off,
+   * expires what nobody claims, and forgets kept outcomes: at most `maxSweep` of each at a time. Safe to repeat.
    */
   sweep(): Promise<Swept>;
 
@@ -83,6 +89,27 @@ export type Published =
   /** Its `deliver_at` is more than `maxDeliverAheadDays` ahead by the database's clock. */
   | { kind: 'too-far-ahead' };
 
+/** What makes a request recognizable when it is sent again. */
+export type Once = {
+  /** Whose key it is; others may use the same. */
+  owner: string;
+  key: string;
+  /** A hash of all that was sent. */
+  request: string;
+};
+
+export type BatchPublished =
+  /** `replayed`: these are the outcomes of an earlier request with this key; nothing was stored now. */
+  | { kind: 'published'; outcomes: readonly (Published | null)[]; replayed: boolean }
+  /** The key came with another request before. */
+  | { kind: 'key-taken' };
+
+/** For how long the outcomes of a request that came with a key are kept. */
+export const keptOutcomeMs = 24 * 60 * 60_000;
+
+/** How many drafts one batch may have. */
+export const maxBatchDrafts = 1000;
+
 export type Acknowledged =
   | { kind: 'acknowledged'; at: string }
   | { kind: 'unknown' }
@@ -111,7 +138,7 @@ export type Noted = { kind: 'noted' } | { kind: 'unknown' } | { kind: 'asks-noth
 
 /**
  * `nextDueAt`: milliseconds since the epoch of the next deadline, rung, end of a lease or put-off delivery, or null.
- * `expired`: deliveries that nobody claimed.
+ * `expired`: deliveries that nobody claimed. `forgotten`: outcomes of requests with a key whose time was over.
  */
 export type Swept = {
   timedOut: number;
@@ -119,10 +146,11 @@ export type Swept = {
   leasesEnded: number;
   becameReady: number;
   expired: number;
+  forgotten: number;
   nextDueAt: number | null;
 };
 
-/** How many of each kind one sweep applies. When one hits this, sweep again. */
+/** How many of each kind one sweep deals with. When one hits this, sweep again. */
 export const maxSweep = 200;
 
 export type SubscriptionAdded =

@@ -3,6 +3,12 @@ import type { Answer } from '../../../events/answer.ts';
 import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
 import type { Nack } from '../deliveries.ts';
+import type { Once } from '../store.ts';
+
+/** How many events a command may store, so that a transaction can be bounded. */
+export function weightOf(command: Command): number {
+  return command.op === 'publish-batch' ? command.drafts.length : 1;
+}
 
 /** A draft on its way to the writer: details are already JSON text, since that is what is stored and cheap to hand over. */
 export type WrittenDraft = Omit<Draft, 'details'> & { details: string | null };
@@ -10,6 +16,7 @@ export type WrittenDraft = Omit<Draft, 'details'> & { details: string | null };
 /** What the writer is asked to do. Plain data, because it may cross to another thread. */
 export type Command =
   | { op: 'publish'; draft: WrittenDraft }
+  | { op: 'publish-batch'; drafts: readonly (WrittenDraft | null)[]; once: Once | null }
   | { op: 'acknowledge'; id: string; agent: string }
   | { op: 'answer'; id: string; answer: Answer }
   | { op: 'cancel'; id: string; by: string; via: string; reason: string | null }

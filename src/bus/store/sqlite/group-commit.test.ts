@@ -101,6 +101,29 @@ describe('group commit', () => {
     assertCounted(await settled(answers), 2500);
   });
 
+  it('counts the events of a batch, so that no transaction grows beyond its bound', async () => {
+    const disk = slowDisk();
+    const many = (events: number): Command => ({
+      op: 'publish-batch',
+      drafts: Array.from({ length: events }, () => null),
+      once: null,
+    });
+    const answers = [600, 400, 1, 1000, 2, 999, 1500].map((events) => disk.queue.run(many(events)));
+    await turn();
+    while (!disk.isIdle()) await disk.finish();
+    assert.deepEqual(disk.sizes, [2, 1, 1, 1, 1, 1], 'a command is never split');
+    assert.equal((await settled(Promise.all(answers))).length, 7);
+    const full = Promise.all(Array.from({ length: 20 }, () => disk.queue.run(many(1000))));
+    await assert.rejects(settled(disk.queue.run(write(0))), faultCode('queue-full'));
+    await turn();
+    while (!disk.isIdle()) await disk.finish();
+    await settled(full);
+    const after = disk.queue.run(write(1));
+    await turn();
+    await disk.finish();
+    assert.equal(await settled(after), 1);
+  });
+
   it('tells a sender to come back when 20,000 writes wait, and takes it when there is room', async () => {
     const disk = slowDisk();
     const answers = [disk.queue.run(write(0))];

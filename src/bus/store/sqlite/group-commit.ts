@@ -1,11 +1,11 @@
 import { Fault } from '../../../base/fault.ts';
 import type { StoreObserver } from '../store.ts';
-import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
+import { type BatchResult, type Command, type Committed, type Outcome, weightOf } from './commands.ts';
 import { faultOf } from './sqlite-fault.ts';
 
-/** Commands in one transaction. More wait for the next one. */
+/** Events in one transaction, any other command counting as one. More wait for the next; one command is never split. */
 const maxBatch = 1000;
-/** Commands that may wait. Beyond this the sender is told to come back (429). */
+/** Events that may wait. Beyond this the sender is told to come back (429). */
 const maxWaiting = 20_000;
 
 /** Hands a batch to whoever writes, here or in another thread. */
@@ -32,14 +32,16 @@ export function groupCommit(
   observer?: StoreObserver,
 ): GroupCommit {
   let waiting: Waiting[] = [];
+  let waitingWeight = 0;
   let isWriting = false;
   let isClosed = false;
   let drained: (() => void)[] = [];
 
   /** Writes what waits, and then what came meanwhile. Returns at once. */
   function writeNext(): void {
-    const batch = waiting.length <= maxBatch ? waiting : waiting.slice(0, maxBatch);
-    waiting = batch === waiting ? [] : waiting.slice(maxBatch);
+    const batch = waitingWeight <= maxBatch ? waiting : waiting.slice(0, fitting(waiting));
+    waiting = batch === waiting ? [] : waiting.slice(batch.length);
+    waitingWeight = waiting.length === 0 ? 0 : waitingWeight - weigh(batch);
     isWriting = batch.length > 0;
     if (!isWriting) {
       for (const done of drained) done();
@@ -79,7 +81,7 @@ export function groupCommit(
     waiting: () => waiting.length,
     run(command) {
       if (isClosed) return Promise.reject(new Fault('unavailable', 'The bus is stopping; nothing was stored.'));
-      if (waiting.length >= maxWaiting)
+      if (waitingWeight >= maxWaiting)
         return Promise.reject(
           new Fault('queue-full', `${maxWaiting} writes are waiting for the disk; nothing was stored.`, {
             hint: 'Send it again in a moment. If this lasts, look at the disk.',
@@ -87,6 +89,7 @@ export function groupCommit(
         );
       return new Promise((resolve, reject) => {
         waiting.push({ command, resolve, reject });
+        waitingWeight += weightOf(command);
         if (isWriting) return;
         isWriting = true;
         setImmediate(writeNext);
@@ -102,4 +105,18 @@ export function groupCommit(
 function wordFor(outcome: Outcome): string {
   if ('fault' in outcome) return outcome.fault.code;
   return (outcome.value as { kind?: string } | undefined)?.kind ?? 'done';
+}
+
+/** How many from the front go into one transaction: at least one. */
+function fitting(waiting: readonly Waiting[]): number {
+  let weight = 0;
+  for (const [i, { command }] of waiting.entries()) {
+    weight += weightOf(command);
+    if (weight > maxBatch) return Math.max(1, i);
+  }
+  return waiting.length;
+}
+
+function weigh(batch: readonly Waiting[]): number {
+  return batch.reduce((weight, { command }) => weight + weightOf(command), 0);
 }

@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
+import type { Draft } from '../../../events/draft.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { Commit, Store, StoreObserver } from '../store.ts';
-import type { Command, Committed } from './commands.ts';
+import type { Command, Committed, WrittenDraft } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { deliveryStoreOf } from './delivery-store.ts';
 import { inPlaceOf } from './file-identity.ts';
@@ -96,9 +97,9 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
   return {
     epoch: at.epoch,
     notices: at.notices,
-    publish({ details, ...rest }) {
-      return write({ op: 'publish', draft: { ...rest, details: details == null ? null : JSON.stringify(details) } });
-    },
+    publish: (draft) => write({ op: 'publish', draft: written(draft) }),
+    publishBatch: (drafts, once) =>
+      write({ op: 'publish-batch', drafts: drafts.map((draft) => draft && written(draft)), once: once ?? null }),
     acknowledge: (id, agent) => write({ op: 'acknowledge', id, agent }),
     answer: (id, answer) => write({ op: 'answer', id, answer }),
     cancel: (id, by, via, reason) => write({ op: 'cancel', id, by, via, reason }),
@@ -139,4 +140,8 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
       return closing;
     },
   };
+}
+
+function written({ details, ...rest }: Draft): WrittenDraft {
+  return { ...rest, details: details == null ? null : JSON.stringify(details) };
 }

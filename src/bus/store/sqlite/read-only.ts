@@ -65,6 +65,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     epoch,
     notices: [],
     publish: refuse,
+    publishBatch: refuse,
     acknowledge: refuse,
     answer: refuse,
     cancel: refuse,

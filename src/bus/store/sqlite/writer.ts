@@ -12,6 +12,7 @@ import { type Ledger, ledgerOf } from './ledger.ts';
 import { faultData, sqliteFault, strikesEveryone } from './sqlite-fault.ts';
 import { type DeliverySweep, deliverySweepOf } from './sweep-deliveries.ts';
 import { acknowledgerOf } from './write-acknowledgement.ts';
+import { batchPublisherOf, keptOutcomesOf } from './write-batch.ts';
 import { type DeliveryWriter, delivererOf, deliveryWriterOf } from './write-delivery.ts';
 import { type EventWriter, eventWriterOf } from './write-event.ts';
 import { type QuestionsSwept, type QuestionWriter, questionWriterOf } from './write-question.ts';
@@ -119,10 +120,14 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
     ...{ rows, dead, rules, expire: deliveries.expire, events: () => events },
   });
   const deliver = delivererOf(deliveries, dead);
+  const kept = keptOutcomesOf(ledger);
+  const publishBatch = batchPublisherOf(events, kept);
   return (command) => {
     switch (command.op) {
       case 'publish':
         return events.publish(command.draft);
+      case 'publish-batch':
+        return publishBatch(command.drafts, command.once);
       case 'acknowledge':
         return acknowledger.acknowledge(command.id, command.agent);
       case 'answer':
@@ -132,7 +137,7 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
       case 'note-shown':
         return questions.noteShown(command.id, command.via);
       case 'sweep':
-        return joinedSweep(questions.sweep(), due.sweep());
+        return { ...joinedSweep(questions.sweep(), due.sweep()), forgotten: kept.forget() };
       case 'add-subscription':
         return addSubscription(ledger, command.subscription, command.origin);
       case 'change-subscription':
@@ -145,7 +150,10 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
   };
 }
 
-function joinedSweep(questions: QuestionsSwept, deliveries: ReturnType<DeliverySweep['sweep']>): Swept {
+function joinedSweep(
+  questions: QuestionsSwept,
+  deliveries: ReturnType<DeliverySweep['sweep']>,
+): Omit<Swept, 'forgotten'> {
   const times = [questions.nextDueAt, deliveries.nextDueAt].filter((at) => at !== null);
   return { ...questions, ...deliveries, nextDueAt: times.length > 0 ? Math.min(...times) : null };
 }
