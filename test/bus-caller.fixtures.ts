@@ -11,7 +11,7 @@ export type Reply = { status: number; headers: Headers; body: Wire };
 
 /** Calls a bus over HTTP, and holds each answer against the OpenAPI document that this bus serves. */
 export type Caller = {
-  get(path: string): Promise<Reply>;
+  get(path: string, headers?: Record<string, string>): Promise<Reply>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply>;
   patch(path: string, body: unknown): Promise<Reply>;
   delete(path: string): Promise<Reply>;
@@ -31,7 +31,7 @@ export async function callerOf({ url }: BusProcess): Promise<Caller> {
     return reply;
   };
   return {
-    get: (path) => call('GET', path),
+    get: (path, headers) => call('GET', path, undefined, headers),
     post: (path, body, headers) => call('POST', path, body, headers),
     patch: (path, body) => call('PATCH', path, body),
     delete: (path) => call('DELETE', path),
@@ -58,9 +58,10 @@ function conformance(document: Wire): Conforms {
     const operation = document.paths[found?.path ?? '']?.[method.toLowerCase()];
     if (operation === undefined) return; // A test of what is not there.
     const where = `${method} ${found?.path} → ${status}`;
-    const media = operation.responses[status]?.content[(headers.get('content-type') ?? '').split(';')[0] ?? ''];
+    const type = (headers.get('content-type') ?? '').split(';')[0] as string;
+    const media = operation.responses[status]?.content[type];
     assert.ok(media, `${where} is not in the OpenAPI document`);
-    const key = `${method} ${found?.path} ${status}`;
+    const key = `${method} ${found?.path} ${status} ${type}`;
     const schema = compiled.get(key) ?? z.fromJSONSchema({ ...inDefs(media.schema), $defs } as Json);
     compiled.set(key, schema);
     const result = schema.safeParse(body);
