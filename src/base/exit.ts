@@ -30,6 +30,7 @@ const byFault: Record<FaultCode, ExitCode> = {
   'already-resolved': Exit.conflict,
   conflict: Exit.conflict,
   'still-running': Exit.conflict,
+  'lease-lost': Exit.conflict,
   'cursor-invalid': Exit.conflict,
   'queue-full': Exit.failed,
   'storage-full': Exit.failed,

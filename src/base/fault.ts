@@ -14,6 +14,7 @@ export type FaultCode =
   | 'already-resolved'
   | 'conflict'
   | 'still-running'
+  | 'lease-lost'
   | 'cursor-invalid'
   | 'queue-full'
   | 'storage-full'

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Store } from './store/store.ts';
 import type { Streams } from './streams/streams.ts';
+import type { Turns } from './turns.ts';
 import type { Waiters } from './waiters.ts';
 
 /** What the handlers of the running bus touch. */
@@ -10,6 +11,7 @@ export type Bus = {
   waiters: Waiters;
   metrics: MetricsText;
   streams: Streams;
+  turns: Turns;
   clock: Clock;
   version: string;
   /** When it started, in milliseconds since the epoch. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
@@ -98,5 +98,52 @@ describe('a connection on which no HTTP arrives', () => {
     const until = performance.now() + 10_000;
     while ((await open()) !== 0 && performance.now() < until) await pause(20);
     assert.equal(await open(), 0);
+  });
+});
+
+describe('an answer that is to be taken back when nobody gets it', () => {
+  /** A call that answers once its caller has gone, or at once, and says when it was told to take that back. */
+  async function serving(t: TestContext, waits: boolean) {
+    let takenBack = 0;
+    const asked = Promise.withResolvers<void>();
+    const leasing = route({
+      method: 'POST',
+      path: '/lease',
+      operationId: 'lease',
+      tag: 'Events',
+      needs: null,
+      summary: 'Leases',
+      answers: {},
+      async handle({ gone }) {
+        asked.resolve();
+        const signal = gone();
+        if (waits) await once(signal, 'abort');
+        return { status: 200, body: {}, unsent: async () => void takenBack++ };
+      },
+    });
+    const { server } = makeHttp([leasing], makeGuard([]), makeLog(assert.fail, Date.now));
+    await server.listen({ host: '127.0.0.1', port: 0 });
+    t.after(() => server.close());
+    const { port } = server.server.address() as AddressInfo;
+    const socket = connect({ host: '127.0.0.1', port });
+    t.after(() => socket.destroy());
+    socket.write('POST /lease HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await asked.promise;
+    return { socket, takenBack: () => takenBack };
+  }
+
+  it('is taken back when the connection broke before', async (t) => {
+    const { socket, takenBack } = await serving(t, true);
+    socket.resetAndDestroy();
+    for (const until = performance.now() + 5000; takenBack() === 0 && performance.now() < until; ) await pause(5);
+    assert.equal(takenBack(), 1);
+  });
+
+  it('is not when it was handed over, whatever becomes of the connection', async (t) => {
+    const { socket, takenBack } = await serving(t, false);
+    await once(socket, 'data');
+    socket.resetAndDestroy();
+    await pause(50);
+    assert.equal(takenBack(), 0);
   });
 });

@@ -79,7 +79,7 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metri
   };
   server.setErrorHandler((error, request, reply) => void fail(error, request, reply));
   for (const route of routes) {
-    const answer = answererOf(route, traffic);
+    const answer = answererOf(route, traffic, log);
     const note = metrics?.requestsOf(route.method, route.path);
     const begin = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => {
       const began = performance.now();
@@ -114,7 +114,7 @@ const noBytes = Buffer.alloc(0);
 type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<number>;
 
 /** Parsing at the edge, then the route's own handler, then JSON. */
-function answererOf(route: Route, traffic: Traffic): Answerer {
+function answererOf(route: Route, traffic: Traffic, log: Log): Answerer {
   const { body: shape, query: querySchema, handle } = route;
   const hasQuery = Object.keys(querySchema.shape).length > 0;
   const takesKey = Object.keys(route.headers).some((name) => name.toLowerCase() === keyHeader);
@@ -127,7 +127,8 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
     let body: unknown;
     let bytes: Buffer = noBytes;
     if (shape !== undefined && rawBody !== undefined) {
-      const parsed = shape.parse(read(rawBody, request.headers), request.headers);
+      const isLeftOut = shape.isOptional && rawBody.kind === 'bytes' && rawBody.bytes.length === 0;
+      const parsed = shape.parse(isLeftOut ? {} : read(rawBody, request.headers), request.headers);
       body = parsed.value;
       if (rawBody.kind === 'bytes') bytes = rawBody.bytes;
       if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
@@ -138,8 +139,23 @@ function answererOf(route: Route, traffic: Traffic): Answerer {
     const { headers } = request;
     const gone = () => whenGone(reply);
     const answer = await handle({ params, query, body, raw: bytes, headers, principal: anonymous, gone, left });
+    if ('unsent' in answer) tellIfUnsent(reply, answer.unsent, log);
     return sendAnswer(reply, answer, warnings, traffic);
   };
+}
+
+/** An answer is handed over when all of it is with the operating system; a connection that closes before took it along. */
+function tellIfUnsent(reply: FastifyReply, unsent: (() => Promise<unknown>) | undefined, log: Log): void {
+  if (unsent === undefined) return;
+  const { raw } = reply;
+  const tell = () => {
+    if (!raw.writableFinished || raw.statusCode >= 400)
+      unsent().catch((error) =>
+        log.warn('what was not handed over could not be taken back', { reason: reasonOf(error) }),
+      );
+  };
+  if (raw.destroyed) tell();
+  else raw.once('close', tell);
 }
 
 /** Answers the status that went out, or 0 for a stream, whose end is nobody's to wait for. */

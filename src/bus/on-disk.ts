@@ -3,6 +3,7 @@ import { makeLog } from '../base/log.ts';
 import type { Bus } from './bus.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
+import { listDeadLetters } from './routes/dead-letters.ts';
 import { explain } from './routes/explain.ts';
 import { getEvent } from './routes/get-event.ts';
 import { inbox } from './routes/inbox.ts';
@@ -11,12 +12,13 @@ import { pending } from './routes/pending.ts';
 import { listSubscriptions } from './routes/subscriptions.ts';
 import { openReadOnlyStore } from './store/sqlite/read-only.ts';
 import { makeStreams } from './streams/streams.ts';
+import { makeTurns } from './turns.ts';
 import { makeWaiters } from './waiters.ts';
 
 /** The reading calls of the bus, without a bus. */
 export type OnDisk = { fetcher: typeof fetch; close(): Promise<void> };
 
-const reading = [listEvents, getEvent, pending, inbox, listSubscriptions, explain];
+const reading = [listEvents, getEvent, pending, inbox, listDeadLetters, listSubscriptions, explain];
 
 /**
  * Answers the reading calls of the API from a database file, through the very routes that answer them otherwise: what is
@@ -28,19 +30,12 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   if (store === undefined) return undefined;
   const log = makeLog(say, systemClock);
   const waiters = makeWaiters((listener) => store.onCommitted(listener));
+  const turns = makeTurns((listener) => store.onCommitted(listener));
   const address = () => ({ url: '', port: 0 });
   const metrics = { text: async () => '', contentType: 'text/plain' };
   const streams = makeStreams(store, log);
-  const bus: Bus = {
-    store,
-    waiters,
-    metrics,
-    streams,
-    clock: systemClock,
-    version: '',
-    startedAt: systemClock(),
-    address,
-  };
+  const about = { clock: systemClock, version: '', startedAt: systemClock(), address };
+  const bus: Bus = { store, waiters, turns, metrics, streams, ...about };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),
     makeGuard([]),

@@ -21,7 +21,7 @@ export type Operation = {
   summary: string;
   description?: string;
   parameters: Parameter[];
-  requestBody?: { required: true; content: Record<string, { schema: Schema; example: object }> };
+  requestBody?: { required: boolean; content: Record<string, { schema: Schema; example: object }> };
   responses: Record<string, Response>;
 };
 
@@ -48,6 +48,7 @@ const tags = [
   { name: 'Events', description: 'Publish and read.' },
   { name: 'Questions', description: 'Ask a person, answer, take back.' },
   { name: 'Agents', description: 'What an agent heard and has taken note of.' },
+  { name: 'Deliveries', description: 'Claim under a lease, settle, and what could not be delivered.' },
   { name: 'Subscriptions', description: 'Who hears what.' },
   { name: 'The bus', description: 'Its health and its description.' },
 ];
@@ -119,7 +120,7 @@ function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
     summary: route.summary,
     ...(route.description === '' ? {} : { description: route.description }),
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
-    ...(route.body ? { requestBody: { required: true, content: sentAs(route.body, refer) } } : {}),
+    ...(route.body ? { requestBody: { required: !route.body.isOptional, content: sentAs(route.body, refer) } } : {}),
     responses,
   };
 }

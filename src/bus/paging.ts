@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { type Bookmark, bookmarkOf, parseBookmark } from '../events/bookmark.ts';
 import type { Subscription } from '../events/subscription.ts';
+import type { DeadLetterPlace } from './store/deliveries.ts';
 import type { PendingPlace, Store } from './store/store.ts';
 
 /** A cursor among subscriptions holds two names. */
@@ -92,6 +93,26 @@ export function placeOf(cursor: string | undefined, epoch: string): PendingPlace
   if (match[1] !== epoch) throw ofAnotherLife(cursor);
   return { deadline: match[2] === 'never' ? null : Number(match[2]), seq: Number(match[3]) };
 }
+
+/** A place among the dead letters, as the wire has it: opaque. */
+export function deadLetterCursorOf({ diedAt, agent, seq }: DeadLetterPlace, epoch: string): string {
+  return Buffer.from(JSON.stringify([epoch, diedAt, agent, seq])).toString('base64url');
+}
+
+/**
+ * The place a cursor stands for.
+ * @throws Fault `invalid` for what was never one, `cursor-invalid` for one of another life of the log.
+ */
+export function deadLetterPlaceOf(cursor: string | undefined, epoch: string): DeadLetterPlace | undefined {
+  if (cursor === undefined) return undefined;
+  const place = deadLetterPlace.safeParse(jsonIn(cursor));
+  if (!place.success) throw noBookmark('after');
+  const [ofEpoch, diedAt, agent, seq] = place.data;
+  if (ofEpoch !== epoch) throw ofAnotherLife(cursor);
+  return { diedAt, agent, seq };
+}
+
+const deadLetterPlace = z.tuple([z.string(), z.int(), z.string(), z.int()]);
 
 /** What a list of subscriptions is ordered by. */
 export type SubscriptionPlace = Pick<Subscription, 'agent_name' | 'priority' | 'action_pattern'>;

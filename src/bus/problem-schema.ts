@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { resolutionSchema } from '../events/answer.ts';
+import { whereLost } from '../events/delivery.ts';
 import { subscriptionSchema } from '../events/subscription.ts';
 
 /** A problem as the OpenAPI document describes it. */
@@ -21,6 +22,7 @@ export const problemSchema = z
       )
       .optional(),
     resolution: resolutionSchema.optional().meta({ description: 'already-resolved: how the question ended' }),
+    state: z.enum(whereLost).optional().meta({ description: 'lease-lost: where the delivery is instead' }),
     options: z.array(z.string()).optional().meta({ description: 'An answer that is none of them: what it can be' }),
     subscription: subscriptionSchema.optional().meta({ description: 'A subscription that exists: which one' }),
   })

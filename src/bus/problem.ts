@@ -20,6 +20,7 @@ const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   'already-resolved': { status: 409, title: 'The question is already resolved' },
   conflict: { status: 409, title: 'In conflict with what is stored' },
   'still-running': { status: 409, title: 'The same request is still being worked on' },
+  'lease-lost': { status: 409, title: 'The lease is no longer yours' },
   'cursor-invalid': { status: 410, title: 'The bookmark is no longer valid' },
   'too-large': { status: 413, title: 'Too large' },
   'unsupported-media-type': { status: 415, title: 'Content type not understood' },

@@ -28,7 +28,14 @@ export type Ask<Q, B> = {
 
 /** What a handler answers: an object, sent as JSON, or a text of a type of its own. */
 export type Answer =
-  | { status: number; body: object; location?: string; headers?: Readonly<Record<string, string>> }
+  | {
+      status: number;
+      body: object;
+      location?: string;
+      headers?: Readonly<Record<string, string>>;
+      /** Called, at most once, when the answer could not be handed over whole. */
+      unsent?: () => Promise<unknown>;
+    }
   /** JSON in the form of another standard, in which warnings have no place. */
   | { status: number; body: object; mediaType: string; headers?: Readonly<Record<string, string>> }
   | { status: number; text: string; contentType: string; headers?: Readonly<Record<string, string>> }
@@ -43,6 +50,8 @@ export type BodyShape<B> = {
   accepts?: Readonly<Record<string, { schema: z.ZodType; example: object }>>;
   /** Makes of the bytes what `parse` is given, where that is not simply their JSON. */
   read?(body: RawBody, headers: IncomingHttpHeaders): unknown;
+  /** An empty body is then an empty object. */
+  isOptional?: true;
   /** Bytes; the usual limit when left out. */
   maxBytes?: number | ((headers: IncomingHttpHeaders) => number);
 };

@@ -17,6 +17,7 @@ import type { Store } from './store/store.ts';
 import type { StreamLimits } from './streams/open-streams.ts';
 import { makeStreams, type Streams } from './streams/streams.ts';
 import { type Sweeper, startSweeper } from './sweeper.ts';
+import { makeTurns, type Turns } from './turns.ts';
 import { makeWaiters, type Waiters } from './waiters.ts';
 
 export type BusDeps = {
@@ -71,19 +72,12 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     await store.sweep();
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const streams = makeStreams(store, log, streamLimits);
+    const turns = makeTurns((listener) => store.onCommitted(listener));
     const startedAt = clock();
     let address = { url: '', port: 0 };
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
-    const bus: Bus = {
-      store,
-      waiters,
-      metrics,
-      streams,
-      clock,
-      version: version ?? 'unknown',
-      startedAt,
-      address: () => address,
-    };
+    const about = { version: version ?? 'unknown', startedAt, address: () => address };
+    const bus: Bus = { store, waiters, turns, metrics, streams, clock, ...about };
     const http = makeHttp(allRoutes(bus), makeGuard(config.allowedHosts), log, metrics);
     metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
     undo.unshift(() => http.server.close());
@@ -93,7 +87,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const close = once(() => stop({ http, waiters, streams, sweeper, store, lock }, log));
+    const close = once(() => stop({ http, waiters, turns, streams, sweeper, store, lock }, log));
     return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], inPlace, close };
   } catch (error) {
     for (const step of undo)
@@ -102,11 +96,20 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
   }
 }
 
-type Parts = { http: Http; waiters: Waiters; streams: Streams; sweeper: Sweeper; store: Store; lock: Lock };
+type Parts = {
+  http: Http;
+  waiters: Waiters;
+  turns: Turns;
+  streams: Streams;
+  sweeper: Sweeper;
+  store: Store;
+  lock: Lock;
+};
 
-async function stop({ http, waiters, streams, sweeper, store, lock }: Parts, log: Log): Promise<void> {
+async function stop({ http, waiters, turns, streams, sweeper, store, lock }: Parts, log: Log): Promise<void> {
   const closed = http.server.close();
   waiters.release();
+  turns.release();
   await streams.close();
   const until = performance.now() + maxDrainMs;
   while (http.inFlight() > 0 && performance.now() < until) await new Promise((go) => setTimeout(go, drainStepMs));

@@ -80,7 +80,8 @@ export function makeWaiters(onCommitted: (listener: (commit: Commit) => void) =>
   };
 }
 
-async function settled(end: PromiseWithResolvers<void>, withinMs: number, gone: AbortSignal): Promise<void> {
+/** Settles with `end`, after this time, or when the caller goes away. Never throws. */
+export async function settled(end: PromiseWithResolvers<void>, withinMs: number, gone: AbortSignal): Promise<void> {
   if (gone.aborted) return;
   const timer = setTimeout(end.resolve, withinMs);
   gone.addEventListener('abort', () => end.resolve(), { once: true });

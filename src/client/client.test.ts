@@ -18,24 +18,45 @@ function answering(t: TestContext, status: number, body: unknown, headers = {}) 
   });
 }
 
+const anyAnswer = {
+  ...{ id: 'x', action: 'a', status: 'ok', events: [], count: 0, agent: 'é"%' },
+  ...{ deliveries: [], dead_letters: [], leased_until: '', redriven: 4 },
+};
+
 describe('the client', () => {
   it('asks for what it was told to, with every text escaped', async (t) => {
     const seen: string[] = [];
     const client = await serve(t, (request, response) => {
       seen.push(`${request.method} ${request.url}`);
-      response.end(JSON.stringify({ id: 'x', action: 'a', status: 'ok', events: [], count: 0, agent: 'é"%' }));
+      response.end(JSON.stringify(anyAnswer));
     });
     await client.events({ limit: 3, source_agent: 'A&B', action: undefined });
     await client.event('a/b?c', { waitSeconds: 50 });
     await client.acknowledge('x', 'a b');
     await client.inbox('é"%', { unacknowledged_only: true });
     await client.shown('x', 'cli');
+    await client.claim('a/b');
+    await client.ackDelivery({ agent: 'a b', id: '1-2', lease: '3' });
+    await client.nackDelivery({ agent: 'a', id: '1/2', lease: '3' }, { dead: true });
+    await client.extendDelivery({ agent: 'a', id: '1-2', lease: '3' }, 60);
+    await client.deadLetters({ agent: 'a&b', limit: 3 });
+    await client.redrive('a/b', '1-2');
+    assert.equal(await client.redriveAll('a'), 4);
+    await client.discardDeadLetter('a b', '1-2');
     assert.deepEqual(seen, [
       'GET /events?limit=3&source_agent=A%26B',
       'GET /events/a%2Fb%3Fc?wait=50',
       'POST /events/x/acknowledge?agent=a+b',
       'GET /agents/%C3%A9%22%25/events?unacknowledged_only=true',
       'POST /events/x:shown',
+      'POST /agents/a%2Fb/deliveries:claim',
+      'POST /agents/a%20b/deliveries/1-2:ack',
+      'POST /agents/a/deliveries/1%2F2:nack',
+      'POST /agents/a/deliveries/1-2:extend',
+      'GET /dead-letters?agent=a%26b&limit=3',
+      'POST /dead-letters/a%2Fb/1-2:redrive',
+      'POST /dead-letters:redrive',
+      'DELETE /dead-letters/a%20b/1-2',
     ]);
   });
 

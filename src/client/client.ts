@@ -4,6 +4,7 @@ import type { Event, PendingQuestion, Status } from '../events/event.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
 import { makeCall } from './call.ts';
+import { type DeliveryCalls, deliveriesOver } from './deliveries.ts';
 import { type FollowOptions, follow } from './follow.ts';
 import { streamOpener } from './open-stream.ts';
 
@@ -58,6 +59,7 @@ export type Health = {
   head: number;
   open_questions: number;
   open_deliveries: number;
+  dead_letters: number;
   database_bytes: number;
   uptime_seconds: number;
 };
@@ -68,7 +70,7 @@ type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefi
  * The bus seen from outside: one method for each call of its API, shapes as on the wire. Nothing is retried here (see
  * ask.ts). Every method throws a Fault: as the bus said it, or `unreachable`.
  */
-export type Client = {
+export type Client = DeliveryCalls & {
   readonly url: string;
   publish(draft: Draft, signal?: AbortSignal): Promise<PublishReceipt>;
   /** Newest first. */
@@ -147,6 +149,7 @@ export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: ty
       as(call('PATCH', `/subscriptions/${encodeURIComponent(id)}`, { body, expect: subscription })),
     removeSubscription: (id) =>
       as(call('DELETE', `/subscriptions/${encodeURIComponent(id)}`, { expect: subscription })),
+    ...deliveriesOver(call),
     explain: (action, requiresHuman) =>
       as(call('GET', '/explain', { query: { action, requires_human: requiresHuman }, expect: ['hearers', 'silent'] })),
     follow: (options) => follow(open, options),

@@ -22,6 +22,7 @@ const codes: readonly string[] = [
   'usage',
   'already-resolved',
   'still-running',
+  'lease-lost',
   'damaged',
   'newer-schema',
 ] satisfies FaultCode[];

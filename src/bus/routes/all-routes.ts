@@ -3,6 +3,8 @@ import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
 import { cancel } from './cancel.ts';
+import { claim } from './claim.ts';
+import { discardDeadLetter, listDeadLetters, redriveAll, redriveOne } from './dead-letters.ts';
 import { documentation } from './documentation.ts';
 import { explain } from './explain.ts';
 import { getEvent } from './get-event.ts';
@@ -14,6 +16,7 @@ import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { publishBatch } from './publish-batch.ts';
 import { respond } from './respond.ts';
+import { ackDelivery, extendDelivery, nackDelivery } from './settle-delivery.ts';
 import { shown } from './shown.ts';
 import { streamEvents } from './stream-events.ts';
 import {
@@ -39,6 +42,14 @@ export function allRoutes(bus: Bus): Route[] {
     shown(bus),
     inbox(bus),
     acknowledge(bus),
+    claim(bus),
+    ackDelivery(bus),
+    nackDelivery(bus),
+    extendDelivery(bus),
+    listDeadLetters(bus),
+    redriveOne(bus),
+    redriveAll(bus),
+    discardDeadLetter(bus),
     listSubscriptions(bus),
     addSubscription(bus),
     getSubscription(bus),

@@ -1,14 +1,12 @@
 import { z } from 'zod';
-import { Fault } from '../../base/fault.ts';
 import { cloudEventBatchType, cloudEventSchema } from '../../events/cloud-event.ts';
 import { eventSchema } from '../../events/event.ts';
-import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
 import { asksFor, cloudEventPage, linkHelp } from '../cloud-event-answer.ts';
 import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { flag, limit } from '../query.ts';
-import { quoted } from '../refusals.ts';
 import { type Route, route } from '../route.ts';
+import { agentOf } from './agent-param.ts';
 import { warningsSchema } from './warnings.ts';
 
 const inboxSchema = z
@@ -58,14 +56,5 @@ export function inbox({ store }: Bus): Route {
         return cloudEventPage(events, `/agents/${encodeURIComponent(agent)}/events`, query, next);
       return { status: 200, body: { agent, events, count: events.length, next } };
     },
-  });
-}
-
-function agentOf(text: string): string {
-  const result = name.safeParse(text);
-  if (result.success) return result.data;
-  const detail = result.error.issues[0]?.message ?? 'is no name';
-  throw new Fault('invalid', `The agent’s name ${quoted(text)} ${detail}.`, {
-    mistakes: [{ pointer: 'agent', detail }],
   });
 }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { DeathReason, LostTo } from '../../events/delivery.ts';
 import type { Event } from '../../events/event.ts';
 
 /** How often a delivery is tried, and how long it waits for somebody who wants it. */
@@ -36,13 +37,9 @@ export function newLease(): string {
   return String(randomInt(1, maxLease));
 }
 
-/** Deliveries in one claim. */
-export const maxClaim = 100;
 /** Deliveries that one `release` gives back; beyond them the leases end by the clock. */
 export const maxReleased = 1000;
 
-/** Where a delivery is that the caller does not hold, or no longer. */
-export type LostTo = 'acknowledged' | 'leased' | 'expired' | 'ready' | 'deferred' | 'dead' | 'gone';
 /** The lease is not the current one, or its time is over. Nothing was changed. */
 export type LeaseLost = { kind: 'lease-lost'; to: LostTo };
 /** This agent never had such a delivery. */
@@ -62,10 +59,6 @@ export type Nacked =
   | UnknownDelivery;
 
 export type Extended = { kind: 'extended'; leasedUntil: string } | LeaseLost | UnknownDelivery;
-
-/** `attempts`: tried too often. `rejected`: its agent said so. `expired`: nobody claimed it in time. */
-export const deathReasons = ['attempts', 'rejected', 'expired'] as const;
-export type DeathReason = (typeof deathReasons)[number];
 
 /** A delivery that was given up until a person looks. `id` as in Delivery. */
 export type DeadLetter = {

@@ -1,5 +1,6 @@
+import type { DeathReason } from '../../../events/delivery.ts';
 import { busActions, busAgent, type Status } from '../../../events/event.ts';
-import { type DeathReason, type Discarded, maxRedriven, type Redriven } from '../deliveries.ts';
+import { type Discarded, maxRedriven, type Redriven } from '../deliveries.ts';
 import type { DeliveryKey } from './commands.ts';
 import { type DeliveryRow, type DeliveryRows, deliveryId } from './delivery-rows.ts';
 import type { Ledger } from './ledger.ts';

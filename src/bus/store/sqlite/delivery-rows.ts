@@ -1,5 +1,5 @@
+import type { LostTo } from '../../../events/delivery.ts';
 import type { Status } from '../../../events/event.ts';
-import type { LostTo } from '../deliveries.ts';
 import type { DeliveryKey } from './commands.ts';
 import type { Audience } from './interning.ts';
 import type { Ledger } from './ledger.ts';

@@ -1,5 +1,6 @@
 import { rfc3339 } from '../../../base/clock.ts';
-import { type DeliveryStore, maxClaim, newLease } from '../deliveries.ts';
+import { maxClaim } from '../../../events/delivery.ts';
+import { type DeliveryStore, newLease } from '../deliveries.ts';
 import type { Command, DeliveryKey } from './commands.ts';
 import { deliveryId } from './delivery-rows.ts';
 import type { Reader } from './reader.ts';

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { rfc3339 } from '../../../base/clock.ts';
-import type { DeadLetterPage, DeadLetterPlace, DeathReason } from '../deliveries.ts';
+import type { DeathReason } from '../../../events/delivery.ts';
+import type { DeadLetterPage, DeadLetterPlace } from '../deliveries.ts';
 import { deliveryId } from './delivery-rows.ts';
 import { type EventRow, eventColumns, eventTables, toEvent } from './event-row.ts';
 
