@@ -313,6 +313,19 @@ describe('delivery at a later time', () => {
   });
 });
 
+describe('the settings of a bus', () => {
+  for (const worker of [true, false])
+    it(`say how often a delivery is tried (${worker ? 'in its own thread' : 'in this thread'})`, async (t) => {
+      const own = await startBusProcess({ worker, yaml: 'bus: { deliveries: { max_attempts: 1 } }' }, t);
+      const caller = await callerOf(own);
+      await caller.publish({ action: 'build_failed' });
+      const [{ id, lease }] = (await caller.post('/agents/HADES/deliveries:claim')).body.deliveries;
+      const nacked = await caller.post(`/agents/HADES/deliveries/${id}:nack`, { lease });
+      assert.deepEqual([nacked.body.status, nacked.body.reason], ['dead', 'attempts']);
+      await own.stop();
+    });
+});
+
 describe('a bus that stops', () => {
   it('answers those who wait, and leases nothing more', async (t) => {
     const own = await startBusProcess({}, t);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { makeClient } from '../src/client/client.ts';
+import type { WireDelivery } from '../src/events/delivery.ts';
 import { type Ended, leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
@@ -21,6 +22,8 @@ const reading = [
   ['pending'],
   ['inbox', 'AEGIS'],
   ['inbox', 'AEGIS', '--unacknowledged'],
+  ['dead-letters'],
+  ['dead-letters', 'list', '--agent', 'AEGIS', '--limit', '1'],
   ['subscriptions'],
   ['subscriptions', 'list', '--agent', 'HERMES', '--deleted'],
   ['explain', 'workflow_modified', '--question'],
@@ -43,6 +46,12 @@ describe('the command line without a bus', { concurrency: 2 }, () => {
     const client = makeClient({ url: bus.url });
     await client.publish({ source_agent: 'ME', action: 'deploy_started', id: 'the-first' });
     await client.publish({ source_agent: 'ME', action: 'credential_expired', details: { text: 'Grüße' } });
+    await client.addSubscription({ agent_name: 'AEGIS', action_pattern: 'may_*', mode: 'queue' });
+    for (const action of ['may_fail', 'may_fail_too']) {
+      await client.publish({ source_agent: 'ME', action, details: { text: 'Grüße' } });
+      const [held] = (await client.claim('AEGIS')).deliveries as [WireDelivery];
+      await client.nackDelivery({ ...held, agent: 'AEGIS' }, { dead: true });
+    }
     const question = { source_agent: 'ME', action: 'may_i', requires_human: true, human_question: 'May I?' };
     await client.publish({ ...question, human_timeout_minutes: 60 });
     for (const args of reading) answered.push((await leveredge([...args, '--json', '--url', bus.url])).stdout);

@@ -32,6 +32,7 @@ describe('the settings of the bus', () => {
       port: 8099,
       databaseFile: '/home/control-plane/event-bus/events.db',
       allowedHosts: [],
+      deliveries: { maxAttempts: 5, expireDays: 30 },
     });
   });
 
@@ -59,6 +60,20 @@ describe('the settings of the bus', () => {
     ])
       assert.equal(parse({ yaml }).port, 8099, yaml);
     assert.deepEqual(parse({ yaml: 'bus: { allowed_hosts: [a.example, b] }' }).allowedHosts, ['a.example', 'b']);
+  });
+
+  it('say how often a delivery is tried, and how long it waits', () => {
+    const rules = (yaml: string) => parse({ yaml: `bus:\n  deliveries: ${yaml}` }).deliveries;
+    assert.deepEqual(rules('{ max_attempts: 1, expire_days: 0 }'), { maxAttempts: 1, expireDays: 0 });
+    assert.deepEqual(rules('{ max_attempts: 100 }'), { maxAttempts: 100, expireDays: 30 });
+    for (const nothing of ['', '{}', '{ max_attempts: }']) assert.equal(rules(nothing).maxAttempts, 5, nothing);
+    const wrong = (yaml: string) => mistakes({ yaml: `bus:\n  deliveries:\n    ${yaml}` })[0] ?? '';
+    for (const value of ['0', '101', '1.5', '"5"', 'true', '[]'])
+      assert.match(wrong(`max_attempts: ${value}`), /^leveredge\.yaml:3: bus\.deliveries\.max_attempts: give a whole/);
+    assert.match(wrong('expire_days: -1'), /from 1 to 36500, or 0 for never$/);
+    assert.match(wrong('max_atempts: 3'), /max_atempts is no setting; did you mean max_attempts\?/);
+    assert.match(wrong('retries: 3'), /retries is no setting \(there are max_attempts, expire_days\)/);
+    assert.match(mistakes({ yaml: 'bus: { deliveries: 5 }' })[0] ?? '', /must have settings below it/);
   });
 
   it('tell every mistake at once, with its place', () => {

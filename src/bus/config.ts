@@ -3,7 +3,9 @@ import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocumen
 import { Fault, type Mistake } from '../base/fault.ts';
 import { nearest } from '../events/parse.ts';
 import { databaseFileIn } from './database-file.ts';
+import { deliveryRulesIn } from './delivery-settings.ts';
 import { isLoopback } from './guard.ts';
+import { type DeliveryRules, usualDeliveryRules } from './store/deliveries.ts';
 
 /** What a bus needs to know before it opens anything. */
 export type BusConfig = {
@@ -15,6 +17,7 @@ export type BusConfig = {
   databaseFile: string;
   /** Further names by which the bus may be called, for a reverse proxy on this machine. */
   allowedHosts: readonly string[];
+  deliveries: DeliveryRules;
 };
 
 export type BusConfigInput = {
@@ -26,7 +29,7 @@ export type BusConfigInput = {
 
 const defaultHost = '127.0.0.1';
 const defaultPort = 8099;
-const settings = ['port', 'host', 'auth', 'allowed_hosts'];
+const settings = ['port', 'host', 'auth', 'allowed_hosts', 'deliveries'];
 const maxAllowedHosts = 100;
 
 /**
@@ -56,6 +59,7 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
     port: ports.find((port) => port !== undefined) ?? defaultPort,
     databaseFile: databaseFileIn(home),
     allowedHosts: file.allowedHosts ?? [],
+    deliveries: { ...usualDeliveryRules, ...file.deliveries },
   };
 }
 
@@ -81,7 +85,13 @@ function mistaken(mistakes: readonly Mistake[], path: string | undefined): Fault
 
 type Note = (place: string, detail: string) => void;
 type Found = { value: unknown; place: string };
-type FileSettings = { port?: Found; host?: Found; auth?: Found; allowedHosts?: string[] };
+type FileSettings = {
+  port?: Found;
+  host?: Found;
+  auth?: Found;
+  allowedHosts?: string[];
+  deliveries?: Partial<DeliveryRules>;
+};
 
 function parseFile({ path, text }: { path: string; text: string }, note: Note): FileSettings {
   const lineCounter = new LineCounter();
@@ -135,6 +145,7 @@ function readBus(
     if (value === null) continue;
     if (key === 'port' || key === 'host' || key === 'auth') found[key] = { value, place };
     else if (key === 'allowed_hosts') found.allowedHosts = namesOf(node, place, placeOf, note);
+    else if (key === 'deliveries') found.deliveries = deliveryRulesIn(node, place, placeOf, note);
     else note(place, unknownSetting(key));
   }
 }

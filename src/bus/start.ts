@@ -65,6 +65,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
       file: config.databaseFile,
       clock,
       observer: metrics.store,
+      rules: config.deliveries,
       ...(storeWorker === undefined ? {} : { worker: storeWorker }),
     });
     undo.unshift(() => store.close());

@@ -31,7 +31,10 @@ export type BusPlace = {
 };
 
 /** The calls that can be answered without a bus. */
-export type OnDisk = Pick<Client, 'events' | 'event' | 'pending' | 'inbox' | 'subscriptions' | 'explain'> & {
+export type OnDisk = Pick<
+  Client,
+  'events' | 'event' | 'pending' | 'inbox' | 'deadLetters' | 'subscriptions' | 'explain'
+> & {
   close(): Promise<void>;
 };
 

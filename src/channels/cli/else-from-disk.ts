@@ -51,6 +51,7 @@ export function elseFromDisk(
     event: reading(client.event, (disk, ...args) => disk.event(...args)),
     pending: reading(client.pending, (disk, ...args) => disk.pending(...args)),
     inbox: reading(client.inbox, (disk, ...args) => disk.inbox(...args)),
+    deadLetters: reading(client.deadLetters, (disk, ...args) => disk.deadLetters(...args)),
     subscriptions: reading(client.subscriptions, (disk, ...args) => disk.subscriptions(...args)),
     explain: reading(client.explain, (disk, ...args) => disk.explain(...args)),
     async shown(id, via) {

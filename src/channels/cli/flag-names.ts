@@ -12,6 +12,8 @@ const called: Readonly<Record<string, string>> = {
   cancelled_by: '--as',
   causation_id: '--causation',
   correlation_id: '--correlation',
+  delay_seconds: '--delay',
+  deliver_at: '--deliver-at',
   details: '--details',
   except: '--except',
   free_text: '--free-text',
@@ -22,7 +24,9 @@ const called: Readonly<Record<string, string>> = {
   human_timeout_minutes: '--timeout',
   id: '--id',
   last: '--last',
+  lease_seconds: '--lease',
   limit: '--limit',
+  max: '--max',
   mode: '--mode',
   priority: '--priority',
   reason: '--reason',
@@ -36,6 +40,7 @@ const called: Readonly<Record<string, string>> = {
   target: '--target',
   traceparent: '--traceparent',
   unacknowledged_only: '--unacknowledged',
+  wait_seconds: '--wait',
 };
 
 /** Options that are given once for each entry of a list. */

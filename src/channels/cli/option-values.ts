@@ -7,6 +7,19 @@ export function wholeNumber(value: string): number {
   return Number(value);
 }
 
+/** A whole number, 0 too. */
+export function wholeOrNone(value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(value);
+}
+
+/** Seconds, also parts of one. */
+export function seconds(value: string): number {
+  if (!/^\d+(\.\d+)?$/.test(value))
+    throw new InvalidArgumentError('It must be a number of seconds, such as 30 or 0.5.');
+  return Number(value);
+}
+
 /** A text of more than blanks. */
 export function notBlank(value: string): string {
   if (value.trim() === '') throw new InvalidArgumentError('It must not be blank.');

@@ -8,9 +8,11 @@ import { ask } from './ask.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
 import { cancel } from './cancel.ts';
+import { claim } from './claim.ts';
 import { addCompletions, completion, isAboutCompletion } from './completion.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
+import { deadLetters } from './dead-letters.ts';
 import { doctor } from './doctor.ts';
 import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
 import { events } from './events.ts';
@@ -18,6 +20,7 @@ import { explain } from './explain.ts';
 import { usualUrl } from './find-bus.ts';
 import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
+import { nack } from './nack.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { type Look, type Rendered, render, renderFault } from './render.ts';
@@ -36,6 +39,9 @@ const commands = [
   cancel,
   inbox,
   ack,
+  claim,
+  nack,
+  deadLetters,
   subscriptions,
   explain,
   backup,
@@ -43,7 +49,7 @@ const commands = [
 ];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
-const onlyRead = ['events', 'pending', 'inbox', 'subscriptions list', 'explain'];
+const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
 
 const widestHelp = 80;
 /** Descriptions are wrapped when they have this much room beside the commands; commander's own limit is 40. */
@@ -121,7 +127,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.
-Without it events, pending, inbox, subscriptions and explain read from disk.`,
+Without it events, pending, inbox, dead-letters, subscriptions and explain
+read from disk.`,
     );
   for (const make of commands) program.addCommand(make(concludes));
   if (showsCompletion) program.addCommand(completion());

@@ -24,6 +24,7 @@ type Options = {
   traceparent?: string;
   tag?: string[];
   id?: string;
+  deliverAt?: string;
   dryRun?: boolean;
 };
 
@@ -46,6 +47,7 @@ export function publish(concludes: Concluding): Command {
     .option('--traceparent <value>', 'W3C trace context')
     .option('--tag <tag>', 'a tag; may be given several times', collect)
     .option('--id <id>', 'your own id; publishing it again is then safe')
+    .option('--deliver-at <time>', 'deliver it then: 2027-01-31T08:00:00Z')
     .option('--dry-run', 'check it and tell who would hear it; store nothing')
     .action(
       concludes(async (door, action: string, pairs: string[], options: Options) => {
@@ -61,6 +63,7 @@ export function publish(concludes: Concluding): Command {
           traceparent: options.traceparent,
           tags: options.tag,
           id: options.id,
+          deliver_at: options.deliverAt,
         };
         return options.dryRun ? rehearsed(door, draft) : published(await door.client.publish(draft));
       }),

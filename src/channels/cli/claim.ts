@@ -1,0 +1,59 @@
+import { Command } from 'commander';
+import { Exit } from '../../base/exit.ts';
+import type { WireDelivery } from '../../events/delivery.ts';
+import type { Concluding } from './concluding.ts';
+import type { Door } from './door.ts';
+import { wholeNumber, wholeOrNone } from './option-values.ts';
+import { shellWord } from './shell-word.ts';
+import { showTime } from './show-time.ts';
+import type { Table } from './table.ts';
+
+type Options = { max: number; lease?: number; wait: number };
+
+/**
+ * leveredge claim — leases what is ready for an agent. `ack` with the event's id then settles it, `nack` gives it back,
+ * and else it is ready again when the lease ends. Exit 0, also when nothing is ready.
+ */
+export function claim(concludes: Concluding): Command {
+  return new Command('claim')
+    .description('Take what is ready for an agent, under a lease')
+    .argument('<agent>', 'the agent, in upper case by custom: AEGIS')
+    .option('-n, --max <n>', 'how many at most, up to 100', wholeNumber, 1)
+    .option('--lease <seconds>', 'how long they are yours, up to 3600 (default: 60)', wholeNumber)
+    .option('-w, --wait <seconds>', 'how long to wait when nothing is ready, up to 50', wholeOrNone, 0)
+    .action(
+      concludes(async (door, agent: string, { max, lease, wait }: Options) => {
+        const asked = { max, lease_seconds: lease, wait_seconds: wait };
+        const claimed = await door.client.claim(agent, asked, door.signal);
+        const done = `leveredge ack EVENT ${shellWord(agent)}`;
+        const notes =
+          claimed.count === 0
+            ? [`Nothing is ready for ${agent}.`]
+            : [`Done: ${done}`, `Not done: leveredge nack ${shellWord(agent)} ID LEASE`];
+        return { exit: Exit.ok, table: tableOf(claimed.deliveries, door), json: claimed, notes };
+      }),
+    );
+}
+
+function tableOf(deliveries: readonly WireDelivery[], { terminal, clock }: Door): Table {
+  return {
+    columns: [
+      { head: 'ID' },
+      { head: 'LEASE' },
+      { head: 'UNTIL' },
+      { head: 'TRY', align: 'right' },
+      { head: 'EVENT' },
+      { head: 'ACTION', least: 12 },
+      { head: 'TARGET', least: 6 },
+    ],
+    rows: deliveries.map(({ id, lease, leased_until, attempt, event }) => [
+      id,
+      lease,
+      terminal.is ? showTime(leased_until, clock()) : leased_until,
+      String(attempt),
+      event.id,
+      event.action,
+      event.target ?? '',
+    ]),
+  };
+}
