@@ -18,6 +18,7 @@ import { publishBatch } from './publish-batch.ts';
 import { respond } from './respond.ts';
 import { ackDelivery, extendDelivery, nackDelivery } from './settle-delivery.ts';
 import { shown } from './shown.ts';
+import { streamDeliveries } from './stream-deliveries.ts';
 import { streamEvents } from './stream-events.ts';
 import {
   addSubscription,
@@ -41,6 +42,7 @@ export function allRoutes(bus: Bus): Route[] {
     cancel(bus),
     shown(bus),
     inbox(bus),
+    streamDeliveries(bus),
     acknowledge(bus),
     claim(bus),
     ackDelivery(bus),

@@ -9,8 +9,7 @@ import type { DeliveryStore } from './deliveries.ts';
  * store passes `store.contract.ts`. Any call may throw a Fault: `storage-full`, `unavailable`, `damaged`, `queue-full`;
  * nothing is stored then.
  *
- * Left open for what follows: streams (the `committed` listener tells the new head and who has something ready), the
- * audit chain (events are immutable and numbered without a gap).
+ * Left open for what follows: the audit chain (events are immutable and numbered without a gap).
  */
 export interface Store extends DeliveryStore {
   /** The log's epoch: half of every bookmark. */

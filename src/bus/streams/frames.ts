@@ -35,3 +35,8 @@ export function goaway(because: string): string {
 export function comment(value: object): string {
   return `: ${JSON.stringify(value)}\n`;
 }
+
+/** A message that is not of the log, so it moves no bookmark. */
+export function dataFrame(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}
