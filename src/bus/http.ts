@@ -190,6 +190,8 @@ function beginStream(
 ): void {
   const { raw: response, request } = reply;
   reply.hijack();
+  // The end of the connection is the end of the stream: in chunks each message would take three writes instead of one.
+  response.removeHeader('transfer-encoding');
   response.writeHead(200, streamHeaders);
   if (request.method === 'HEAD') {
     response.end();
