@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { EventSource } from 'eventsource';
 import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
@@ -120,9 +122,20 @@ describe('following events', () => {
     assert.equal(await response.text(), '');
   });
 
-  it('is described as what it is', async () => {
+  it('is described as what it is, and docs/streams.md names every parameter and shows calls that work', async () => {
     const { body } = await call.get('/openapi.json');
-    const { responses } = body.paths['/events/stream'].get;
+    const { responses, parameters } = body.paths['/events/stream'].get;
+    const page = readFileSync(join(import.meta.dirname, '../docs/streams.md'), 'utf8');
+    for (const { name } of parameters) assert.match(page, new RegExp(`^\\| \`${name}[=\`]`, 'm'), name);
+    const urls = [...page.matchAll(/curl -N '([^']+)'/g)].map(([, url]) => new URL(url as string));
+    assert.equal(urls.length, 3);
+    for (const { pathname, search } of urls) {
+      const reader = await openReader(bus.url + pathname + search);
+      assert.equal(reader.response.statusCode, 200, pathname);
+      await reader.until(() => reader.blocks.length > 0, 'greeting');
+      assert.doesNotMatch(reader.text(), /^:/, 'no warning');
+      reader.leave();
+    }
     assert.deepEqual(Object.keys(responses['200'].content), ['text/event-stream']);
     for (const status of ['410', '422', '429']) assert.ok(responses[status], status);
   });
