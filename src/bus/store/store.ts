@@ -23,7 +23,7 @@ export interface Store extends DeliveryStore {
    * order, as if it had been published alone; a null keeps the place of what the caller has refused already. With `once`
    * the outcomes are kept for `keptOutcomeMs`, and the same request again stores nothing and gets them.
    */
-  publishBatch(drafts: readonly (Draft | null)[], once?: Once): Promise<BatchPublished>;
+  publishBatch(drafts: readonly (Draft | null)[], once?: Once | null): Promise<BatchPublished>;
   /** Settles what this agent is owed of the event, whoever holds its lease. */
   acknowledge(id: string, agent: string): Promise<Acknowledged>;
   answer(id: string, answer: Answer): Promise<Answered>;

@@ -4,7 +4,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Draft } from '../../../events/draft.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { Commit, Store, StoreObserver } from '../store.ts';
-import type { Command, Committed, WrittenDraft } from './commands.ts';
+import type { Command, Committed, WrittenBatch, WrittenDraft } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { deliveryStoreOf } from './delivery-store.ts';
 import { inPlaceOf } from './file-identity.ts';
@@ -98,8 +98,11 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     epoch: at.epoch,
     notices: at.notices,
     publish: (draft) => write({ op: 'publish', draft: written(draft) }),
-    publishBatch: (drafts, once) =>
-      write({ op: 'publish-batch', drafts: drafts.map((draft) => draft && written(draft)), once: once ?? null }),
+    async publishBatch(drafts, once = null) {
+      const toWrite = drafts.map((draft) => draft && written(draft));
+      const batch = await write<WrittenBatch>({ op: 'publish-batch', drafts: toWrite, once });
+      return batch.kind === 'published' ? { ...batch, outcomes: JSON.parse(batch.outcomes) } : batch;
+    },
     acknowledge: (id, agent) => write({ op: 'acknowledge', id, agent }),
     answer: (id, answer) => write({ op: 'answer', id, answer }),
     cancel: (id, by, via, reason) => write({ op: 'cancel', id, by, via, reason }),

@@ -1,20 +1,19 @@
-import { type BatchPublished, keptOutcomeMs, maxSweep, type Once, type Published } from '../store.ts';
-import type { WrittenDraft } from './commands.ts';
+import { keptOutcomeMs, maxSweep, type Once } from '../store.ts';
+import type { WrittenBatch, WrittenDraft } from './commands.ts';
 import type { Ledger } from './ledger.ts';
 import type { EventWriter } from './write-event.ts';
 
-type Outcomes = readonly (Published | null)[];
-type PublishBatch = (drafts: readonly (WrittenDraft | null)[], once: Once | null) => BatchPublished;
+type PublishBatch = (drafts: readonly (WrittenDraft | null)[], once: Once | null) => WrittenBatch;
 
 /** Stores many events in the transaction under way, once for each key. */
 export function batchPublisherOf({ publish }: EventWriter, kept: KeptOutcomes): PublishBatch {
-  const publishAll: (drafts: readonly (WrittenDraft | null)[]) => Outcomes = (drafts) =>
-    drafts.map((draft) => draft && publish(draft));
+  const publishAll = (drafts: readonly (WrittenDraft | null)[]) =>
+    JSON.stringify(drafts.map((draft) => draft && publish(draft)));
   return (drafts, once) => {
     if (once === null) return { kind: 'published', outcomes: publishAll(drafts), replayed: false };
     const before = kept.find(once);
     if (before === 'another-request') return { kind: 'key-taken' };
-    if (before !== undefined) return { kind: 'published', outcomes: before, replayed: true };
+    if (before !== undefined) return { kind: 'published', outcomes: before.outcomes, replayed: true };
     const outcomes = publishAll(drafts);
     kept.keep(once, outcomes);
     return { kind: 'published', outcomes, replayed: false };
@@ -22,8 +21,8 @@ export function batchPublisherOf({ publish }: EventWriter, kept: KeptOutcomes): 
 }
 
 export type KeptOutcomes = {
-  find(once: Once): Outcomes | 'another-request' | undefined;
-  keep(once: Once, outcomes: Outcomes): void;
+  find(once: Once): { outcomes: string } | 'another-request' | undefined;
+  keep(once: Once, outcomes: string): void;
   /** Forgets those whose time is over, at most `maxSweep` of them, and returns how many. */
   forget(): number;
 };
@@ -42,10 +41,10 @@ export function keptOutcomesOf({ db, clock }: Ledger): KeptOutcomes {
     find({ owner, key, request }) {
       const row = find.get(owner, key, clock() - keptOutcomeMs);
       if (row === undefined) return undefined;
-      return row.request === request ? (JSON.parse(row.outcomes as string) as Outcomes) : 'another-request';
+      return row.request === request ? { outcomes: row.outcomes as string } : 'another-request';
     },
     keep({ owner, key, request }, outcomes) {
-      keep.run(owner, key, request, JSON.stringify(outcomes), clock());
+      keep.run(owner, key, request, outcomes, clock());
     },
     forget: () => Number(forget.run(clock() - keptOutcomeMs).changes),
   };
