@@ -12,6 +12,7 @@ import { remarkLines } from '../channels/cli/remark.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, recordedBus } from './machine.ts';
 import { programName } from './program-name.ts';
+import { readText } from './read-text.ts';
 
 /** The command line `leveredge`: reads the environment, wires, prints and exits. Nothing else here does any of it. */
 const { env, stdout, stderr } = process;
@@ -47,6 +48,7 @@ const around: Surroundings = {
   say,
   print: (text) => new Promise((resolve) => stdout.write(text, () => resolve())),
   connect: (url) => makeClient({ url }),
+  readText,
   findHome: (flag) =>
     findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }),
   databaseFile: databaseFileIn,

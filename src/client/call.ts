@@ -3,6 +3,7 @@ import { faultOf, isRecord } from './problem.ts';
 
 export type CallOptions = {
   body?: unknown;
+  headers?: Readonly<Record<string, string>> | undefined;
   query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   /** Members the answer must have; another program on this port is told apart by them. */
   expect: readonly string[];
@@ -21,7 +22,7 @@ const defaultTimeoutMs = 30_000;
  */
 export function makeCall(url: string, fetcher: typeof fetch): Call {
   const base = parseUrl(url);
-  return async (method, path, { body, query, expect, signal, timeoutMs = defaultTimeoutMs }) => {
+  return async (method, path, { body, headers, query, expect, signal, timeoutMs = defaultTimeoutMs }) => {
     const target = new URL(base + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) target.searchParams.set(key, String(value));
@@ -31,7 +32,7 @@ export function makeCall(url: string, fetcher: typeof fetch): Call {
     try {
       response = await fetcher(target, {
         method,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         body: body === undefined ? null : JSON.stringify(body),
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
         redirect: 'error',

@@ -60,9 +60,26 @@ describe('the client', () => {
     ]);
   });
 
+  it('names a request where it is told to, and nowhere else', async (t) => {
+    const seen: string[] = [];
+    const client = await serve(t, (request, response) => {
+      seen.push(`${request.method} ${request.url} ${request.headers['idempotency-key']}`);
+      response.end(JSON.stringify({ id: 'x', status: 'created', results: [], created: 0, duplicates: 0, refused: 0 }));
+    });
+    const draft = { source_agent: 'A', action: 'b' };
+    await client.publish(draft);
+    await client.publish(draft, { idempotencyKey: 'one' });
+    assert.deepEqual((await client.publishBatch([draft, draft], { idempotencyKey: 'many' })).results, []);
+    await client.publishBatch([draft]);
+    assert.deepEqual(seen, [
+      ...['POST /events undefined', 'POST /events one', 'POST /events:batch many', 'POST /events:batch undefined'],
+    ]);
+  });
+
   const problems: [status: number, body: unknown, code: FaultCode, says: RegExp][] = [
     [409, { type: 'urn:leveredge:problem:already-resolved', detail: 'Too late.' }, 'already-resolved', /Too late/],
     [422, { detail: 'No.' }, 'invalid', /No\./],
+    [409, { type: 'urn:leveredge:problem:still-running', detail: 'Wait.' }, 'still-running', /Wait/],
     [404, { type: 'urn:leveredge:problem:of-the-future', detail: 'Gone.' }, 'not-found', /Gone/],
     [418, { detail: 'A teapot.' }, 'invalid', /teapot/],
     [500, 'oops', 'internal', /HTTP 500/],

@@ -1,3 +1,4 @@
+import type { Mistake } from '../base/fault.ts';
 import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
@@ -19,6 +20,19 @@ export type PublishReceipt = {
   /** Only for a question; null is never. */
   timeout_at?: string | null;
   warnings?: Warning[];
+};
+
+/** What became of one event of a batch; the pointers of a problem begin with its index. */
+export type BatchResult =
+  | (Omit<PublishReceipt, 'status' | 'duplicate'> & { status: 'created' | 'duplicate' })
+  | { status: 'refused'; error: { type: string; status: number; detail: string; hint?: string; errors?: Mistake[] } };
+
+export type BatchReceipt = { results: BatchResult[]; created: number; duplicates: number; refused: number };
+
+export type PublishOptions = {
+  /** Names this request, so that sending just the same again within a day stores nothing and gets the first answer. */
+  idempotencyKey?: string | undefined;
+  signal?: AbortSignal | undefined;
 };
 
 export type EventsQuery = {
@@ -72,7 +86,9 @@ type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefi
  */
 export type Client = DeliveryCalls & {
   readonly url: string;
-  publish(draft: Draft, signal?: AbortSignal): Promise<PublishReceipt>;
+  publish(draft: Draft, options?: PublishOptions): Promise<PublishReceipt>;
+  /** 1 to 1,000 events in one call, each with a result of its own, in order. */
+  publishBatch(drafts: readonly Draft[], options?: PublishOptions): Promise<BatchReceipt>;
   /** Newest first. */
   events(query?: EventsQuery): Promise<EventsPage>;
   /** One event; with `waitSeconds` (0…50) a question is answered at its resolution or when the time is over. */
@@ -115,7 +131,9 @@ export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: ty
   const subscription = ['id', 'agent_name', 'action_pattern'];
   return {
     url,
-    publish: (body, signal) => as(call('POST', '/events', { body, signal, expect: ['id', 'status'] })),
+    publish: (body, options) => as(call('POST', '/events', { body, ...once(options), expect: ['id', 'status'] })),
+    publishBatch: (body, options) =>
+      as(call('POST', '/events:batch', { body, ...once(options), expect: ['results', 'created', 'refused'] })),
     events: (query) => as(call('GET', '/events', { query, expect: ['events', 'count'] })),
     event: (id, { waitSeconds, signal } = {}) =>
       as(
@@ -155,4 +173,8 @@ export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: ty
     follow: (options) => follow(open, options),
     health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
   };
+}
+
+function once({ idempotencyKey, signal }: PublishOptions = {}) {
+  return { signal, headers: idempotencyKey === undefined ? undefined : { 'idempotency-key': idempotencyKey } };
 }

@@ -24,5 +24,5 @@ export async function publishPatiently(
 ): Promise<PublishReceipt> {
   const draft = { ...event, id: event.id ?? uuidV7Maker(options.clock ?? systemClock)() };
   const { patienceMs = defaultPatienceMs, signal } = options;
-  return patiently(options)(patienceMs, () => client.publish(draft, signal));
+  return patiently(options)(patienceMs, () => client.publish(draft, { signal }));
 }

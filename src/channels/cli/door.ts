@@ -72,6 +72,11 @@ export type Surroundings = {
   /** Prints on stdout at once, for what has no end; resolves when more can follow. The text is harmless already. */
   print(text: string): Promise<void>;
   connect(url: string): Client;
+  /**
+   * The text of a file, or of standard input for `-`, as it comes.
+   * @throws Fault `not-found`; `usage` when it cannot be read or is no UTF-8
+   */
+  readText(file: string): AsyncIterable<string>;
   findHome(flag: string | undefined): Home;
   /** Where the database of a home lies, whatever the settings say. */
   databaseFile(home: string): string;

@@ -123,7 +123,8 @@ function programOf(concludes: Concluding, around: Surroundings, said: Said, show
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
-5 not found, 6 conflict, 7 damaged, 9 fallback taken, 130 interrupted.
+5 not found, 6 conflict, 7 damaged, 9 done in part or fallback taken,
+130 interrupted.
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
 import type { PublishReceipt } from '../../client/client.ts';
 import type { Draft } from '../../events/draft.ts';
 import { parseDraft } from '../../events/parse.ts';
@@ -9,6 +10,7 @@ import { parseDetails } from './details.ts';
 import type { Door } from './door.ts';
 import { withFlags } from './flag-names.ts';
 import { collect } from './option-values.ts';
+import { publishBatch } from './publish-batch.ts';
 
 /** How a program at a shell is called in events, unless --source says otherwise. */
 export const defaultSource = 'CLI';
@@ -25,17 +27,31 @@ type Options = {
   tag?: string[];
   id?: string;
   deliverAt?: string;
+  batch?: string;
   dryRun?: boolean;
 };
 
+/** What says of one event what a file says of each of its own. */
+const ofOneEvent = [
+  'target',
+  'details',
+  'workflow',
+  'execution',
+  'correlation',
+  'causation',
+  'traceparent',
+  'tag',
+  'id',
+] as const;
+
 /**
  * leveredge publish — stores an event and says who hears it. The id alone goes to stdout. Exit 0 stored (or, with
- * --dry-run, sound), 2 it makes no sense, 4 no bus.
+ * --dry-run, sound), 2 it makes no sense, 4 no bus, 9 some events of a batch were refused.
  */
 export function publish(concludes: Concluding): Command {
   return new Command('publish')
     .description('Publish an event: something happened')
-    .argument('<action>', 'what happened, in snake case by custom: deploy_started')
+    .argument('[action]', 'what happened, in snake case by custom: deploy_started')
     .argument('[details...]', 'details as key=value (text) or key:=value (JSON)')
     .option('-s, --source <agent>', 'who says so', defaultSource)
     .option('-t, --target <name>', 'what it happened to')
@@ -48,9 +64,16 @@ export function publish(concludes: Concluding): Command {
     .option('--tag <tag>', 'a tag; may be given several times', collect)
     .option('--id <id>', 'your own id; publishing it again is then safe')
     .option('--deliver-at <time>', 'deliver it then: 2027-01-31T08:00:00Z')
+    .option('--batch <file>', 'publish many: JSON lines or a JSON list; - is stdin')
     .option('--dry-run', 'check it and tell who would hear it; store nothing')
     .action(
-      concludes(async (door, action: string, pairs: string[], options: Options) => {
+      concludes(async (door, action: string | undefined, pairs: string[], options: Options, command: Command) => {
+        if (options.batch !== undefined) {
+          requireNothingElse(action, options);
+          return publishBatch(door, options.batch, options.source, options.dryRun === true);
+        }
+        if (action === undefined)
+          return command.error("error: missing required argument 'action'", { code: 'commander.missingArgument' });
         const draft = {
           action,
           source_agent: options.source,
@@ -68,6 +91,18 @@ export function publish(concludes: Concluding): Command {
         return options.dryRun ? rehearsed(door, draft) : published(await door.client.publish(draft));
       }),
     );
+}
+
+function requireNothingElse(action: string | undefined, options: Options): void {
+  const given = ofOneEvent.find((name) => options[name] !== undefined);
+  if (action === undefined && given === undefined) return;
+  throw new Fault(
+    'usage',
+    `--batch takes its events from a file, so ${given ? `--${given}` : 'the action'} has no place.`,
+    {
+      hint: 'Write it into each event of the file. Only --source is for those that name none.',
+    },
+  );
 }
 
 /** What the bus would say: the same schema checks it here, and the bus tells who hears the action. */
