@@ -8,22 +8,26 @@ import { start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 const page = readFileSync(join(import.meta.dirname, '../docs/agents-in-any-language.md'), 'utf8');
 const has = (program: string) => spawnSync(program, ['--version']).status === 0;
 
-describe('docs/agents-in-any-language.md', () => {
-  it('has commands for curl that work', { skip: !has('curl') && 'no curl here' }, async (t) => {
-    const bus = await startBus(temporaryFolder(t));
-    t.after(() => bus.stop());
-    const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] as string);
-    assert.ok(blocks.length >= 5);
-    for (const block of blocks) {
-      // The question is answered by the page's last block, so its wait is left out here.
-      const commands = block.replaceAll('http://127.0.0.1:8099', bus.url).replace('?wait=50', '?wait=0');
-      const { ended } = start(['-c', commands.replaceAll('curl ', 'curl -sS --fail-with-body ')], {}, ['sh']);
-      const { exit, stdout, stderr } = await ended;
-      assert.equal(exit, 0, `${block}\n${stdout}${stderr}`);
-      assert.doesNotMatch(stdout, /warnings/);
-    }
+for (const name of ['agents-in-any-language.md', 'cloudevents.md'])
+  describe(`docs/${name}`, () => {
+    it('has commands for curl that work', { skip: !has('curl') && 'no curl here' }, async (t) => {
+      const bus = await startBus(temporaryFolder(t));
+      t.after(() => bus.stop());
+      const text = readFileSync(join(import.meta.dirname, '../docs', name), 'utf8');
+      const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] as string);
+      assert.ok(blocks.length >= 4);
+      for (const block of blocks) {
+        // The question is answered by a later block, so its wait is left out here.
+        const commands = block.replaceAll('http://127.0.0.1:8099', bus.url).replace('?wait=50', '?wait=0');
+        const { ended } = start(['-c', commands.replaceAll('curl ', 'curl -sS --fail-with-body ')], {}, ['sh']);
+        const { exit, stdout, stderr } = await ended;
+        assert.equal(exit, 0, `${block}\n${stdout}${stderr}`);
+        assert.doesNotMatch(stdout, /warnings|refused":[1-9]/);
+      }
+    });
   });
 
+describe('docs/agents-in-any-language.md', () => {
   it('has an agent in Python that does what the page says', {
     skip: !has('python3') && 'no python3 here',
   }, async (t) => {

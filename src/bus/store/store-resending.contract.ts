@@ -47,6 +47,21 @@ export function testResending(driver: string, fresh: Fresh): void {
       assert.equal((await store.stats()).head, 1);
     });
 
+    it('is stored once however many send it at once, and known after a restart', async (t) => {
+      const { store, again } = await fresh(t);
+      const sent = await Promise.all(Array.from({ length: 30 }, () => store.publish({ ...full, id: 'mine' })));
+      assert.deepEqual(sent.map(({ kind }) => kind).sort(), [...Array(29).fill('duplicate'), 'stored']);
+      const receipts = sent.map((each) => 'receipt' in each && each.receipt);
+      assert.equal(new Set(receipts.map((receipt) => JSON.stringify(receipt))).size, 1);
+      const reopened = await again();
+      assert.deepEqual(await reopened.publish({ ...full, id: 'mine' }), { kind: 'duplicate', receipt: receipts[0] });
+      assert.deepEqual(await reopened.publish({ ...full, id: 'mine', source_agent: 'AEGIS' }), {
+        kind: 'id-taken',
+        by: 'HADES',
+      });
+      assert.equal((await reopened.stats()).head, 1);
+    });
+
     for (const [field, [, other]] of Object.entries(fields))
       it(`is another event when ${field} is different or missing`, async (t) => {
         const { store } = await fresh(t);
