@@ -44,6 +44,7 @@ describe('a plain publish', () => {
   it('has a source and an action, and nothing that the schema must look at', () => {
     for (const field of ['source_agent', 'action']) assert.ok(!isPlainDraft({ ...usual, [field]: undefined }), field);
     for (const [field, value] of [
+      ['source_agent', 'EVENT-BUS'],
       ['requires_human', true],
       ['tags', ['a']],
       ['taget', 'x'],
