@@ -46,7 +46,7 @@ export async function callerOf({ url }: BusProcess): Promise<Caller> {
 type Conforms = (method: string, path: string, reply: Reply) => void;
 
 /** Finds the operation a call meant, and the schema of the answer it got; both must be in the document. */
-function conformance(document: Wire): Conforms {
+export function conformance(document: Wire): Conforms {
   const $defs = inDefs(document.components.schemas);
   const compiled = new Map<string, z.ZodType>();
   const matchers = Object.keys(document.paths)
@@ -74,6 +74,11 @@ function conformance(document: Wire): Conforms {
 
 function literal(path: string): number {
   return path.replace(/\{\w+\}/g, '').length;
+}
+
+/** A schema of the document as Zod checks it. */
+export function schemaIn(document: Wire, schema: Wire): z.ZodType {
+  return z.fromJSONSchema({ ...inDefs(schema), $defs: inDefs(document.components.schemas) } as Json);
 }
 
 /** References as Zod reads them; and here, unlike for readers, a member that the document does not name is a mistake. */

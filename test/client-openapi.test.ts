@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Client, makeClient } from '../src/client/client.ts';
+import { conformance, schemaIn, type Wire } from './bus-caller.fixtures.ts';
+import { startBusProcess } from './bus-server.fixtures.ts';
+
+const literal = (path: string) => path.replace(/\{\w+\}/g, '').length;
+
+/** Holds each call and each answer against the document that the bus serves. */
+async function watched(url: string): Promise<{ client: Client; called: Set<string> }> {
+  const document = (await (await fetch(`${url}/openapi.json`)).json()) as Wire;
+  const conforms = conformance(document);
+  const called = new Set<string>();
+  const fetcher: typeof fetch = async (input, init = {}) => {
+    const { pathname, searchParams, search } = new URL(String(input));
+    const method = String(init.method);
+    const path = Object.keys(document.paths)
+      .filter((each) => new RegExp(`^${each.replace(/\{\w+\}/g, '[^/]+?')}$`).test(pathname))
+      .sort((a, b) => literal(b) - literal(a))[0];
+    const operation = document.paths[path ?? '']?.[method.toLowerCase()];
+    assert.ok(operation, `${method} ${pathname} is not in the document`);
+    called.add(operation.operationId);
+    const parameters = (where: string) =>
+      operation.parameters.filter((one: Wire) => one.in === where).map((one: Wire) => one.name.toLowerCase());
+    for (const name of searchParams.keys()) assert.ok(parameters('query').includes(name), `${path} ?${name}`);
+    for (const name of new Headers(init.headers).keys())
+      if (name !== 'content-type') assert.ok(parameters('header').includes(name), `${path} ${name}`);
+    assert.equal(
+      typeof init.body === 'string',
+      operation.requestBody !== undefined,
+      `${path}: a body where one is taken`,
+    );
+    if (typeof init.body === 'string') {
+      const result = schemaIn(document, operation.requestBody.content['application/json'].schema).safeParse(
+        JSON.parse(init.body),
+      );
+      assert.ok(result.success, `${method} ${path}: ${result.error?.message} in ${init.body}`);
+    }
+    const response = await fetch(input, init);
+    const { status, headers } = response;
+    conforms(method, pathname + search, { status, headers, body: await response.clone().json() });
+    return response;
+  };
+  return { client: makeClient({ url, fetcher }), called };
+}
+
+describe('the client', () => {
+  it('calls only what the OpenAPI document describes, as it describes it, and gets such answers', async (t) => {
+    const bus = await startBusProcess({}, t);
+    const { client, called } = await watched(bus.url);
+    const asked = { source_agent: 'A', action: 'may_i', requires_human: true, human_options: ['yes', 'no'] };
+    const { id } = await client.publish({ ...asked, human_timeout_minutes: 5 }, { idempotencyKey: 'one' });
+    const more = await client.publishBatch([asked, { ...asked, id: 'b' }, { ...asked, id: 'b', target: 'x' }], {
+      idempotencyKey: 'many',
+    });
+    assert.deepEqual([more.created, more.refused], [2, 1]);
+    await client.shown(id, 'cli');
+    await client.respond(id, { response: 'yes', responder: 'ann', via: 'cli' });
+    await client.cancel('b', { cancelled_by: 'A', reason: 'changed my mind' });
+    assert.equal((await client.event(id, { waitSeconds: 1 })).human_response, 'yes');
+    await client.acknowledge(id, 'HERMES');
+    await client.events({ limit: 2, source_agent: 'A', action: 'may_i', status: 'completed' });
+    await client.pending({ limit: 1 });
+    await client.inbox('HERMES', { limit: 2, unacknowledged_only: true });
+    const added = await client.addSubscription({ agent_name: 'SCRIBE', action_pattern: 'a_*', only_if_new: true });
+    await client.changeSubscription(added.id, { priority: 3, enabled: false, except: ['a_b'], mode: 'tail' });
+    await client.subscriptions({ agent: 'SCRIBE', deleted: true });
+    await client.removeSubscription(added.id);
+    await client.explain('a_b', true);
+    await client.health();
+    await assert.rejects(client.event('nothing'), { code: 'not-found' });
+    await assert.rejects(client.respond(id, { response: 'no', responder: 'bob', via: 'cli' }), {
+      code: 'already-resolved',
+    });
+    await assert.rejects(client.publish({ ...asked, id: 'b', target: 'x' }), { code: 'conflict' });
+    assert.equal(called.size, Object.keys(client).length - 1, 'every method but url is tried here');
+  });
+});
