@@ -43,7 +43,13 @@ export async function fill(file: string, events: number, storeWorker: URL): Prom
       ids[number] = id;
       for (const agent of ['AEGIS', 'ARGUS'] as const) if (subscribedAgents.includes(agent)) heard[agent].push(id);
       if (questionAt(number, events) === 'answered')
-        await store.answer(id, { response: 'yes', responder: 'human', via: 'bench', payloadHash: null });
+        await store.answer(id, {
+          response: 'yes',
+          responder: 'human',
+          via: 'bench',
+          payloadHash: null,
+          mayApprove: false,
+        });
     });
     for (const [agent, list] of Object.entries(heard)) {
       const done = list.slice(20, -20);

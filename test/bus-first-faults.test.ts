@@ -234,7 +234,7 @@ describe('the faults of the first implementation', () => {
       socket.once('close', () => socket.destroy());
     });
     assert.equal(outcome, 'ECONNREFUSED');
-    await assert.rejects(startBusProcess({ host: '0.0.0.0' }), /0\.0\.0\.0.*no tokens/);
+    await assert.rejects(startBusProcess({ host: '0.0.0.0' }), /0\.0\.0\.0.*callers must have tokens/);
   });
 
   it('nobody answers its own question, and a wrong token is not taken', async () => {
@@ -243,7 +243,7 @@ describe('the faults of the first implementation', () => {
     assert.equal(own.status, 403);
     assert.match(own.body.detail, /"ASKER" asked this question and cannot answer it/);
     const tokened = await call.post('/events', { source_agent: 'A', action: 'a' }, { authorization: 'Bearer x' });
-    assert.equal(tokened.status, 403);
-    assert.match(tokened.body.detail, /no tokens yet/);
+    assert.equal(tokened.status, 401);
+    assert.match(tokened.body.detail, /knows no such token/);
   });
 });

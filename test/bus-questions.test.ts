@@ -5,6 +5,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { openSqliteStore } from '../src/bus/store/sqlite/open.ts';
 import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
+import { tokenFor } from './bus-token.fixtures.ts';
 
 describe('questions over HTTP', () => {
   let bus: BusProcess;
@@ -110,24 +111,21 @@ describe('questions over HTTP', () => {
 
   it('an approval of something else is void', async () => {
     const { id } = await ask({ payload_hash: 'sha256:1' });
-    const wrong = await call.post(`/events/${id}/respond`, { response: 'yes', payload_hash: 'sha256:2' });
+    const { headers } = await tokenFor(bus, { name: 'berta', kind: 'person', scopes: ['approve'] });
+    const approve = (payload_hash?: string) =>
+      call.post(`/events/${id}/respond`, { response: 'yes', payload_hash }, headers);
+    const wrong = await approve('sha256:2');
     assert.equal(wrong.status, 409);
     assert.equal(wrong.body.type, 'urn:leveredge:problem:conflict');
-    assert.equal((await call.post(`/events/${id}/respond`, { response: 'yes', payload_hash: 'sha256:1' })).status, 200);
-    assert.deepEqual(await hashesTold(id), ['sha256:1', 'sha256:1']);
-  });
-
-  it('whoever acts on an approval can tell whether it named what was shown', async () => {
-    const { id } = await ask({ payload_hash: 'sha256:1' });
-    await call.post(`/events/${id}/respond`, { response: 'yes' });
-    assert.deepEqual(await hashesTold(id), ['sha256:1', null]);
-  });
-
-  const hashesTold = async (id: string) => {
+    const silent = await approve();
+    assert.equal(silent.status, 422);
+    assert.deepEqual(silent.body.errors, [{ pointer: '/payload_hash', detail: 'is missing' }]);
+    assert.equal((await approve('sha256:1')).status, 200);
     const { events } = (await call.get('/events?action=human_responded&limit=1000')).body;
     const { details } = events.find((one: Wire) => one.details.event_id === id);
-    return [details.payload_hash, details.answered_payload_hash];
-  };
+    const { payload_hash, answered_payload_hash, responded_by } = details;
+    assert.deepEqual([payload_hash, answered_payload_hash, responded_by], ['sha256:1', 'sha256:1', 'berta']);
+  });
 
   it('an empty list of options comes back as one, and any answer will do', async () => {
     const { id } = await ask({ human_options: [], escalation: [] });

@@ -118,7 +118,7 @@ describe('starting', () => {
     for (const host of ['0.0.0.0', '::']) {
       const { code, message } = await refusal({ home: temporaryHome(t), host });
       assert.equal(code, 'usage');
-      assert.match(message, /no tokens/);
+      assert.match(message, /callers must have tokens: set auth to required/);
     }
   });
 

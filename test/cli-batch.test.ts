@@ -80,7 +80,7 @@ describe('leveredge publish --batch', () => {
     assert.match(stderr, /^line 6: The id "taken" already names another event, published by "A"\.$/m);
     assert.match(stderr, /^Warning: line 8: \/taget is no field .* did you mean target\?\.?$/m);
     assert.match(stderr, /^3 stored, 0 stored before, 5 refused\.$/m);
-    assert.equal(await head(), before + 3);
+    assert.equal(await head(), (before ?? 0) + 3);
   });
 
   it('exits with 2 when nothing makes sense, and when there is nothing', async (t) => {
@@ -168,7 +168,7 @@ describe('leveredge publish --batch', () => {
     assert.equal(exit, 0, stderr);
     assert.equal(calls, 6, 'three calls, each sent twice');
     assert.equal(keys.size, 3);
-    assert.equal(await head(), before + 1200);
+    assert.equal(await head(), (before ?? 0) + 1200);
     assert.equal(new Set(stdout.trim().split('\n')).size, 1200);
     const targets = (await newest(1000)).map(({ target }) => Number(target));
     assert.deepEqual(

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { displayWidth } from '../src/channels/cli/display-width.ts';
 import type { Rendered } from '../src/channels/cli/render.ts';
-import { makeClient } from '../src/client/client.ts';
 import { type Bus, inProcess, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 /** The commands against a real bus in a process of its own. */
@@ -317,25 +316,6 @@ describe('the command line', () => {
       (await cli('events', await publish('a', '--id', 'deploys/../7'))).stdout,
       /^id: {15}deploys\/\.\.\/7\n/,
     );
-  });
-
-  it('sends with an answer the hash of the question it has read', async () => {
-    const client = makeClient({ url: bus.url });
-    const question = { source_agent: 'ME', action: 'may_i', requires_human: true, payload_hash: 'sha256:1' };
-    const { id } = await client.publish({ ...question, human_question: 'May I?' });
-    let sent: unknown;
-    const watched = inProcess(bus.url, undefined, (url) => {
-      const real = makeClient({ url });
-      return {
-        ...real,
-        respond(of, body) {
-          sent = body;
-          return real.respond(of, body);
-        },
-      };
-    });
-    assert.equal((await watched('answer', id, 'yes')).exit, 0);
-    assert.deepEqual(sent, { response: 'yes', responder: 'berta', via: 'cli', payload_hash: 'sha256:1' });
   });
 
   it('shows the line breaks of a question, and none of its lines as one of its own', async () => {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { readPrivately } from '../src/base/private-file.ts';
 import type { Surroundings } from '../src/channels/cli/door.ts';
 import { run } from '../src/channels/cli/program.ts';
 import { makeClient } from '../src/client/client.ts';
@@ -91,13 +92,19 @@ export async function startBus(home: string, args: readonly string[] = ['--port'
 export function inProcess(
   url: string,
   terminal: Surroundings['terminal'] = { is: false, columns: 80 },
-  connect: Surroundings['connect'] = (to) => makeClient({ url: to }),
+  connect: Surroundings['connect'] = (to, token) => makeClient({ url: to, token }),
+  tokenFile?: string,
 ) {
   const around = {
     version: '0.0.0',
     program: 'leveredge',
     nodeVersion: process.versions.node,
-    env: { url, port: undefined, host: undefined },
+    env: { url, port: undefined, host: undefined, tokenFile },
+    readSecret: readPrivately,
+    isThisMachine: () => true,
+    findHome: () => ({ dir: '/no/home/here', because: 'a test' }),
+    databaseFile: (home: string) => `${home}/events.db`,
+    recordedBus: () => undefined,
     user: 'berta',
     clock: Date.now,
     signal: new AbortController().signal,

@@ -40,13 +40,10 @@ export function busAddress(flags: BusFlags, home: string, env: Env): Pick<BusCon
 
 type Settings = { path: string; text: string } | undefined;
 
-function configOf({ port, host }: BusFlags, home: string, env: Env, yaml: Settings): BusConfig {
+function configOf({ port, host, auth }: BusFlags, home: string, env: Env, yaml: Settings): BusConfig {
   return parseBusConfig({
-    flags: { ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }) },
-    env: {
-      ...(env.LEVEREDGE_PORT ? { port: env.LEVEREDGE_PORT } : {}),
-      ...(env.LEVEREDGE_HOST ? { host: env.LEVEREDGE_HOST } : {}),
-    },
+    flags: { port, host, auth },
+    env: { port: env.LEVEREDGE_PORT, host: env.LEVEREDGE_HOST, auth: env.LEVEREDGE_AUTH },
     yaml,
     home,
   });

@@ -5,12 +5,13 @@ import manifest from '../../package.json' with { type: 'json' };
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import { findHome } from '../base/home.ts';
+import { readPrivately } from '../base/private-file.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { remarkLines } from '../channels/cli/remark.ts';
 import { makeClient } from '../client/client.ts';
-import { folder, isListening, recordedBus } from './machine.ts';
+import { folder, isListening, isThisMachine, recordedBus } from './machine.ts';
 import { programName } from './program-name.ts';
 import { readText } from './read-text.ts';
 
@@ -40,6 +41,7 @@ const around: Surroundings = {
     url: env.LEVEREDGE_URL || undefined,
     port: env.LEVEREDGE_PORT || undefined,
     host: env.LEVEREDGE_HOST || undefined,
+    tokenFile: env.LEVEREDGE_TOKEN_FILE || undefined,
   },
   user: userName(),
   clock: systemClock,
@@ -47,8 +49,15 @@ const around: Surroundings = {
   terminal: { is: stdout.isTTY === true, columns: stdout.columns || defaultColumns },
   say,
   print: (text) => new Promise((resolve) => stdout.write(text, () => resolve())),
-  connect: (url) => makeClient({ url }),
+  connect: (url, token) => makeClient({ url, token }),
   readText,
+  readSecret: readPrivately,
+  isThisMachine,
+  tokens: {
+    create: async (file, wanted, to) => (await tokenFile()).createToken(file, wanted, systemClock, to),
+    list: async (file) => (await tokenFile()).listTokens(file, systemClock),
+    revoke: async (file, which) => (await tokenFile()).revokeTokens(file, which, systemClock),
+  },
   findHome: (flag) =>
     findHome({ flag, env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }),
   databaseFile: databaseFileIn,
@@ -61,6 +70,7 @@ const around: Surroundings = {
     const home = around.findHome(flags.home);
     return runBus({
       version: manifest.version,
+      owner: around.user,
       program: around.program,
       flags,
       ...look,
@@ -87,6 +97,10 @@ const rendered = await run(argv, around, color);
 stdout.write(rendered.stdout);
 stderr.write(rendered.stderr);
 process.exitCode = rendered.exit;
+
+function tokenFile() {
+  return import('../bus/store/sqlite/token-file.ts');
+}
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
 function stopSignal(): AbortSignal {

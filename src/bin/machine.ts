@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { FolderReport } from '../channels/cli/door.ts';
 
@@ -28,7 +29,11 @@ function isAlive(pid: number): boolean {
 /** Whether something accepts connections there. */
 export function isListening(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: host === '0.0.0.0' ? '127.0.0.1' : host, port, timeout: connectTimeoutMs });
+    const socket = connect({
+      host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host,
+      port,
+      timeout: connectTimeoutMs,
+    });
     const conclude = (listening: boolean) => {
       socket.destroy();
       resolve(listening);
@@ -37,6 +42,12 @@ export function isListening(host: string, port: number): Promise<boolean> {
     socket.on('timeout', () => conclude(false));
     socket.on('error', () => conclude(false));
   });
+}
+
+/** Whether what is sent to this host stays on this machine. Names but localhost are not looked up: that could be spoofed. */
+export function isThisMachine(host: string): boolean {
+  if (host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))) return true;
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
 }
 
 /** Whether this user may write into the folder, or into the nearest thing above it that exists, and the room there. */

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import type { Home } from '../base/home.ts';
 import { makeLog, printable } from '../base/log.ts';
+import { ownersTokenIn } from '../bus/owners-token.ts';
 import { type RunningBus, startBus } from '../bus/start.ts';
 import type { ProgramName } from '../channels/cli/as-typed.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
@@ -11,6 +13,8 @@ import { busConfig, type Env } from './bus-settings.ts';
 
 type Running = {
   version: string;
+  /** The user who runs it. */
+  owner: string;
   program: ProgramName;
   flags: BusFlags;
   json: boolean;
@@ -23,7 +27,7 @@ type Running = {
 
 /** Runs the bus until the signal, and says what a person needs to go on. */
 export async function runBus(running: Running): Promise<Conclusion> {
-  const { version, flags, home, env, signal, say } = running;
+  const { version, owner, flags, home, env, signal, say } = running;
   const config = busConfig(flags, home.dir, env);
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   const worker = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.mjs';
@@ -32,9 +36,10 @@ export async function runBus(running: Running): Promise<Conclusion> {
     clock: systemClock,
     storeWorker: new URL(worker, import.meta.url),
     version,
+    owner,
   });
   process.stdout.write(
-    started(running, bus)
+    started(running, bus, config.auth === 'required')
       .map((line) => `${line}\n`)
       .join(''),
   );
@@ -50,25 +55,31 @@ export async function runBus(running: Running): Promise<Conclusion> {
 }
 
 /** A bus runs on after it has said this, so it is no conclusion but goes out at once. */
-function started(running: Running, bus: RunningBus): string[] {
+function started(running: Running, bus: RunningBus, asksForTokens: boolean): string[] {
   const { json, quiet, home } = running;
   const notices = quiet ? [] : bus.notices;
   if (json) {
     const result = { url: bus.url, database: bus.databaseFile, home: home.dir, pid: process.pid };
     return [result, ...notices.map((notice) => ({ notice }))].map((each) => JSON.stringify(each));
   }
-  return quiet ? [bus.url] : [...greeting(running, bus), ...notices].map(printable);
+  return quiet ? [bus.url] : [...greeting(running, bus, asksForTokens), ...notices].map(printable);
 }
 
-function greeting({ program, home }: Running, { url, databaseFile }: RunningBus): string[] {
-  const elsewhere = url === 'http://127.0.0.1:8099' ? '' : ` --url ${shellWord(url)}`;
+function greeting({ program, home }: Running, { url, databaseFile }: RunningBus, asksForTokens: boolean): string[] {
+  const token = ownersTokenIn(home.dir);
+  const usual = url === 'http://127.0.0.1:8099' ? '' : ` --url ${shellWord(url)}`;
+  // The token is found by the home, so a home that was named must be named again.
+  const isNamed = ['--home', 'LEVEREDGE_HOME'].includes(home.because);
+  const elsewhere = asksForTokens && isNamed ? ` --home ${shellWord(home.dir)}` : usual;
+  const bearer = asksForTokens ? ` -H "Authorization: Bearer $(cat ${shellWord(token)})"` : '';
   return [
     `The event bus listens at ${url}`,
     `Its data lies in ${databaseFile}`,
     `(home: ${home.dir}, ${home.because})`,
+    ...(existsSync(token) ? [`The owner's token lies in ${token}`] : []),
     '',
     'Three commands to try, in another terminal:',
-    `  curl -d '{"source_agent":"ME","action":"deploy_started","target":"dev"}' ${url}/events`,
+    `  curl${bearer} -d '{"source_agent":"ME","action":"deploy_started","target":"dev"}' ${url}/events`,
     `  ${program} events${elsewhere}`,
     `  ${program} ask "Shall we?" --option yes --option no --timeout 5 --fallback no${elsewhere}`,
     '',

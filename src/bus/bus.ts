@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { Auth } from './config.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Store } from './store/store.ts';
 import type { Streams } from './streams/streams.ts';
@@ -14,6 +15,8 @@ export type Bus = {
   turns: Turns;
   clock: Clock;
   version: string;
+  /** Whether callers without a token are let in. */
+  auth: Auth;
   /** When it started, in milliseconds since the epoch. */
   startedAt: number;
   /** Where it listens; known only once it does. */

@@ -31,6 +31,7 @@ describe('the settings of the bus', () => {
       host: '127.0.0.1',
       port: 8099,
       databaseFile: '/home/control-plane/event-bus/events.db',
+      auth: 'loopback',
       allowedHosts: [],
       deliveries: { maxAttempts: 5, expireDays: 30 },
     });
@@ -45,6 +46,21 @@ describe('the settings of the bus', () => {
     assert.equal(parse({ yaml }).host, 'localhost');
     assert.equal(parse({ flags: { port: '0' } }).port, 0);
     assert.equal(parse({ flags: { host: '[::1]' } }).host, '::1');
+  });
+
+  it('let the bus listen beyond loopback only where tokens are required', () => {
+    const yaml = 'bus: { host: 10.0.0.1, auth: required }';
+    assert.deepEqual([parse({ yaml }).host, parse({ yaml }).auth], ['10.0.0.1', 'required']);
+    assert.equal(parse({ flags: { host: '::', auth: 'Required' } }).host, '::');
+    assert.equal(parse({ env: { host: '0.0.0.0' }, flags: { auth: 'required' } }).host, '0.0.0.0');
+    assert.match(
+      mistakes({ yaml, flags: { auth: 'loopback' } })[0] ?? '',
+      /^leveredge\.yaml:1: bus\.host: "10\.0\.0\.1" can/,
+    );
+    assert.match(mistakes({ yaml: 'bus: { host: "::" }' })[0] ?? '', /set auth to required/);
+    assert.match(mistakes({ env: { host: '0.0.0.0' } })[0] ?? '', /^LEVEREDGE_HOST: "0\.0\.0\.0" can/);
+    // What is beaten beside it does not count.
+    assert.equal(parse({ yaml, flags: { host: '127.0.0.1', auth: 'loopback' } }).auth, 'loopback');
   });
 
   it('take an empty or partly filled file, and sections of other programs', () => {
@@ -79,8 +95,8 @@ describe('the settings of the bus', () => {
   it('tell every mistake at once, with its place', () => {
     const found = mistakes({
       flags: { port: '99999', host: '0.0.0.0' },
-      env: { port: 'abc', host: 'example.org' },
-      yaml: 'bus:\n  prt: 1\n  port: "x"\n  host: 10.0.0.1\n  auth: required\n  allowed_hosts: [ok, "http://x"]\n',
+      env: { port: 'abc', host: 'example.org', auth: 'yes' },
+      yaml: 'bus:\n  prt: 1\n  port: "x"\n  host: ten\n  auth: sometimes\n  allowed_hosts: [ok, "http://x"]\n',
     });
     const expected = [
       /^leveredge\.yaml:2: bus\.prt is no setting; did you mean port\?/,
@@ -88,10 +104,11 @@ describe('the settings of the bus', () => {
       /^--port: "99999" is no port/,
       /^LEVEREDGE_PORT: "abc" is no port/,
       /^leveredge\.yaml:3: bus\.port: "x" is no port/,
+      /^LEVEREDGE_HOST: "example\.org" is no address to listen on/,
+      /^leveredge\.yaml:4: bus\.host: "ten" is no address/,
+      /^LEVEREDGE_AUTH: "yes" is no kind of auth/,
+      /^leveredge\.yaml:5: bus\.auth: "sometimes" is no kind of auth; write "loopback" or "required"/,
       /^--host: "0\.0\.0\.0" can be reached from other machines.*SSH tunnel/,
-      /^LEVEREDGE_HOST: "example\.org" is no loopback address/,
-      /^leveredge\.yaml:4: bus\.host: "10\.0\.0\.1" can be reached/,
-      /^leveredge\.yaml:5: bus\.auth: this version knows no tokens yet/,
     ];
     assert.equal(found.length, expected.length, found.join('\n'));
     for (const [index, pattern] of expected.entries()) assert.match(found[index] as string, pattern);

@@ -7,22 +7,27 @@ import { deliveryRulesIn } from './delivery-settings.ts';
 import { isLoopback } from './guard.ts';
 import { type DeliveryRules, usualDeliveryRules } from './store/deliveries.ts';
 
+/** Whom the bus lets in: on `loopback` whoever reaches it there, and everywhere who has a token. */
+export const auths = ['loopback', 'required'] as const;
+export type Auth = (typeof auths)[number];
+
 /** What a bus needs to know before it opens anything. */
 export type BusConfig = {
   home: string;
-  /** A loopback address or `localhost`. */
+  /** An IP address or `localhost`; off loopback only with `auth` required. */
   host: string;
   /** 0 is any free port. */
   port: number;
   databaseFile: string;
+  auth: Auth;
   /** Further names by which the bus may be called, for a reverse proxy on this machine. */
   allowedHosts: readonly string[];
   deliveries: DeliveryRules;
 };
 
 export type BusConfigInput = {
-  flags: { port?: string | undefined; host?: string | undefined };
-  env: { port?: string | undefined; host?: string | undefined };
+  flags: { port?: string | undefined; host?: string | undefined; auth?: string | undefined };
+  env: { port?: string | undefined; host?: string | undefined; auth?: string | undefined };
   yaml: { path: string; text: string } | undefined;
   home: string;
 };
@@ -51,13 +56,27 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
     hostOf(env.host || undefined, 'LEVEREDGE_HOST', note),
     hostOf(file.host?.value, file.host?.place ?? '', note, 'bus.host: '),
   ];
-  if (file.auth !== undefined) judgeAuth(file.auth.value, file.auth.place, note);
+  const asked = [
+    authOf(flags.auth, '--auth', note),
+    authOf(env.auth || undefined, 'LEVEREDGE_AUTH', note),
+    authOf(file.auth?.value, file.auth?.place ?? '', note, 'bus.auth: '),
+  ];
+  const auth = asked.find((each) => each !== undefined) ?? 'loopback';
+  const at = hosts.findIndex((host) => host !== undefined);
+  const host = hosts[at] ?? defaultHost;
+  // Of the hosts only the one that counts: another may have been right with the auth that was beaten beside it.
+  if (auth !== 'required' && !isLoopback(host))
+    note(
+      ['--host', 'LEVEREDGE_HOST', file.host?.place ?? ''][at] ?? '',
+      `${at === 2 ? 'bus.host: ' : ''}${shown(host)} can be reached from other machines, so callers must have tokens: set auth to required (bus.auth, --auth, LEVEREDGE_AUTH); or use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine`,
+    );
   if (mistakes.length > 0) throw mistaken(mistakes, yaml?.path);
   return {
     home,
-    host: hosts.find((host) => host !== undefined) ?? defaultHost,
+    host,
     port: ports.find((port) => port !== undefined) ?? defaultPort,
     databaseFile: databaseFileIn(home),
+    auth,
     allowedHosts: file.allowedHosts ?? [],
     deliveries: { ...usualDeliveryRules, ...file.deliveries },
   };
@@ -197,19 +216,19 @@ function hostOf(value: unknown, place: string, note: Note, key = ''): string | u
           .toLowerCase()
           .replace(/^\[(.*)\]$/, '$1')
       : '';
-  if (isLoopback(host)) return host;
-  const what = isIP(host) === 0 ? 'is no loopback address' : 'can be reached from other machines';
+  if (host === 'localhost' || isIP(host) !== 0) return host;
   note(
     place,
-    `${key}${shown(value)} ${what}, and this version knows no tokens to protect the bus there; use 127.0.0.1, ::1 or localhost, and reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine`,
+    `${key}${shown(value)} is no address to listen on; use 127.0.0.1, ::1, localhost or, with auth: required, another IP address of this machine (0.0.0.0 is all of them)`,
   );
   return undefined;
 }
 
-function judgeAuth(value: unknown, place: string, note: Note): void {
-  if (value === 'loopback') return;
-  const why = value === 'required' ? 'this version knows no tokens yet' : `${shown(value)} is no kind of auth`;
-  note(place, `bus.auth: ${why}; write "loopback" or leave it out`);
+function authOf(value: unknown, place: string, note: Note, key = ''): Auth | undefined {
+  if (value === undefined) return undefined;
+  const auth = auths.find((each) => each === (typeof value === 'string' ? value.trim().toLowerCase() : undefined));
+  if (auth === undefined) note(place, `${key}${shown(value)} is no kind of auth; write "loopback" or "required"`);
+  return auth;
 }
 
 const maxShown = 60;

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { Fault } from '../base/fault.ts';
 
 /** Whether only programs on this machine can connect to this address. */
@@ -8,18 +8,14 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Refuses to listen where other machines could connect, because nothing but loopback protects the bus yet.
+ * Refuses to listen where other machines could connect and nobody is asked for a token.
  * @throws Fault `usage`
  */
-export function requireLoopback(host: string): void {
-  if (isLoopback(host)) return;
-  throw new Fault(
-    'usage',
-    `The bus does not listen on ${host}: this version knows no tokens, so it stays on loopback.`,
-    {
-      hint: 'Use 127.0.0.1, ::1 or localhost; reach it from elsewhere through an SSH tunnel or a reverse proxy on this machine.',
-    },
-  );
+export function requireProtection({ host, auth }: { host: string; auth: 'loopback' | 'required' }): void {
+  if (isLoopback(host) || auth === 'required') return;
+  throw new Fault('usage', `The bus does not listen on ${host}, where other machines reach it, without tokens.`, {
+    hint: 'Give --auth required (auth: required in config/leveredge.yaml), or use 127.0.0.1, ::1 or localhost.',
+  });
 }
 
 /** Says why a request is refused for where it comes from, or undefined when it may pass. */
@@ -29,32 +25,34 @@ export type Guard = (headers: IncomingHttpHeaders) => Fault | undefined;
 const maxRemembered = 100;
 
 /**
- * Keeps web pages out of a bus that asks nobody for a token: a page can post to loopback without asking (a "simple"
+ * Keeps web pages out of a bus that may ask nobody for a token: a page can post to loopback without asking (a "simple"
  * request), and a name of its own can be made to point here (DNS rebinding). So the Host must be a known name, and what a
  * browser says about the page (Origin, Sec-Fetch-Site) must be this very server. Programs send neither and pass.
+ * `anyAddress`: any IP address is known too, for a bus that other machines reach; no name can be made of one.
  */
-export function makeGuard(allowedHosts: readonly string[]): Guard {
+export function makeGuard(allowedHosts: readonly string[], anyAddress = false): Guard {
   const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
   const good = new Set<string>();
   return (headers) => {
     const { host } = headers;
     if (host === undefined) return noHost();
     if (!good.has(host)) {
-      if (!isKnownHost(host, allowed)) return foreignHost(host);
+      if (!isKnownHost(host, allowed, anyAddress)) return foreignHost(host);
       if (good.size >= maxRemembered) good.clear();
       good.add(host);
     }
     if (headers['sec-fetch-site'] === 'cross-site') return foreignPage('another site');
     if (headers.origin !== undefined && !isSameServer(headers.origin, host)) return foreignPage(headers.origin);
-    if (headers.authorization !== undefined) return unknownToken();
     return undefined;
   };
 }
 
-function isKnownHost(header: string, allowed: ReadonlySet<string>): boolean {
+function isKnownHost(header: string, allowed: ReadonlySet<string>, anyAddress: boolean): boolean {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(header);
   const name = match?.[1]?.toLowerCase();
-  return name !== undefined && (allowed.has(name) || isLoopback(name === '[::1]' ? '::1' : name));
+  if (name === undefined) return false;
+  const address = name.replace(/^\[(.*)\]$/, '$1');
+  return allowed.has(name) || isLoopback(address) || (anyAddress && isIP(address) !== 0);
 }
 
 /** Ports are told apart: another program's page on this machine is as foreign as any. */
@@ -84,14 +82,4 @@ function foreignPage(from: string): Fault {
   return new Fault('forbidden', `A web page of ${shown} may not call the bus.`, {
     hint: 'Call it from a program, or from a page that this bus itself serves.',
   });
-}
-
-function unknownToken(): Fault {
-  return new Fault(
-    'forbidden',
-    'This bus knows no tokens yet, so the one in the Authorization header cannot be right.',
-    {
-      hint: 'Leave the Authorization header out; on loopback no token is needed.',
-    },
-  );
 }

@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
+import { openGate } from './gate.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
 import { route } from './route.ts';
@@ -26,7 +27,7 @@ function throwing(error: unknown) {
     answers: {},
     handle: () => Promise.reject(error),
   });
-  const { server } = makeHttp([failing], makeGuard([]), log);
+  const { server } = makeHttp([failing], makeGuard([]), openGate, log);
   const get = () => server.inject({ method: 'GET', url: '/fails/secret', headers: { host: 'localhost' } });
   return { get, lines };
 }
@@ -69,7 +70,7 @@ describe('an error below a route', () => {
 
 describe('the server', () => {
   it('bounds how many may connect, and how long each may take', () => {
-    const { server } = makeHttp([], makeGuard([]), makeLog(assert.fail, Date.now));
+    const { server } = makeHttp([], makeGuard([]), openGate, makeLog(assert.fail, Date.now));
     const { maxConnections, headersTimeout, requestTimeout, timeout, keepAliveTimeout } = server.server;
     assert.deepEqual(
       { maxConnections, headersTimeout, requestTimeout, timeout, keepAliveTimeout },
@@ -85,7 +86,7 @@ describe('a connection on which no HTTP arrives', () => {
       () => undefined,
       () => 0,
     );
-    const { server } = makeHttp([], makeGuard([]), log);
+    const { server } = makeHttp([], makeGuard([]), openGate, log);
     await server.listen({ host: '127.0.0.1', port: 0 });
     t.after(() => server.close());
     const { port } = server.server.address() as AddressInfo;
@@ -121,7 +122,7 @@ describe('an answer that is to be taken back when nobody gets it', () => {
         return { status: 200, body: {}, unsent: async () => void takenBack++ };
       },
     });
-    const { server } = makeHttp([leasing], makeGuard([]), makeLog(assert.fail, Date.now));
+    const { server } = makeHttp([leasing], makeGuard([]), openGate, makeLog(assert.fail, Date.now));
     await server.listen({ host: '127.0.0.1', port: 0 });
     t.after(() => server.close());
     const { port } = server.server.address() as AddressInfo;

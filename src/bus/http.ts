@@ -4,11 +4,13 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Warning } from '../events/parse.ts';
-import { anonymous } from '../events/principal.ts';
+import type { Principal } from '../events/principal.ts';
 import { jsonOf, type RawBody, readBody, usualBodyBytes } from './body.ts';
+import type { Gate } from './gate.ts';
 import type { Guard } from './guard.ts';
 import { keyHeader } from './idempotency.ts';
 import type { Metrics } from './metrics.ts';
+import { requireOwn } from './permission.ts';
 import { type Problem, plainProblem, problemMediaType, problemOf, problemOfThrown } from './problem.ts';
 import { parseQuery, type RawQuery, splitQuery } from './query.ts';
 import { quoted } from './refusals.ts';
@@ -41,7 +43,7 @@ export type Http = {
 };
 
 /** Assembles the HTTP side. It listens nowhere yet. */
-export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metrics?: Metrics): Http {
+export function makeHttp(routes: readonly Route[], guard: Guard, gate: Gate, log: Log, metrics?: Metrics): Http {
   const traffic = makeTraffic();
   const server = fastify({
     requestTimeout: requestTimeoutMs,
@@ -80,26 +82,36 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metri
   server.setErrorHandler((error, request, reply) => void fail(error, request, reply));
   for (const route of routes) {
     const answer = answererOf(route, traffic, log);
+    const admit = gate(route.needs);
     const note = metrics?.requestsOf(route.method, route.path);
-    const begin = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => {
+    const begin = (request: FastifyRequest, reply: FastifyReply, principal: Principal, body: RawBody | undefined) => {
       const began = performance.now();
-      answer(request, reply, body)
+      answer(request, reply, principal, body)
         .catch((error) => fail(error, request, reply))
         .then((status) => {
           if (status > 0) note?.(status, (performance.now() - began) / 1000);
         });
     };
+    const enter = (request: FastifyRequest, reply: FastifyReply, who: Principal) => {
+      if (route.body === undefined) {
+        begin(request, reply, who, undefined);
+        return;
+      }
+      const { maxBytes = usualBodyBytes } = route.body;
+      const most = typeof maxBytes === 'number' ? maxBytes : maxBytes(request.headers);
+      readBody(request.raw, most, (body) => begin(request, reply, who, body));
+    };
     server.route({
       method: route.method,
       url: fastifyPath(route.path),
       handler(request, reply) {
-        if (route.body === undefined) {
-          begin(request, reply, undefined);
-          return;
-        }
-        const { maxBytes = usualBodyBytes } = route.body;
-        const most = typeof maxBytes === 'number' ? maxBytes : maxBytes(request.headers);
-        readBody(request.raw, most, (body) => begin(request, reply, body));
+        const who = admit(request.raw, request.params as Record<string, string>);
+        if (who instanceof Promise)
+          who.then(
+            (bearer) => enter(request, reply, bearer),
+            (error) => fail(error, request, reply),
+          );
+        else enter(request, reply, who);
       },
     });
   }
@@ -111,19 +123,29 @@ export function makeHttp(routes: readonly Route[], guard: Guard, log: Log, metri
 const noWarnings: readonly Warning[] = [];
 const noBytes = Buffer.alloc(0);
 
-type Answerer = (request: FastifyRequest, reply: FastifyReply, body: RawBody | undefined) => Promise<number>;
+type Answerer = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  principal: Principal,
+  body: RawBody | undefined,
+) => Promise<number>;
 
 /** Parsing at the edge, then the route's own handler, then JSON. */
 function answererOf(route: Route, traffic: Traffic, log: Log): Answerer {
-  const { body: shape, query: querySchema, handle } = route;
+  const { body: shape, query: querySchema, handle, needs } = route;
   const hasQuery = Object.keys(querySchema.shape).length > 0;
   const takesKey = Object.keys(route.headers).some((name) => name.toLowerCase() === keyHeader);
   const read = shape?.read ?? jsonIn;
-  return async (request, reply, rawBody) => {
+  return async (request, reply, principal, rawBody) => {
     const raw = request.query as RawQuery;
     let query: unknown = raw;
     let warnings = noWarnings;
     if (hasQuery || request.raw.url?.includes('?')) ({ value: query, warnings } = parseQuery(querySchema, raw));
+    const params = request.params as Record<string, string>;
+    if (needs === 'ack' && principal.kind !== 'anonymous') {
+      const agent = params.agent ?? (query as { agent?: string }).agent;
+      if (agent !== undefined) requireOwn(principal, agent);
+    }
     let body: unknown;
     let bytes: Buffer = noBytes;
     if (shape !== undefined && rawBody !== undefined) {
@@ -134,11 +156,10 @@ function answererOf(route: Route, traffic: Traffic, log: Log): Answerer {
       if (parsed.warnings.length > 0) warnings = [...warnings, ...parsed.warnings];
     }
     if (!takesKey && request.headers[keyHeader] !== undefined) warnings = [...warnings, noKeyHere];
-    const params = request.params as Record<string, string>;
     const left = () => request.raw.socket.readableEnded;
     const { headers } = request;
     const gone = () => whenGone(reply);
-    const answer = await handle({ params, query, body, raw: bytes, headers, principal: anonymous, gone, left });
+    const answer = await handle({ params, query, body, raw: bytes, headers, principal, gone, left });
     if ('unsent' in answer) tellIfUnsent(reply, answer.unsent, log);
     return sendAnswer(reply, answer, warnings, traffic);
   };

@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { makeLog } from '../base/log.ts';
 import type { Bus } from './bus.ts';
+import { openGate } from './gate.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
 import { listDeadLetters } from './routes/dead-letters.ts';
@@ -34,11 +35,12 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   const address = () => ({ url: '', port: 0 });
   const metrics = { text: async () => '', contentType: 'text/plain' };
   const streams = makeStreams(store, log);
-  const about = { clock: systemClock, version: '', startedAt: systemClock(), address };
-  const bus: Bus = { store, waiters, turns, metrics, streams, ...about };
+  const at = { clock: systemClock, startedAt: systemClock() };
+  const bus: Bus = { store, waiters, turns, metrics, streams, ...at, version: '', auth: 'loopback', address };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),
     makeGuard([]),
+    openGate,
     log,
   );
   return {

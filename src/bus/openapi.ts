@@ -21,6 +21,7 @@ export type Operation = {
   summary: string;
   description?: string;
   parameters: Parameter[];
+  security?: Record<string, string[]>[];
   requestBody?: { required: boolean; content: Record<string, { schema: Schema; example: object }> };
   responses: Record<string, Response>;
 };
@@ -39,7 +40,7 @@ export type OpenApi = {
   security: readonly Record<string, string[]>[];
   tags: { name: string; description: string }[];
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Schema> };
+  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, Schema> };
 };
 
 const description = `Agents publish facts and react to facts; people are asked and answer through the same bus. Bodies are JSON in UTF-8 of at most 256 KiB. Times are RFC 3339 in UTC. Every error is application/problem+json with a sentence in detail; fields and parameters that the bus does not know are ignored and listed in warnings. Beside what each call lists, HTTP itself can answer 405 (the path does not know the method; see Allow), 408, 417 and 431, and a fault of the bus 500. 429, 503 and 507 come with Retry-After where trying again helps.`;
@@ -54,20 +55,21 @@ const tags = [
 ];
 
 /** What every call can answer, and what a call with a body can besides. */
-const always: FaultCode[] = ['malformed', 'forbidden', 'invalid', 'unavailable'];
+const always: FaultCode[] = ['malformed', 'unauthorized', 'forbidden', 'invalid', 'rate-limited', 'unavailable'];
 const withBody: FaultCode[] = ['too-large', 'unsupported-media-type'];
 const writing: FaultCode[] = ['storage-full', 'queue-full'];
 
 const refusals: Record<number, string> = {
   400: 'The request cannot be read, or the event asks nothing',
-  403: 'Not allowed',
+  401: 'A token is needed, or the one given is wrong, expired or revoked',
+  403: 'Not allowed; needs says which scope is missing',
   404: 'There is no such thing',
   409: 'In conflict with what is stored, or somebody was first',
   410: 'The bookmark is from another life of the log',
   413: 'The body is too large',
   415: 'The body is not announced as JSON',
   422: 'The request makes no sense; errors says where',
-  429: 'Too many at once; see Retry-After',
+  429: 'Too many at once, or the token’s own limit; see Retry-After',
   503: 'Not available now',
   507: 'No room on the disk',
 };
@@ -95,8 +97,24 @@ export function openApiOf(routes: readonly Route[], version: string): OpenApi {
     security: [],
     tags,
     paths,
-    components: { schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))) },
+    components: {
+      schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'A token of `leveredge token create`; see docs/security.md',
+        },
+      },
+    },
   };
+}
+
+/** What a token must allow, for whoever reads the description. */
+function needsOf({ needs }: Route): string {
+  return needs === null
+    ? 'Needs no token.'
+    : `Needs a token with ${needs === 'ack' ? 'ack:self' : needs}, where tokens are required.`;
 }
 
 type Refer = (schema: z.ZodType, io: 'input' | 'output') => Schema;
@@ -118,7 +136,9 @@ function operationOf(route: Route, refer: Refer, problem: Schema): Operation {
     operationId: route.operationId,
     tags: [route.tag],
     summary: route.summary,
-    ...(route.description === '' ? {} : { description: route.description }),
+    description: [route.description, needsOf(route)].filter((text) => text !== '').join('\n\n'),
+    // The empty one: on loopback a bus may let callers in without.
+    security: route.needs === null ? [{}] : [{ token: [route.needs] }, {}],
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...(route.body ? { requestBody: { required: !route.body.isOptional, content: sentAs(route.body, refer) } } : {}),
     responses,

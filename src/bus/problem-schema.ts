@@ -25,5 +25,7 @@ export const problemSchema = z
     state: z.enum(whereLost).optional().meta({ description: 'lease-lost: where the delivery is instead' }),
     options: z.array(z.string()).optional().meta({ description: 'An answer that is none of them: what it can be' }),
     subscription: subscriptionSchema.optional().meta({ description: 'A subscription that exists: which one' }),
+    needs: z.string().optional().meta({ description: 'forbidden: the scope that the token lacks' }),
+    retry_after_seconds: z.number().optional().meta({ description: 'rate-limited: as Retry-After' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457, with further members for some kinds' });

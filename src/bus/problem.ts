@@ -15,6 +15,7 @@ export const problemMediaType = 'application/problem+json';
 const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   malformed: { status: 400, title: 'The request cannot be read' },
   'asks-nothing': { status: 400, title: 'The event asks nothing' },
+  unauthorized: { status: 401, title: 'A token is needed' },
   forbidden: { status: 403, title: 'Not allowed' },
   'not-found': { status: 404, title: 'Not found' },
   'already-resolved': { status: 409, title: 'The question is already resolved' },
@@ -27,6 +28,7 @@ const known: Readonly<Record<FaultCode, { status: number; title: string }>> = {
   invalid: { status: 422, title: 'The request makes no sense' },
   usage: { status: 422, title: 'The request makes no sense' },
   'queue-full': { status: 429, title: 'Too much at once' },
+  'rate-limited': { status: 429, title: 'The token’s limit is reached' },
   internal: { status: 500, title: 'Internal Server Error' },
   unavailable: { status: 503, title: 'Not available now' },
   damaged: { status: 503, title: 'The database is damaged' },
@@ -52,10 +54,13 @@ export function statusOf(code: FaultCode): number {
 /** What this Fault looks like on the wire. */
 export function problemOf(fault: Fault): Problem {
   const { status, title } = known[fault.code];
-  const seconds = retryAfterSeconds[fault.code];
+  const seconds = fault.extra.retry_after_seconds ?? retryAfterSeconds[fault.code];
   return {
     status,
-    headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },
+    headers: {
+      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
+      ...(fault.code === 'unauthorized' ? { 'www-authenticate': 'Bearer' } : {}),
+    },
     body: {
       ...fault.extra,
       type: `urn:leveredge:problem:${fault.code}`,

@@ -3,12 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import { rfc3339 } from '../base/clock.ts';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
+import { urlOf } from '../base/url.ts';
 import type { Bus } from './bus.ts';
 import type { BusConfig } from './config.ts';
-import { makeGuard, requireLoopback } from './guard.ts';
+import { makeGate } from './gate.ts';
+import { isLoopback, makeGuard, requireProtection } from './guard.ts';
 import { type Http, makeHttp } from './http.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { makeMetrics } from './metrics.ts';
+import { giveOwnerToken } from './owners-token.ts';
 import { portTaken } from './port-taken.ts';
 import { allRoutes } from './routes/all-routes.ts';
 import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
@@ -29,6 +32,8 @@ export type BusDeps = {
   version?: string | undefined;
   /** Other limits than the usual ones, for tests. */
   streamLimits?: Partial<StreamLimits> | undefined;
+  /** Who owns this bus: given a token at the first start. Without a name nobody is. */
+  owner?: string | undefined;
 };
 
 export type RunningBus = {
@@ -52,8 +57,8 @@ const drainStepMs = 10;
  * @throws Fault `usage`, `port-taken`, `locked`, `damaged`, `newer-schema`, `storage-full`.
  */
 export async function startBus(config: BusConfig, deps: BusDeps): Promise<RunningBus> {
-  const { log, clock, storeWorker, version, streamLimits } = deps;
-  requireLoopback(config.host);
+  const { log, clock, storeWorker, version, streamLimits, owner } = deps;
+  requireProtection(config);
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host;
   await requireFreePort(host, config.port);
   const undo: (() => Promise<unknown>)[] = [];
@@ -71,25 +76,29 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     undo.unshift(() => store.close());
     const inPlace = inPlaceOf(config.databaseFile);
     await store.sweep();
+    const { home, auth } = config;
+    const untold = owner === undefined ? undefined : await giveOwnerToken({ store, home, name: owner, clock });
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const streams = makeStreams(store, log, streamLimits);
     const turns = makeTurns((listener) => store.onCommitted(listener));
     const startedAt = clock();
     let address = { url: '', port: 0 };
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
-    const about = { version: version ?? 'unknown', startedAt, address: () => address };
+    const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
     const bus: Bus = { store, waiters, turns, metrics, streams, clock, ...about };
-    const http = makeHttp(allRoutes(bus), makeGuard(config.allowedHosts), log, metrics);
+    const guard = makeGuard(config.allowedHosts, !isLoopback(host));
+    const http = makeHttp(allRoutes(bus), guard, makeGate({ auth, store, clock, log }), log, metrics);
     metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
     undo.unshift(() => http.server.close());
     const port = await listen(http, host, config.port);
-    const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const url = urlOf(host, port);
     address = { url, port };
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
     const close = once(() => stop({ http, waiters, turns, streams, sweeper, store, lock }, log));
-    return { url, port, databaseFile: config.databaseFile, notices: [...store.notices], inPlace, close };
+    const notices = [...store.notices, ...(untold === undefined ? [] : [untold])];
+    return { url, port, databaseFile: config.databaseFile, notices, inPlace, close };
   } catch (error) {
     for (const step of undo)
       await step().catch((reason) => log.error('a failed start left something behind', { reason: reasonOf(reason) }));

@@ -1,4 +1,5 @@
 import { Fault, reasonOf } from '../base/fault.ts';
+import { isSecret } from '../events/token.ts';
 import { faultOf, isRecord } from './problem.ts';
 
 export type CallOptions = {
@@ -17,11 +18,15 @@ export type Call = (method: string, path: string, options: CallOptions) => Promi
 const defaultTimeoutMs = 30_000;
 
 /**
- * One HTTP call to the bus at `url`, without retry.
+ * One HTTP call to the bus at `url`, without retry. `token` goes along with each call, and no
+ * redirection takes it elsewhere.
  * @throws Fault as the bus said it, or `unreachable` when nothing answers, not in time, or not like an event bus.
  */
-export function makeCall(url: string, fetcher: typeof fetch): Call {
+export function makeCall(url: string, fetcher: typeof fetch, token?: string): Call {
   const base = parseUrl(url);
+  // Not left to fetch, which would show what it finds wrong with a header.
+  if (token !== undefined && !isSecret(token)) throw noToken();
+  const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
   return async (method, path, { body, headers, query, expect, signal, timeoutMs = defaultTimeoutMs }) => {
     const target = new URL(base + path);
     for (const [key, value] of Object.entries(query ?? {}))
@@ -32,7 +37,11 @@ export function makeCall(url: string, fetcher: typeof fetch): Call {
     try {
       response = await fetcher(target, {
         method,
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          ...authorization,
+          ...(body === undefined ? undefined : { 'content-type': 'application/json' }),
+          ...headers,
+        },
         body: body === undefined ? null : JSON.stringify(body),
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
         redirect: 'error',
@@ -58,6 +67,12 @@ export function parseUrl(url: string): string {
   if (!/^https?:/i.test(url) || !URL.canParse(url))
     throw new Fault('usage', `${JSON.stringify(url)} is no URL of a bus.`, { hint });
   return url.replace(/\/+$/, '');
+}
+
+function noToken(): Fault {
+  return new Fault('usage', 'What should be a token of the bus is none: it must be lev_ and 40 letters or digits.', {
+    hint: 'Look at the file that LEVEREDGE_TOKEN_FILE names. It holds the token and nothing else.',
+  });
 }
 
 export function unreachable(url: string, why: string, cause?: unknown): Fault {

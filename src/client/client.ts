@@ -69,13 +69,14 @@ export type Health = {
   service: string;
   port: number;
   version: string;
-  epoch: string;
-  head: number;
-  open_questions: number;
-  open_deliveries: number;
-  dead_letters: number;
-  database_bytes: number;
-  uptime_seconds: number;
+  /** From here on only for callers with a token, where tokens are required. */
+  epoch?: string;
+  head?: number;
+  open_questions?: number;
+  open_deliveries?: number;
+  dead_letters?: number;
+  database_bytes?: number;
+  uptime_seconds?: number;
 };
 
 type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefined };
@@ -118,13 +119,15 @@ const maxPages = 100;
 /** How long the network may take beyond what the bus was asked to wait. */
 const graceMs = 10_000;
 
+type ClientOptions = { url: string; token?: string | undefined; fetcher?: typeof fetch };
+
 /**
- * A client for the bus at `url` (such as `http://127.0.0.1:8099`). Opens nothing yet.
- * @throws Fault `usage` when `url` is none.
+ * A client for the bus at `url` (such as `http://127.0.0.1:8099`), which learns from the token who calls. Opens nothing yet.
+ * @throws Fault `usage` when `url` or `token` is none.
  */
-export function makeClient({ url, fetcher = fetch }: { url: string; fetcher?: typeof fetch }): Client {
-  const call = makeCall(url, fetcher);
-  const open = streamOpener(url, fetcher);
+export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Client {
+  const call = makeCall(url, fetcher, token);
+  const open = streamOpener(url, fetcher, token);
   // The bus' answers are trusted beyond the members that tell it from another program: the client is released with it.
   const as = <T>(answer: Promise<unknown>) => answer as Promise<T>;
   const at = (id: string) => `/events/${encodeURIComponent(id)}`;

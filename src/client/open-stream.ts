@@ -14,8 +14,9 @@ const mediaType = 'text/event-stream';
  * @throws Fault as the bus said it, or `unreachable` when nothing answers, or not like an event bus; the signal's reason
  *   when it is aborted.
  */
-export function streamOpener(url: string, fetcher: typeof fetch): OpenStream {
+export function streamOpener(url: string, fetcher: typeof fetch, token?: string): OpenStream {
   const base = parseUrl(url);
+  const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
   return async (path, { query, lastEventId, signal }) => {
     const target = new URL(base + path);
     for (const [key, value] of Object.entries(query ?? {}))
@@ -23,7 +24,11 @@ export function streamOpener(url: string, fetcher: typeof fetch): OpenStream {
     let response: Response;
     try {
       response = await fetcher(target, {
-        headers: { accept: mediaType, ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }) },
+        headers: {
+          accept: mediaType,
+          ...authorization,
+          ...(lastEventId === undefined ? undefined : { 'last-event-id': lastEventId }),
+        },
         signal,
         redirect: 'error',
       });

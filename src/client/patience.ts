@@ -40,7 +40,7 @@ export function patiently({ signal, onTrouble, clock = systemClock, sleep = slee
 
 /** Failures of the moment. A full disk (`storage-full`) is none, a person must make room; a fault of the bus neither. */
 export function isPassing({ code }: Fault): boolean {
-  return code === 'unreachable' || code === 'unavailable' || code === 'queue-full';
+  return code === 'unreachable' || code === 'unavailable' || code === 'queue-full' || code === 'rate-limited';
 }
 
 /** Sleeps. @throws the signal's reason when it is aborted meanwhile. */

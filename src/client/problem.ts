@@ -3,7 +3,7 @@ import { Fault, type FaultCode, type Mistake } from '../base/fault.ts';
 /** The codes a bus can answer with, and the HTTP status that stands for each when the body does not say. */
 const codeOfStatus: Readonly<Record<number, FaultCode>> = {
   400: 'malformed',
-  401: 'forbidden',
+  401: 'unauthorized',
   403: 'forbidden',
   404: 'not-found',
   409: 'conflict',
@@ -23,6 +23,7 @@ const codes: readonly string[] = [
   'already-resolved',
   'still-running',
   'lease-lost',
+  'rate-limited',
   'damaged',
   'newer-schema',
 ] satisfies FaultCode[];

@@ -9,11 +9,11 @@ const channel = name.meta({ description: 'The channel it came through', examples
 export const answerSchema = z
   .object({
     response: text.min(1, 'must not be empty'),
-    responder: name.nullish().meta({ description: 'Who answers; "human" when left out' }),
+    responder: name.nullish().meta({ description: 'Who answers; with a token its name, else "human", when left out' }),
     via: channel.nullish(),
     payload_hash: text
       .nullish()
-      .meta({ description: 'The hash of what was shown to the person; refused when it is not the question’s' }),
+      .meta({ description: 'The hash of what was shown to the person; must be the question’s where that has one' }),
   })
   .meta({ id: 'Answer' });
 
@@ -21,7 +21,11 @@ export type AnswerBody = z.infer<typeof answerSchema>;
 
 /** The body of a cancellation: only the asker takes a question back. */
 export const cancelSchema = z
-  .object({ cancelled_by: name, reason: text.nullish(), via: channel.nullish() })
+  .object({
+    cancelled_by: name.nullish().meta({ description: 'Who takes it back; with a token its name, when left out' }),
+    reason: text.nullish(),
+    via: channel.nullish(),
+  })
   .meta({ id: 'Cancel' });
 
 export type CancelBody = z.infer<typeof cancelSchema>;
@@ -29,7 +33,14 @@ export type CancelBody = z.infer<typeof cancelSchema>;
 /** The body with which a channel says that it has shown a question to a person. */
 export const notifiedSchema = z.object({ via: channel }).meta({ id: 'Notified' });
 
-export type Answer = { response: string; responder: string; via: string; payloadHash: string | null };
+/** `mayApprove`: whoever answers may also answer a question with a `payload_hash`, which is an approval. */
+export type Answer = {
+  response: string;
+  responder: string;
+  via: string;
+  payloadHash: string | null;
+  mayApprove: boolean;
+};
 
 /** How a question ended: what the loser of a race is told. */
 export const resolutionSchema = z

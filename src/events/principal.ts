@@ -10,4 +10,7 @@ export type Principal =
   | { kind: 'anonymous' }
   | { kind: 'agent' | 'person' | 'tool'; name: string; scopes: readonly string[]; tokenId: string };
 
+/** Somebody with a token. */
+export type Bearer = Exclude<Principal, { kind: 'anonymous' }>;
+
 export const anonymous: Principal = { kind: 'anonymous' };

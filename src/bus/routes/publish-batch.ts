@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
+import type { Principal } from '../../events/principal.ts';
 import type { Bus } from '../bus.ts';
 import { type KeysInUse, keyHelp, keyTaken, replayedHeader, replayedHelp } from '../idempotency.ts';
+import { requireMayPublish } from '../permission.ts';
 import { problemOf } from '../problem.ts';
 import { problemSchema } from '../problem-schema.ts';
 import { type Batch, batchBody, batchBodyBytes } from '../publish-body.ts';
@@ -56,7 +58,7 @@ export function publishBatch({ store }: Bus, keys: KeysInUse): Route {
       },
     },
     faults: ['still-running'],
-    handle: (ask) => keys.run(path, ask, (once) => publishAll(store, ask.body, once)),
+    handle: (ask) => keys.run(path, ask, (once) => publishAll(store, ask.body, ask.principal, once)),
   });
 }
 
@@ -64,8 +66,13 @@ export function publishBatch({ store }: Bus, keys: KeysInUse): Route {
  * Publishes a batch and tells what became of each event.
  * @throws Fault `invalid` when the key is another request's.
  */
-export async function publishAll(store: Store, batch: Batch, once: Once | undefined): Promise<Answer> {
-  const { drafts, refused } = batch;
+export async function publishAll(
+  store: Store,
+  batch: Batch,
+  principal: Principal,
+  once: Once | undefined,
+): Promise<Answer> {
+  const { drafts, refused } = permitted(batch, principal);
   const nothing = once === undefined && refused.size === drafts.length;
   const done = nothing ? noneStored(drafts) : await store.publishBatch(drafts, once);
   if (done.kind === 'key-taken') throw keyTaken(once?.key ?? '');
@@ -88,6 +95,24 @@ export async function publishAll(store: Store, batch: Batch, once: Once | undefi
   });
   const body = { results, ...counts };
   return done.replayed ? { status: 200, body, headers: { [replayedHeader]: 'true' } } : { status: 200, body };
+}
+
+/** The batch, without what this caller may not publish: each of those is refused for itself. */
+function permitted(batch: Batch, principal: Principal): Pick<Batch, 'drafts' | 'refused'> {
+  if (principal.kind === 'anonymous') return batch;
+  const refused = new Map(batch.refused);
+  const drafts = batch.drafts.map((draft, i) => {
+    if (draft === null) return null;
+    try {
+      requireMayPublish(principal, draft);
+      return draft;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      refused.set(i, error);
+      return null;
+    }
+  });
+  return { drafts, refused };
 }
 
 function noneStored(drafts: readonly unknown[]) {

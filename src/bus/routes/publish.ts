@@ -1,6 +1,7 @@
 import type { Draft } from '../../events/draft.ts';
 import type { Bus } from '../bus.ts';
 import { type KeysInUse, keyHeader, keyHelp, keyTaken, replayedHeader, replayedHelp } from '../idempotency.ts';
+import { requireMayPublish } from '../permission.ts';
 import { problemMediaType, problemOf } from '../problem.ts';
 import { isBatch, publishBody } from '../publish-body.ts';
 import { type Answer, type Route, route } from '../route.ts';
@@ -23,7 +24,7 @@ export function publish({ store }: Bus, keys: KeysInUse): Route {
     needs: 'publish',
     summary: 'Publish an event',
     description:
-      'Answered once the event is on disk. Give an id of your own to make sending again safe. With requires_human it is a question to a person; wait for the answer with GET /events/{id}?wait=50. CloudEvents 1.0 are taken in all three modes: structured, binary (with the attributes as ce-… headers and the data as the body) and batch, which is answered as POST /events:batch answers.',
+      'Answered once the event is on disk. Give an id of your own to make sending again safe. With requires_human it is a question to a person; wait for the answer with GET /events/{id}?wait=50. CloudEvents 1.0 are taken in all three modes: structured, binary (with the attributes as ce-… headers and the data as the body) and batch, which is answered as POST /events:batch answers. With a token source_agent is its name, the action matches one of its patterns, and a question needs ask besides.',
     headers: { 'Idempotency-Key': keyHelp },
     body: publishBody,
     answers: {
@@ -40,8 +41,9 @@ export function publish({ store }: Bus, keys: KeysInUse): Route {
     },
     faults: ['conflict', 'still-running'],
     async handle(ask) {
-      const { body, headers } = ask;
-      if (isBatch(body)) return keys.run(path, ask, (once) => publishAll(store, body, once));
+      const { body, headers, principal } = ask;
+      if (isBatch(body)) return keys.run(path, ask, (once) => publishAll(store, body, principal, once));
+      requireMayPublish(principal, body);
       if (headers[keyHeader] === undefined) return answerOf(await store.publish(body), body, store.epoch);
       return keys.run(path, ask, async (once) => {
         const done = await store.publishBatch([body], once);

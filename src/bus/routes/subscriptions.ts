@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { Fault } from '../../base/fault.ts';
 import { name } from '../../events/name.ts';
+import type { Principal } from '../../events/principal.ts';
+import { isAdmin } from '../../events/scope.ts';
 import {
+  type NewSubscription,
   newSubscriptionSchema,
   type Subscription,
   subscriptionChangeSchema,
@@ -86,10 +89,10 @@ export function addSubscription({ store }: Bus): Route {
     path: '/subscriptions',
     operationId: 'addSubscription',
     tag: 'Subscriptions',
-    needs: 'admin',
+    needs: 'ack',
     summary: 'Let an agent hear a pattern',
     description:
-      'From now on; what was published before is not delivered afterwards. An agent that announces its own list sets only_if_new: then what exists, or was deleted by the operator, stays as it is.',
+      'From now on; what was published before is not delivered afterwards. An agent that announces its own list sets only_if_new: then what exists, or was deleted by the operator, stays as it is. A token with ack:self may do just that, for itself; all else needs admin.',
     body: bodyOf(newSubscriptionSchema, 'The subscription', {
       agent_name: 'AEGIS',
       action_pattern: 'credential_*',
@@ -100,7 +103,8 @@ export function addSubscription({ store }: Bus): Route {
       200: { description: 'It was there, perhaps deleted, and stays as it is (only_if_new)', schema: oneSchema },
     },
     faults: ['conflict'],
-    async handle({ body }) {
+    async handle({ body, principal }) {
+      requireOwnList(principal, body);
       const added = await store.addSubscription(body, body.only_if_new ? 'agent' : 'operator');
       if (added.kind === 'added')
         return { status: 201, body: added.subscription, location: `/subscriptions/${added.subscription.id}` };
@@ -149,6 +153,16 @@ export function deleteSubscription({ store }: Bus): Route {
     answers: { 200: { description: 'The subscription, with the time of its deletion', schema: oneSchema } },
     faults: ['not-found'],
     handle: ({ params }) => answerWith(params.id as string, (id) => store.deleteSubscription(id)),
+  });
+}
+
+/** What others hear, and what an operator decided about an agent, is not the agent's to change. */
+function requireOwnList(principal: Principal, wanted: NewSubscription): void {
+  if (principal.kind === 'anonymous' || isAdmin(principal)) return;
+  if (wanted.agent_name === principal.name && wanted.only_if_new) return;
+  throw new Fault('forbidden', `The token of ${quoted(principal.name)} may only add to its own list.`, {
+    hint: `Give ${quoted(principal.name)} as agent_name and set only_if_new; all else needs a token with the scope admin.`,
+    extra: { needs: 'admin' },
   });
 }
 

@@ -41,7 +41,7 @@ export function aQuestion(fields: Partial<Draft> = {}): Draft {
 }
 
 export function anAnswer(fields: Partial<Answer> = {}): Answer {
-  return { response: 'yes', responder: 'damon', via: 'cli', payloadHash: null, ...fields };
+  return { response: 'yes', responder: 'damon', via: 'cli', payloadHash: null, mayApprove: true, ...fields };
 }
 
 export function aSubscription(fields: Partial<NewSubscription> = {}): NewSubscription {

@@ -2,6 +2,7 @@ import type { Answer, Resolution } from '../../events/answer.ts';
 import type { Draft } from '../../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../../events/event.ts';
 import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
+import type { Token } from '../../events/token.ts';
 import type { DeliveryStore } from './deliveries.ts';
 
 /**
@@ -27,8 +28,8 @@ export interface Store extends DeliveryStore {
   /** Settles what this agent is owed of the event, whoever holds its lease. */
   acknowledge(id: string, agent: string): Promise<Acknowledged>;
   answer(id: string, answer: Answer): Promise<Answered>;
-  /** Takes a question back; only its asker may. */
-  cancel(id: string, by: string, via: string, reason: string | null): Promise<Cancelled>;
+  /** Takes a question back; only its asker may, or with `anybodys` whoever calls. */
+  cancel(id: string, by: string, via: string, reason: string | null, anybodys?: boolean): Promise<Cancelled>;
   /** Notes that a channel has shown the question to a person. Safe to repeat. */
   noteShown(id: string, via: string): Promise<Noted>;
   /**
@@ -62,6 +63,14 @@ export interface Store extends DeliveryStore {
   readAfter(after: number, limit: number, passes?: Passes): Promise<OnwardPage>;
   /** Counts what passes below this seq, newest first, up to `count` of them. Bounded likewise: go on from `at + 1`. */
   lookBack(before: number, count: number, passes: Passes): Promise<LookedBack>;
+  /** The token whose secret has this SHA-256 (hex), also an expired or revoked one; as it stands now, from no memory. */
+  token(hash: string): Promise<Token | undefined>;
+  /** Notes when a token was used, in milliseconds since the epoch. Safe to repeat. */
+  noteTokenUsed(id: string, at: number): Promise<void>;
+  /** Whether the owner's first token was ever made, whatever became of it. */
+  ownersTokenWasMade(): Promise<boolean>;
+  /** Adds the owner's first token; false, and nothing is stored, when there ever was one. */
+  addOwnersToken(token: Token, hash: string): Promise<boolean>;
 
   /** Called after each commit, in commit order. Returns the function that ends it. */
   onCommitted(listener: (commit: Commit) => void): () => void;
@@ -124,7 +133,11 @@ export type Answered =
   | { kind: 'not-an-answerer'; answerers: readonly string[] }
   | { kind: 'self-answer' }
   /** What was shown is not what was asked. */
-  | { kind: 'payload-changed' };
+  | { kind: 'payload-changed' }
+  /** A question with a `payload_hash` is an approval, and whoever answered may approve nothing. */
+  | { kind: 'needs-approval' }
+  /** The approval does not say what was shown. */
+  | { kind: 'payload-missing' };
 
 export type Cancelled =
   | { kind: 'cancelled'; resolution: Resolution }

@@ -13,12 +13,12 @@ export function answer(concludes: Concluding): Command {
     .description('Answer a question')
     .argument('<id>', 'the question, by its id or the beginning of it')
     .argument('<response>', 'the answer, word for word as an option has it')
-    .option('--as <name>', 'who answers (default: your user name)')
+    .option('--as <name>', 'who answers (default: whose token it is, else your user name)')
     .action(
-      concludes(async ({ client, user }, idOrPrefix: string, response: string, options: Options) => {
+      concludes(async ({ client, user, hasToken }, idOrPrefix: string, response: string, options: Options) => {
         const { id, payload_hash } = await findQuestion(client, idOrPrefix);
         const receipt = await client
-          .respond(id, { response, responder: options.as ?? user, via: 'cli', payload_hash })
+          .respond(id, { response, responder: options.as ?? (hasToken ? undefined : user), via: 'cli', payload_hash })
           .catch((error) => Promise.reject(withWinner(error)));
         return {
           exit: Exit.ok,

@@ -22,13 +22,14 @@ function running(command: Command, concludes: Concluding): Command {
   return command
     .option('--port <n>', 'the port to listen on (default: 8099; 0 takes any free one)')
     .option('--host <address>', 'the address to listen on (default: 127.0.0.1)')
+    .option('--auth <kind>', 'who needs a token: loopback (nobody there), required (all)')
     .addHelpText(
       'after',
-      '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST and\nconfig/leveredge.yaml in the home.',
+      '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST, LEVEREDGE_AUTH and\nconfig/leveredge.yaml in the home.',
     )
     .action(
-      concludes(({ runBus, home, json, quiet }, { port, host }: Options) =>
-        runBus({ home, port, host }, { json, quiet }),
+      concludes(({ runBus, home, json, quiet }, { port, host, auth }: Options) =>
+        runBus({ home, port, host, auth }, { json, quiet }),
       ),
     );
 }

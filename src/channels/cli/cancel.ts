@@ -13,14 +13,14 @@ export function cancel(concludes: Concluding): Command {
   return new Command('cancel')
     .description('Take a question back')
     .argument('<id>', 'the question, by its id or the beginning of it')
-    .option('--as <asker>', 'who asked: the source of the question (default: your user name)')
+    .option('--as <asker>', 'who asked: the source of the question (default: whose token it is, else your user name)')
     .option('--reason <text>', 'why')
     .action(
-      concludes(async ({ client, user }, idOrPrefix: string, { as, reason }: Options) => {
+      concludes(async ({ client, user, hasToken }, idOrPrefix: string, { as, reason }: Options) => {
         const { id, source_agent: asker, requires_human } = await findQuestion(client, idOrPrefix);
-        if (as === undefined && user !== asker && requires_human) throw notYours(id, asker);
+        if (as === undefined && !hasToken && user !== asker && requires_human) throw notYours(id, asker);
         const receipt = await client
-          .cancel(id, { cancelled_by: as ?? user, reason, via: 'cli' })
+          .cancel(id, { cancelled_by: as ?? (hasToken ? undefined : user), reason, via: 'cli' })
           .catch((error) => Promise.reject(withWinner(error)));
         return { exit: Exit.ok, lines: [`${id} is cancelled`], json: { id, ...receipt } };
       }),

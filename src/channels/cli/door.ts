@@ -1,10 +1,12 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
 import type { Client } from '../../client/client.ts';
+import type { NewToken, Token } from '../../events/token.ts';
 import type { ProgramName } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import { elseFromDisk } from './else-from-disk.ts';
 import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
+import { findToken } from './find-token.ts';
 
 /** What a copy of the database turned out to be, after it was read back. */
 export type CopyReport = { file: string; events: number; openQuestions: number; bytes: number };
@@ -19,7 +21,21 @@ export type DatabaseReport =
   | { kind: 'first-implementation'; events: number }
   | { kind: 'sound'; schema: number; events: number; openQuestions: number; bytes: number; epoch: string };
 
-export type BusFlags = { home?: string | undefined; port?: string | undefined; host?: string | undefined };
+export type BusFlags = {
+  home?: string | undefined;
+  port?: string | undefined;
+  host?: string | undefined;
+  auth?: string | undefined;
+};
+
+/** The tokens in a database file, whether its bus runs or not. Each throws a Fault when the file cannot be used. */
+export type Tokens = {
+  /** With `to` the secret is written there, for its owner alone. @throws Fault `conflict` when that exists */
+  create(file: string, wanted: NewToken, to: string | undefined): Promise<{ token: Token; secret: string }>;
+  list(file: string): Promise<Token[]>;
+  /** By id, the beginning of one, or name. @throws Fault `not-found` */
+  revoke(file: string, which: string): Promise<Token[]>;
+};
 
 /** The settings of a bus as far as the command line speaks of them. */
 export type BusPlace = {
@@ -58,8 +74,8 @@ export type Surroundings = {
   /** What stands before each command that is suggested, so that it can be pasted. */
   program: ProgramName;
   nodeVersion: string;
-  /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, as they are set. */
-  env: { url: string | undefined; port: string | undefined; host: string | undefined };
+  /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, `LEVEREDGE_TOKEN_FILE`, as they are set. */
+  env: { url: string | undefined; port: string | undefined; host: string | undefined; tokenFile?: string | undefined };
   /** Who sits here, as the operating system says. */
   user: string;
   clock: Clock;
@@ -71,12 +87,17 @@ export type Surroundings = {
   say(line: string): void;
   /** Prints on stdout at once, for what has no end; resolves when more can follow. The text is harmless already. */
   print(text: string): Promise<void>;
-  connect(url: string): Client;
+  connect(url: string, token?: string | undefined): Client;
   /**
    * The text of a file, or of standard input for `-`, as it comes.
    * @throws Fault `not-found`; `usage` when it cannot be read or is no UTF-8
    */
   readText(file: string): AsyncIterable<string>;
+  /** The text of a file that its owner alone may read. @throws Fault `forbidden` when others may, `usage` */
+  readSecret(file: string): string | undefined;
+  /** Whether this is an address or a name by which this machine reaches itself. */
+  isThisMachine(host: string): boolean;
+  tokens: Tokens;
   findHome(flag: string | undefined): Home;
   /** Where the database of a home lies, whatever the settings say. */
   databaseFile(home: string): string;
@@ -110,6 +131,8 @@ export type Door = Surroundings & {
   readonly url: string;
   /** --url or LEVEREDGE_URL named it. */
   readonly urlIsGiven: boolean;
+  /** Whether the bus learns from a token who calls. */
+  readonly hasToken: boolean;
   /** Connected at first use. @throws Fault `usage` when it cannot be told where the bus is. */
   readonly client: Client;
   /** Lets go of what the command opened. Safe to repeat. */
@@ -142,14 +165,23 @@ export async function openDoor(
     failure = error;
   }
   let client: (Client & { close?(): Promise<void> }) | undefined;
+  const tokens = new Map<string, string | undefined>();
+  const tokenFor = (at: string) => {
+    if (!tokens.has(at)) tokens.set(at, findToken(around, at, home));
+    return tokens.get(at);
+  };
+  const withToken = { ...around, connect: (at: string) => around.connect(at, tokenFor(at)) };
   return {
-    ...around,
+    ...withToken,
     close: async () => client?.close?.(),
     url: found.url,
     urlIsGiven: found.isGiven,
+    get hasToken() {
+      return tokenFor(found.url) !== undefined;
+    },
     get client() {
       if (failure !== undefined) throw failure;
-      client ??= connect(around, found, onlyReads, home);
+      client ??= connect(withToken, found, onlyReads, home);
       return client;
     },
     json,

@@ -170,9 +170,12 @@ function checkHealth(
   database: DatabaseReport | undefined,
   { url, health }: Reached,
 ): Finding {
-  const { version, uptime_seconds, open_questions, epoch } = health as Health;
-  const says = `version ${version} answers at ${url}, up for ${showDuration(uptime_seconds * 1000)}, ${open_questions} open questions`;
-  const other = database?.kind === 'sound' ? database.epoch !== epoch : database?.kind === 'absent';
+  const { version, uptime_seconds: up, open_questions, epoch } = health as Health;
+  const more = up === undefined ? '' : `, up for ${showDuration(up * 1000)}, ${open_questions} open questions`;
+  const says = `version ${version} answers at ${url}${more}`;
+  // Where tokens are required the bus tells its epoch only to who has one.
+  const other =
+    database?.kind === 'sound' ? epoch !== undefined && database.epoch !== epoch : database?.kind === 'absent';
   if (other)
     return {
       check: 'bus',
@@ -196,6 +199,13 @@ async function checkSilence(
   place: BusPlace | undefined,
   { url, fault }: Reached,
 ): Promise<Finding> {
+  if (fault?.code === 'unauthorized')
+    return {
+      check: 'bus',
+      state: 'wrong',
+      says: `the bus at ${url} refuses the token: ${fault.message}`,
+      todo: `Make another: ${door.program} token create NAME --kind person --scope SCOPE --file`,
+    };
   const start = door.folder(door.findHome(door.home).dir).isFolder
     ? `Start it: ${door.program} bus${ofHome(door)}`
     : 'Start it on another home.';

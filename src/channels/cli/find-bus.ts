@@ -1,3 +1,4 @@
+import { urlOf } from '../../base/url.ts';
 import type { BusFlags, Surroundings } from './door.ts';
 
 /** `isGiven`: --url or LEVEREDGE_URL named it, so no other bus will do. */
@@ -19,8 +20,8 @@ export async function findBus(
   if (given !== undefined) return { url: given, isGiven: true };
   const flags = { home, port, host };
   const outweighs = [port, host, around.env.port, around.env.host].some((value) => value !== undefined);
-  const named = outweighs ? urlOf(await around.busAddress(flags)) : undefined;
-  const found = named ?? runningOn(around, home) ?? urlOf(await around.busAddress(flags)) ?? usualUrl;
+  const named = outweighs ? urlAt(await around.busAddress(flags)) : undefined;
+  const found = named ?? runningOn(around, home) ?? urlAt(await around.busAddress(flags)) ?? usualUrl;
   return { url: found, isGiven: false };
 }
 
@@ -30,7 +31,6 @@ function runningOn({ findHome, databaseFile, recordedBus }: Surroundings, home: 
 }
 
 /** Port 0 is any free one, which only the bus itself knows. */
-function urlOf({ host, port }: { host: string; port: number }): string | undefined {
-  if (port === 0) return undefined;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+function urlAt({ host, port }: { host: string; port: number }): string | undefined {
+  return port === 0 ? undefined : urlOf(host, port);
 }

@@ -7,6 +7,11 @@ const called: Readonly<Record<string, string>> = {
   after: '--after',
   agent: 'the agent',
   agent_name: 'the agent',
+  name: 'the name',
+  kind: '--kind',
+  scopes: '--scope',
+  per_minute: '--per-minute',
+  expires_in_ms: '--expires',
   answerers: '--answerer',
   before: '--before',
   cancelled_by: '--as',
@@ -44,7 +49,7 @@ const called: Readonly<Record<string, string>> = {
 };
 
 /** Options that are given once for each entry of a list. */
-const repeated = ['answerers', 'except', 'human_options', 'tags'];
+const repeated = ['answerers', 'except', 'human_options', 'scopes', 'tags'];
 
 /** Fields that no word of plain English is mistaken for. */
 const unmistakable = new RegExp(

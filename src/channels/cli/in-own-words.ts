@@ -44,6 +44,8 @@ function nextStep({ code, message, mistakes, extra, hint = '' }: Fault): string 
   if (mistakes[0]?.detail === noBookmark)
     return 'Take it from the last line of the page before, unchanged; or leave it out for the first page.';
   if (hint === beginAgain) return 'Begin without --after, which is from now on, or with --from-start.';
+  if (code === 'unauthorized')
+    return 'Name the file of a token in LEVEREDGE_TOKEN_FILE. To make one, on the machine of the bus:\nleveredge token create NAME --kind person --scope SCOPE --file';
   if (code === 'conflict' && hint.includes('payload_hash')) return 'Look at the question again: leveredge pending';
   if (code === 'not-found' && hint.startsWith('GET /docs'))
     return 'The URL of a bus has no path; write it like http://127.0.0.1:8099, in --url or LEVEREDGE_URL.';
@@ -57,6 +59,9 @@ function phrased(hint: string | undefined): string | undefined {
   return hint
     ?.replace('Say who answers in responder.', 'Say who answers with --as.')
     .replace('say who in responder.', 'say who with --as.')
+    .replace('Leave responder out.', 'Leave out --as.')
+    .replace(/^Give (.+) as source_agent, or/, 'Give --source $1, or')
+    .replace(/^Give (.+) as (responder|cancelled_by), or/, 'Give --as $1 or leave it out, or')
     .replace('take it back with :cancel.', 'take it back: leveredge cancel ID --as ASKER');
 }
 

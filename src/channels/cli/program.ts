@@ -26,6 +26,7 @@ import { publish } from './publish.ts';
 import { type Look, type Rendered, render, renderFault } from './render.ts';
 import { subscriptions } from './subscriptions.ts';
 import { tail } from './tail.ts';
+import { token } from './token.ts';
 
 const commands = [
   up,
@@ -44,6 +45,7 @@ const commands = [
   deadLetters,
   subscriptions,
   explain,
+  token,
   backup,
   doctor,
 ];
@@ -129,7 +131,8 @@ The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.
 Without it events, pending, inbox, dead-letters, subscriptions and explain
-read from disk.`,
+read from disk. Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
+in shared/credentials/owner.token in the home, when it is the home's bus.`,
     );
   for (const make of commands) program.addCommand(make(concludes));
   if (showsCompletion) program.addCommand(completion());

@@ -2,6 +2,7 @@ import type { Mistake } from '../../../base/fault.ts';
 import type { Answer } from '../../../events/answer.ts';
 import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
+import type { Token } from '../../../events/token.ts';
 import type { Nack } from '../deliveries.ts';
 import type { Once } from '../store.ts';
 
@@ -25,7 +26,7 @@ export type Command =
   | { op: 'publish-batch'; drafts: readonly (WrittenDraft | null)[]; once: Once | null }
   | { op: 'acknowledge'; id: string; agent: string }
   | { op: 'answer'; id: string; answer: Answer }
-  | { op: 'cancel'; id: string; by: string; via: string; reason: string | null }
+  | { op: 'cancel'; id: string; by: string; via: string; reason: string | null; anybodys: boolean }
   | { op: 'note-shown'; id: string; via: string }
   | { op: 'claim'; agent: string; max: number; leaseMs: number; lease: number }
   | { op: 'ack'; agent: string; delivery: DeliveryKey; lease: number }
@@ -38,7 +39,9 @@ export type Command =
   | { op: 'sweep' }
   | { op: 'add-subscription'; subscription: NewSubscription; origin: 'operator' | 'agent' }
   | { op: 'change-subscription'; id: string; change: SubscriptionChange }
-  | { op: 'delete-subscription'; id: string };
+  | { op: 'delete-subscription'; id: string }
+  | { op: 'note-token-used'; id: string; at: number }
+  | { op: 'add-owners-token'; token: Token; hash: string };
 
 /** Which of an agent's deliveries. */
 export type DeliveryKey = { seq: number; priority: number };

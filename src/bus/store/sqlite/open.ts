@@ -105,7 +105,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     },
     acknowledge: (id, agent) => write({ op: 'acknowledge', id, agent }),
     answer: (id, answer) => write({ op: 'answer', id, answer }),
-    cancel: (id, by, via, reason) => write({ op: 'cancel', id, by, via, reason }),
+    cancel: (id, by, via, reason, anybodys = false) => write({ op: 'cancel', id, by, via, reason, anybodys }),
     noteShown: (id, via) => write({ op: 'note-shown', id, via }),
     sweep: () => write({ op: 'sweep' }),
     ...deliveryStoreOf(write, read),
@@ -134,6 +134,10 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     head: () => latest.head,
     readAfter: (after, limit, passes) => read((r) => r.readAfter(latest.head, after, limit, passes)),
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
+    token: (hash) => read((r) => r.token(hash)),
+    noteTokenUsed: (id, at) => write({ op: 'note-token-used', id, at }),
+    ownersTokenWasMade: () => read((r) => r.ownersTokenWasMade()),
+    addOwnersToken: (token, hash) => write({ op: 'add-owners-token', token, hash }),
     onCommitted(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -93,6 +93,10 @@ function storeOn(db: DatabaseSync, file: string): Store {
     head: () => reader.head(),
     readAfter: (after, limit, passes) => read(() => reader.readAfter(reader.head(), after, limit, passes)),
     lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
+    token: (hash) => read(() => reader.token(hash)),
+    noteTokenUsed: refuse,
+    ownersTokenWasMade: () => read(() => reader.ownersTokenWasMade()),
+    addOwnersToken: refuse,
     onCommitted: () => () => undefined,
     async close() {
       if (db.isOpen) db.close();

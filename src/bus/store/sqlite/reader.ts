@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Event } from '../../../events/event.ts';
 import { fanOutOf } from '../../../events/fan-out.ts';
 import type { Explanation, Subscription } from '../../../events/subscription.ts';
+import type { Token } from '../../../events/token.ts';
 import type { DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
 import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } from '../store.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
@@ -9,6 +10,7 @@ import { facetMergeOf } from './facet-merge.ts';
 import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
 import { type OnwardReader, onwardReaderOf } from './read-onward.ts';
 import { readSubscriptions } from './subscription-rows.ts';
+import { ownersTokenWasMade, tokenFinderOf } from './token-rows.ts';
 import { unacknowledgedOf } from './unacknowledged.ts';
 
 /** Everything that is read, by index only. Synchronous; may share the writer's connection or have its own. */
@@ -19,6 +21,8 @@ export type Reader = OnwardReader & {
   pending(page: PendingPageRequest): PendingPage;
   subscriptions(filter: { agent?: string | undefined; deleted: boolean }): Subscription[];
   explain(action: string, requiresHuman: boolean): Explanation;
+  token(hash: string): Token | undefined;
+  ownersTokenWasMade(): boolean;
   bytes(): number;
   /** In this order; those that are not there are left out. */
   eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
@@ -108,6 +112,8 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     subscriptions: (filter) => readSubscriptions(db, filter),
     explain: (action, requiresHuman) =>
       fanOutOf(readSubscriptions(db, { deleted: false })).explain(action, requiresHuman),
+    token: tokenFinderOf(db),
+    ownersTokenWasMade: () => ownersTokenWasMade(db),
     bytes: () => size.get()?.n as number,
     eventsAt: (seqs) => [...rowsOf(seqs)].map((row) => ({ seq: row.seq, event: toEvent(row, epoch) })),
     deadLetters: (agent, { limit, after }) => {

@@ -34,7 +34,7 @@ type Rung = { after_minutes: number; notify: string[]; fired_at: string | null }
 /** Who decides a question's end: one statement for each way, and only one of them can find it open. */
 export type QuestionWriter = {
   answer(id: string, answer: Answer): Answered;
-  cancel(id: string, by: string, via: string, reason: string | null): Cancelled;
+  cancel(id: string, by: string, via: string, reason: string | null, anybodys: boolean): Cancelled;
   noteShown(id: string, via: string): Noted;
   timeOut(seq: number): void;
   sweep(): QuestionsSwept;
@@ -100,10 +100,10 @@ export function questionWriterOf(ledger: Ledger, events: () => EventWriter): Que
       if (resolution) return { kind: 'answered', resolution };
       return late(settle(id));
     },
-    cancel(id, by, via, reason) {
+    cancel(id, by, via, reason, anybodys) {
       const found = settle(id);
       if ('outcome' in found) return found.outcome;
-      if (by !== found.row.source_agent) return { kind: 'not-the-asker', asker: found.row.source_agent };
+      if (by !== found.row.source_agent && !anybodys) return { kind: 'not-the-asker', asker: found.row.source_agent };
       const resolution = end(found.row, 'cancelled', by, via, { response: null, reason });
       if (resolution) return { kind: 'cancelled', resolution };
       return late(settle(id));
@@ -192,7 +192,8 @@ function late(found: { row: Row } | { outcome: Settled }): Settled {
 }
 
 /** Why this answer does not count, or undefined when it does. */
-function refusal(row: Row, { response, responder, payloadHash }: Answer): Answered | undefined {
+function refusal(row: Row, { response, responder, payloadHash, mayApprove }: Answer): Answered | undefined {
+  if (row.payload_hash !== null && !mayApprove) return { kind: 'needs-approval' };
   const isAsker = responder.trim().toLowerCase() === row.source_agent.trim().toLowerCase();
   if (isAsker) return { kind: 'self-answer' };
   if (row.answerers !== null) {
@@ -200,6 +201,7 @@ function refusal(row: Row, { response, responder, payloadHash }: Answer): Answer
     const answerers = [...new Set([...(JSON.parse(row.answerers) as string[]), ...told])];
     if (!answerers.includes(responder)) return { kind: 'not-an-answerer', answerers };
   }
+  if (payloadHash === null && row.payload_hash !== null) return { kind: 'payload-missing' };
   if (payloadHash !== null && payloadHash !== row.payload_hash) return { kind: 'payload-changed' };
   const options = row.options === null ? undefined : (JSON.parse(row.options) as string[]);
   if (options?.length && row.free_text === 0 && !options.includes(response)) return { kind: 'not-an-option', options };

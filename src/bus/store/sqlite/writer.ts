@@ -11,6 +11,7 @@ import { inPlaceOf } from './file-identity.ts';
 import { type Ledger, ledgerOf } from './ledger.ts';
 import { faultData, sqliteFault, strikesEveryone } from './sqlite-fault.ts';
 import { type DeliverySweep, deliverySweepOf } from './sweep-deliveries.ts';
+import { addOwnersToken, noteTokenUsed } from './token-rows.ts';
 import { acknowledgerOf } from './write-acknowledgement.ts';
 import { batchPublisherOf, keptOutcomesOf } from './write-batch.ts';
 import { type DeliveryWriter, delivererOf, deliveryWriterOf } from './write-delivery.ts';
@@ -133,7 +134,7 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
       case 'answer':
         return questions.answer(command.id, command.answer);
       case 'cancel':
-        return questions.cancel(command.id, command.by, command.via, command.reason);
+        return questions.cancel(command.id, command.by, command.via, command.reason, command.anybodys);
       case 'note-shown':
         return questions.noteShown(command.id, command.via);
       case 'sweep':
@@ -144,6 +145,10 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
         return changeSubscription(ledger, command.id, command.change);
       case 'delete-subscription':
         return deleteSubscription(ledger, command.id);
+      case 'note-token-used':
+        return noteTokenUsed(ledger.db, command.id, command.at);
+      case 'add-owners-token':
+        return addOwnersToken(ledger.db, command.token, command.hash);
       default:
         return deliver(command);
     }
