@@ -23,9 +23,11 @@ type Rights = { kinds: ReadonlySet<ScopeKind>; actions: readonly Matcher[] };
 /** Compiled once for each list; whoever reads tokens hands out the same list for the same scopes. */
 const known = new WeakMap<readonly string[], Rights>();
 
-function rightsOf(scopes: readonly string[]): Rights {
-  const before = known.get(scopes);
+function rightsOf(written: readonly string[]): Rights {
+  const before = known.get(written);
   if (before) return before;
+  // The table may be edited by hand; what is no scope allows nothing.
+  const scopes = written.flatMap((scope) => (typeof scope === 'string' && parseScope(scope)) || []);
   const kinds = new Set(scopes.map((scope) => scope.split(':', 1)[0] as ScopeKind));
   // Whoever may approve what is risky may answer what is not.
   if (kinds.has('approve')) kinds.add('answer');
@@ -33,7 +35,7 @@ function rightsOf(scopes: readonly string[]): Rights {
     .filter((scope) => scope.startsWith('publish:'))
     .map((scope) => scope.slice('publish:'.length));
   const rights = { kinds, actions: patterns.map(compilePattern) };
-  known.set(scopes, rights);
+  known.set(written, rights);
   return rights;
 }
 

@@ -10,6 +10,7 @@ import { testOnward } from './store-onward.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
 import { testResending } from './store-resending.contract.ts';
 import { testSubscriptions } from './store-subscriptions.contract.ts';
+import { testTokens } from './store-tokens.contract.ts';
 
 const whole = { limit: 1000 };
 
@@ -305,6 +306,7 @@ export function testStore(driver: string, open: OpenStore): void {
   testBatches(driver, fresh);
   testSubscriptions(driver, fresh);
   testOnward(driver, fresh);
+  testTokens(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);
   testDeliveries(driver, fresh);

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { anonymous, type Principal, type ScopeKind, scopeKinds } from './principal.ts';
+import { allows, isAdmin, mayPublish, parseScope } from './scope.ts';
+
+const holding = (...scopes: string[]): Principal => ({ kind: 'agent', name: 'ADA', scopes, tokenId: 't' });
+
+describe('a scope', () => {
+  it('is one of a fixed list, or publish with a pattern', () => {
+    for (const scope of ['publish:*', 'publish:workflow_*', 'publish:日本 *', 'read', 'ack:self', 'approve', 'admin'])
+      assert.equal(parseScope(scope), scope);
+    assert.equal(parseScope('publish'), 'publish:*');
+    assert.equal(parseScope('ack'), 'ack:self');
+    for (const none of ['', 'Read', 'read ', 'read:*', 'ack:EVE', 'admin:self', 'publish:', 'publish:a\nb', 'write'])
+      assert.equal(parseScope(none), undefined, none);
+    assert.equal(parseScope(`publish:${'x'.repeat(200)}`), undefined);
+  });
+
+  it('allows its kind alone; approve also answers, and admin is all', () => {
+    const cases: [scope: string, kinds: readonly ScopeKind[]][] = [
+      ['publish:a', ['publish']],
+      ['read', ['read']],
+      ['ack:self', ['ack']],
+      ['ask', ['ask']],
+      ['answer', ['answer']],
+      ['approve', ['answer', 'approve']],
+      ['admin', scopeKinds],
+      ['admin:self', []],
+      ['nonsense', []],
+    ];
+    for (const [scope, kinds] of cases)
+      for (const kind of scopeKinds)
+        assert.equal(allows(holding(scope), kind), kinds.includes(kind), `${scope} ${kind}`);
+    assert.ok(isAdmin(holding('read', 'admin')) && !isAdmin(holding('read')) && !isAdmin(anonymous));
+  });
+
+  it('lets publish what one of its patterns matches', () => {
+    const some = holding('publish:workflow_*', 'publish:x');
+    for (const action of ['workflow_', 'workflow_a', 'x']) assert.ok(mayPublish(some, action), action);
+    for (const action of ['workflow', 'Workflow_a', 'xy', '']) assert.ok(!mayPublish(some, action), action);
+    assert.ok(mayPublish(holding('publish'), 'anything') && mayPublish(holding('admin'), 'anything'));
+    assert.ok(!mayPublish(holding('read'), 'anything'));
+  });
+
+  it('is not asked for where nobody has a token, but for an approval', () => {
+    for (const kind of scopeKinds) assert.equal(allows(anonymous, kind), kind !== 'approve');
+    assert.ok(mayPublish(anonymous, 'anything'));
+  });
+
+  it('that is no text, as a hand may have written it, allows nothing', () => {
+    assert.ok(!allows(holding(...([1, null, ['admin']] as unknown as string[])), 'read'));
+  });
+});
