@@ -5,7 +5,7 @@ import { Fault } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
 import { anonymous } from '../events/principal.ts';
 import { hashOfSecret, newSecret, type Token } from '../events/token.ts';
-import { makeGate } from './gate.ts';
+import { makeGate, requireStillGood } from './gate.ts';
 
 const secret = newSecret();
 
@@ -60,6 +60,24 @@ describe('the gate', () => {
     await enter(`Bearer ${secret}`);
     stored.revokedAt = 5;
     await assert.rejects(async () => enter(`Bearer ${secret}`), { code: 'unauthorized', message: /was revoked/ });
+  });
+
+  it('can be asked again, for a call that stays', async () => {
+    const { stored, clock, enter } = setUp({ expiresAt: 1_000_010 });
+    const bus = {
+      store: { tokenWithId: async (id: string) => (id === 't1' ? stored : undefined) },
+      clock: () => clock.now,
+    };
+    const bearer = await enter(`Bearer ${secret}`);
+    await requireStillGood(bus, bearer);
+    await requireStillGood(bus, anonymous);
+    clock.now += 10;
+    await assert.rejects(requireStillGood(bus, bearer), { code: 'unauthorized', message: /has expired/ });
+    stored.revokedAt = 3;
+    await assert.rejects(requireStillGood(bus, bearer), { code: 'unauthorized', message: /was revoked/ });
+    stored.id = 'gone';
+    const elsewhere = { ...bus, store: { tokenWithId: async () => undefined } };
+    await assert.rejects(requireStillGood(elsewhere, bearer), { code: 'unauthorized' });
   });
 
   it('notes the use at most once a minute, and lets nobody fail for it', async () => {

@@ -82,6 +82,19 @@ export function makeGate({ auth, store, clock, log }: GateDeps): Gate {
   };
 }
 
+/**
+ * Whether who was let in would still be: for calls that stay, such as a stream, which should ask now and then.
+ * @throws Fault `unauthorized` when the token was revoked or has expired since
+ */
+export async function requireStillGood(
+  { store, clock }: { store: Pick<Store, 'tokenWithId'>; clock: Clock },
+  principal: Principal,
+): Promise<void> {
+  if (principal.kind === 'anonymous') return;
+  const judged = judge(await store.tokenWithId(principal.tokenId), clock());
+  if (judged instanceof Fault) throw judged;
+}
+
 /** The token when it is right. Why one is wrong is told, because only who has its secret learns it. */
 function judge(token: Token | undefined, now: number): Token | Fault {
   if (token === undefined) return unauthorized('This bus knows no such token.');

@@ -82,6 +82,16 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of each call which token it needs', () => {
+    assert.deepEqual(document.components.securitySchemes.token?.scheme, 'bearer');
+    for (const { security, description = '', operationId, responses } of operations) {
+      const needs = routes.find((route) => route.operationId === operationId)?.needs;
+      assert.deepEqual(security, needs === null ? [{}] : [{ token: [needs] }, {}], operationId);
+      assert.match(description, needs === null ? /Needs no token\.$/ : new RegExp(`Needs a token with ${needs}`));
+      assert.ok(responses['401'] && responses['403'] && responses['429'], operationId);
+    }
+  });
+
   it('declares each parameter of a path, and no other', () => {
     for (const [path, methods] of Object.entries(document.paths))
       for (const [method, { parameters }] of Object.entries(methods)) {

@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { FaultCode } from '../base/fault.ts';
+import { newSecret } from '../events/token.ts';
 import { makeClient } from './client.ts';
 
 async function serve(t: TestContext, listener: RequestListener) {
@@ -128,6 +129,34 @@ describe('the client', () => {
   it('refuses what is no URL', () => {
     for (const url of ['localhost:8099', '', 'ftp://x', 'http://'])
       assert.throws(() => makeClient({ url }), { code: 'usage' });
+  });
+
+  it('sends its token along with each call, and with none where it has none', async (t) => {
+    const seen: unknown[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('{"events":[],"count":0}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close().closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const token = newSecret();
+    await makeClient({ url, token }).events();
+    await makeClient({ url }).events();
+    assert.deepEqual(seen, [`Bearer ${token}`, undefined]);
+  });
+
+  it('refuses what is no token and does not repeat it, and takes a refused one nowhere else', async (t) => {
+    for (const token of ['', 'geheim', 'lev_geheim', `${newSecret()}\r\nX: geheim`])
+      assert.throws(
+        () => makeClient({ url: 'http://127.0.0.1:1', token }),
+        ({ code, message, hint }) => code === 'usage' && !`${message}${hint}`.includes('geheim'),
+      );
+    const body = { type: 'urn:leveredge:problem:unauthorized', detail: 'No.' };
+    await assert.rejects((await answering(t, 401, body)).events(), { code: 'unauthorized' });
+    await assert.rejects((await answering(t, 302, {}, { location: 'http://127.0.0.1:1/' })).events(), {
+      code: 'unreachable',
+    });
   });
 
   it('refuses a URL with credentials and does not repeat them', () => {

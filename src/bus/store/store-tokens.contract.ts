@@ -17,6 +17,8 @@ export function testTokens(driver: string, fresh: Fresh): void {
       assert.equal(await store.token(hash), undefined);
       assert.equal(await store.addOwnersToken(owners, hash), true);
       assert.deepEqual(await store.token(hash), owners);
+      assert.deepEqual(await store.tokenWithId('t1'), owners);
+      assert.equal(await store.tokenWithId('t'), undefined);
       for (const other of [hashOfSecret(newSecret()), '', `${hash} `, hash.toUpperCase(), '%'])
         assert.equal(await store.token(other), undefined, other);
       assert.deepEqual(await (await again()).token(hash), owners);

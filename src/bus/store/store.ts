@@ -65,6 +65,8 @@ export interface Store extends DeliveryStore {
   lookBack(before: number, count: number, passes: Passes): Promise<LookedBack>;
   /** The token whose secret has this SHA-256 (hex), also an expired or revoked one; as it stands now, from no memory. */
   token(hash: string): Promise<Token | undefined>;
+  /** The token with this id, the same way. */
+  tokenWithId(id: string): Promise<Token | undefined>;
   /** Notes when a token was used, in milliseconds since the epoch. Safe to repeat. */
   noteTokenUsed(id: string, at: number): Promise<void>;
   /** Whether the owner's first token was ever made, whatever became of it. */

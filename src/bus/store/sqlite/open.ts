@@ -135,6 +135,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     readAfter: (after, limit, passes) => read((r) => r.readAfter(latest.head, after, limit, passes)),
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
     token: (hash) => read((r) => r.token(hash)),
+    tokenWithId: (id) => read((r) => r.tokenWithId(id)),
     noteTokenUsed: (id, at) => write({ op: 'note-token-used', id, at }),
     ownersTokenWasMade: () => read((r) => r.ownersTokenWasMade()),
     addOwnersToken: (token, hash) => write({ op: 'add-owners-token', token, hash }),

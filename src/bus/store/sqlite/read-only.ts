@@ -94,6 +94,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     readAfter: (after, limit, passes) => read(() => reader.readAfter(reader.head(), after, limit, passes)),
     lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
     token: (hash) => read(() => reader.token(hash)),
+    tokenWithId: (id) => read(() => reader.tokenWithId(id)),
     noteTokenUsed: refuse,
     ownersTokenWasMade: () => read(() => reader.ownersTokenWasMade()),
     addOwnersToken: refuse,

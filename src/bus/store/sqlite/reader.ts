@@ -22,6 +22,7 @@ export type Reader = OnwardReader & {
   subscriptions(filter: { agent?: string | undefined; deleted: boolean }): Subscription[];
   explain(action: string, requiresHuman: boolean): Explanation;
   token(hash: string): Token | undefined;
+  tokenWithId(id: string): Token | undefined;
   ownersTokenWasMade(): boolean;
   bytes(): number;
   /** In this order; those that are not there are left out. */
@@ -112,7 +113,8 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     subscriptions: (filter) => readSubscriptions(db, filter),
     explain: (action, requiresHuman) =>
       fanOutOf(readSubscriptions(db, { deleted: false })).explain(action, requiresHuman),
-    token: tokenFinderOf(db),
+    token: tokenFinderOf(db, 'hash'),
+    tokenWithId: tokenFinderOf(db, 'id'),
     ownersTokenWasMade: () => ownersTokenWasMade(db),
     bytes: () => size.get()?.n as number,
     eventsAt: (seqs) => [...rowsOf(seqs)].map((row) => ({ seq: row.seq, event: toEvent(row, epoch) })),

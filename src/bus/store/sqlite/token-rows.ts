@@ -9,12 +9,12 @@ type Row = Omit<Token, 'scopes'> & { scopes: string };
 /** How many lists of scopes are remembered. The memory is emptied, not grown, beyond this. */
 const maxRemembered = 1000;
 
-/** Looks tokens up by the hash of their secret, in the table each time: what was revoked is so at once. */
-export function tokenFinderOf(db: DatabaseSync): (hash: string) => Token | undefined {
-  const byHash = db.prepare(`SELECT ${columns} FROM tokens WHERE hash = ?`);
+/** Looks a token up in the table each time: what was revoked is so at once. */
+export function tokenFinderOf(db: DatabaseSync, by: 'hash' | 'id'): (value: string) => Token | undefined {
+  const find = db.prepare(`SELECT ${columns} FROM tokens WHERE ${by} = ?`);
   const lists = new Map<string, readonly string[]>();
-  return (hash) => {
-    const row = byHash.get(hash) as Row | undefined;
+  return (value) => {
+    const row = find.get(value) as Row | undefined;
     if (row === undefined) return undefined;
     let scopes = lists.get(row.scopes);
     if (scopes === undefined) {
