@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
@@ -171,7 +171,7 @@ describe('tokens on a bus that runs', () => {
     assert.equal(await status(headers), 401);
     const other = await tokenFor(bus, { name: 'BRIEF' });
     assert.equal(await status(other.headers), 200);
-    const db = new DatabaseSync(bus.databaseFile);
+    const db = new DatabaseSync(bus.databaseFile, { timeout: 5000 });
     db.prepare('DELETE FROM tokens WHERE id = ?').run(other.id);
     db.close();
     assert.equal(await status(other.headers), 401);
@@ -235,6 +235,21 @@ describe('tokens on a bus that runs', () => {
     assert.equal(await status({ authorization: `bearer  ${secret}` }), 200, 'the scheme in any case, as HTTP has it');
   });
 
+  it('are judged before a body is read, and the connection goes on', async () => {
+    const { headers } = await tokenFor(bus, { name: 'ADA', scopes: ['publish'] });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const wrong = { authorization: `Bearer lev_${'x'.repeat(40)}` };
+    const large = 'x'.repeat(5 * 1024 * 1024);
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await raw(bus, '/events', wrong, { agent, body: large })).status, 401);
+      assert.equal((await raw(bus, '/events', {}, { agent, body: large })).status, 401);
+      assert.equal((await raw(bus, '/events', headers, { agent, body: large })).status, 413);
+      const body = '{"source_agent":"ADA","action":"small"}';
+      assert.equal((await raw(bus, '/events', headers, { agent, body })).status, 201);
+    }
+    agent.destroy();
+  });
+
   it('open nothing to a web page', async () => {
     const { headers } = await tokenFor(bus, {});
     for (const from of [
@@ -269,18 +284,24 @@ describe('a bus that other machines reach', () => {
 });
 
 /** fetch sets some headers itself; this sends what it is given. */
-function raw(bus: BusProcess, path: string, headers: Record<string, string>) {
+function raw(
+  bus: BusProcess,
+  path: string,
+  headers: Record<string, string>,
+  { agent, body }: { agent?: Agent; body?: string } = {},
+) {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const encoded = Object.fromEntries(
       Object.entries(headers).map(([key, value]) => [key, Buffer.from(value).toString('latin1')]),
     );
-    const sent = request({ host: '127.0.0.1', port: bus.port, path, headers: encoded }, (response) => {
+    const target = { host: '127.0.0.1', port: bus.port, method: body === undefined ? 'GET' : 'POST', agent };
+    const sent = request({ ...target, path, headers: encoded }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
       });
       response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
     });
-    sent.on('error', reject).end();
+    sent.on('error', reject).end(body);
   });
 }

@@ -165,6 +165,10 @@ describe('the token of the command line', () => {
     const { exit, stdout } = await leveredge(['doctor', '--home', other]);
     assert.equal(exit, 1);
     assert.match(stdout, /the bus at \S+ refuses the token: This token was revoked/);
+    chmodSync(join(other, 'shared/credentials/owner.token'), 0o644);
+    const lax = await leveredge(['doctor', '--home', other]);
+    assert.equal(lax.exit, 1);
+    assert.match(lax.stdout.replaceAll(/\s+/g, ' '), /owner\.token can be read by other users.*chmod 600/);
   });
 });
 

@@ -199,13 +199,7 @@ async function checkSilence(
   place: BusPlace | undefined,
   { url, fault }: Reached,
 ): Promise<Finding> {
-  if (fault?.code === 'unauthorized')
-    return {
-      check: 'bus',
-      state: 'wrong',
-      says: `the bus at ${url} refuses the token: ${fault.message}`,
-      todo: `Make another: ${door.program} token create NAME --kind person --scope SCOPE --file`,
-    };
+  if (fault?.code === 'unauthorized' || fault?.code === 'forbidden') return unlet(door, url, fault);
   const start = door.folder(door.findHome(door.home).dir).isFolder
     ? `Start it: ${door.program} bus${ofHome(door)}`
     : 'Start it on another home.';
@@ -226,6 +220,17 @@ async function checkSilence(
       todo: `Find it: ss -ltnp 'sport = :${place.port}' (macOS: lsof -nP -iTCP:${place.port} -sTCP:LISTEN)\nStop it, or take another port: ${door.program} bus${ofHome(door)} --port ${place.port + 1}`,
     };
   return { check: 'bus', state: 'wrong', says: `it is not running; nothing listens at ${url}`, todo: start };
+}
+
+/** It runs, but the token is not right or not fit to be sent. */
+function unlet({ program }: Door, url: string, { code, message, hint }: Fault): Finding {
+  const another = `Make another: ${program} token create NAME --kind person --scope SCOPE --file`;
+  return {
+    check: 'bus',
+    state: 'wrong',
+    says: code === 'forbidden' ? message : `the bus at ${url} refuses the token: ${message}`,
+    todo: code === 'forbidden' && hint !== undefined ? hint : another,
+  };
 }
 
 /** A home that was named must be named again. */
