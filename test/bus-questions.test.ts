@@ -152,7 +152,7 @@ describe('questions over HTTP', () => {
     const store = await openSqliteStore({ file, clock: systemClock });
     const ids = [
       'pending',
-      'stream',
+
       'é',
       'a b',
       ' ',

@@ -24,6 +24,25 @@ type Entry = {
 /** What each call is given. A route without an entry fails: whoever adds one says here who may call it. */
 const entries: Record<string, Entry> = {
   publish: { send: () => ({ body: { source_agent: 'ADA', action: 'table_tested' } }), foreign: 'refused' },
+  // Each event of a batch is judged for itself: see test/bus-identity.test.ts.
+  publishBatch: { send: () => ({ body: [{ source_agent: 'ADA', action: 'table_tested' }] }), foreign: 'same' },
+  streamEvents: { send: () => ({}), foreign: 'same' },
+  streamDeliveries: { send: () => ({ params: { agent: 'ADA' } }), foreign: 'refused' },
+  claim: { send: () => ({ params: { agent: 'ADA' }, body: { max: 1 } }), foreign: 'refused' },
+  ackDelivery: { send: settling, foreign: 'refused' },
+  nackDelivery: { send: settling, foreign: 'refused' },
+  extendDelivery: {
+    send: async (owner) => {
+      const { params, body } = await settling(owner);
+      return { params, body: { ...body, lease_seconds: 60 } } as Sent;
+    },
+    foreign: 'refused',
+  },
+  listDeadLetters: { send: () => ({}), foreign: 'same' },
+  redrive: { send: async ({ bury }) => ({ params: { agent: 'ADA', id: await bury() } }), foreign: 'same' },
+  redriveAll: { send: () => ({ body: { agent: 'NOBODY' } }), foreign: 'same' },
+  discardDeadLetter: { send: async ({ bury }) => ({ params: { agent: 'ADA', id: await bury() } }), foreign: 'same' },
+  metrics: { send: () => ({}), foreign: 'same' },
   listEvents: { send: () => ({}), foreign: 'same' },
   getEvent: { send: ({ event }) => ({ params: { id: event } }), foreign: 'same' },
   pending: { send: () => ({}), foreign: 'same' },
@@ -66,7 +85,16 @@ type Owner = {
   subscription: string;
   ask(asker: string): Promise<string>;
   hear(): Promise<string>;
+  /** Claims a delivery for ADA. */
+  owe(): Promise<{ id: string; lease: string }>;
+  /** Makes a dead letter of ADA's, and answers its id. */
+  bury(): Promise<string>;
 };
+
+async function settling({ owe }: Owner): Promise<Sent> {
+  const { id, lease } = await owe();
+  return { params: { agent: 'ADA', id }, body: { lease } };
+}
 
 type Bearer = { authorization: string };
 type Right = Record<ScopeKind, Bearer>;
@@ -103,12 +131,26 @@ async function send(bus: BusProcess, route: Route, { params = {}, query = '', bo
 
 async function ownerOf(bus: BusProcess): Promise<Owner> {
   const { headers } = await tokenFor(bus, { name: 'OWNER', scopes: ['admin'] });
-  const post = async (path: string, body: object) => {
+  const call = async (path: string, body: object): Promise<Wire> => {
     const init = { method: 'POST', headers, body: JSON.stringify(body) };
-    const answer = (await (await fetch(bus.url + path, init)).json()) as { id?: string };
+    return (await fetch(bus.url + path, init)).json();
+  };
+  const post = async (path: string, body: object): Promise<string> => {
+    const answer = await call(path, body);
     assert.ok(answer.id, JSON.stringify(answer));
     return answer.id;
   };
+  const owe = async () => {
+    await post('/events', { source_agent: 'OWNER', action: 'table_owed' });
+    const { deliveries } = await call('/agents/ADA/deliveries:claim', { max: 1 });
+    return deliveries[0];
+  };
+  const bury = async () => {
+    const { id, lease } = await owe();
+    assert.equal((await call(`/agents/ADA/deliveries/${id}:nack`, { lease, dead: true })).status, 'dead');
+    return id;
+  };
+  await post('/subscriptions', { agent_name: 'ADA', action_pattern: 'table_owed' });
   const ask = (asker: string) => post('/events', { source_agent: asker, action: 'table_asked', requires_human: true });
   const hear = () => post('/subscriptions', { agent_name: 'ADA', action_pattern: `heard_${randomUUID()}` });
   return {
@@ -117,6 +159,8 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
     subscription: await hear(),
     ask,
     hear,
+    owe,
+    bury,
   };
 }
 

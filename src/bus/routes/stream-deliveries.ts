@@ -3,6 +3,7 @@ import type { Bus } from '../bus.ts';
 import { wholeNumber } from '../query.ts';
 import { type Route, route } from '../route.ts';
 import type { Delivery } from '../store/deliveries.ts';
+import { watchToken } from '../watch-token.ts';
 import { agentOf } from './agent-param.ts';
 
 const maxLeaseSeconds = 3_600;
@@ -10,7 +11,8 @@ const usualLeaseSeconds = 60;
 const maxInFlight = 100;
 
 /** GET /agents/{agent}/stream: an agent's deliveries as they become ready, each leased to the reader. */
-export function streamDeliveries({ streams }: Bus): Route {
+export function streamDeliveries(bus: Bus): Route {
+  const { streams } = bus;
   return route({
     method: 'GET',
     path: '/agents/{agent}/stream',
@@ -31,12 +33,15 @@ export function streamDeliveries({ streams }: Bus): Route {
     }),
     answers: { 200: { description: 'The deliveries, one message each', contentType: 'text/event-stream' } },
     faults: ['queue-full'],
-    handle({ params, query }) {
+    handle({ params, query, principal }) {
       const agent = agentOf(params.agent as string);
       streams.requireRoom();
       const leaseMs = query.lease_seconds * 1000;
       return {
-        stream: (outlet) => streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show }),
+        stream(outlet) {
+          watchToken(bus, principal, outlet);
+          streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show });
+        },
       };
     },
   });

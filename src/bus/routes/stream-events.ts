@@ -8,6 +8,7 @@ import { wholeNumber } from '../query.ts';
 import { type Route, route } from '../route.ts';
 import type { Passes } from '../store/store.ts';
 import type { Streams } from '../streams/streams.ts';
+import { watchToken } from '../watch-token.ts';
 
 const maxLast = 1_000;
 const maxBookmarkLength = 4_000;
@@ -33,7 +34,8 @@ const query = z.object({
 type Query = z.infer<typeof query>;
 
 /** GET /events/stream: everything, oldest first, without an end: first what was after the bookmark, then what happens. */
-export function streamEvents({ store, streams }: Bus): Route {
+export function streamEvents(bus: Bus): Route {
+  const { store, streams } = bus;
   return route({
     method: 'GET',
     path: '/events/stream',
@@ -46,13 +48,18 @@ export function streamEvents({ store, streams }: Bus): Route {
     query,
     answers: { 200: { description: 'The events, one message each', contentType: 'text/event-stream' } },
     faults: ['cursor-invalid', 'queue-full'],
-    async handle({ query, headers }) {
+    async handle({ query, headers, principal }) {
       const passes = passesOf(query);
       const place = await placeAfter(headers['last-event-id'], query.after, store);
       if (place === undefined) requireOneBeginning(query);
       const after = place ?? (await beginningOf(query, passes, streams));
       streams.requireRoom();
-      return { stream: (outlet) => streams.follow(outlet, after ?? store.head(), passes) };
+      return {
+        stream(outlet) {
+          watchToken(bus, principal, outlet);
+          streams.follow(outlet, after ?? store.head(), passes);
+        },
+      };
     },
   });
 }
