@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { makeClient } from '../src/client/client.ts';
 import { type Caller, callerOf, type Wire } from './bus-caller.fixtures.ts';
 import { openReader, type Reader } from './bus-reader.fixtures.ts';
 import { type BusProcess, startBusProcess, temporaryHome, unshakenBus } from './bus-server.fixtures.ts';
@@ -93,6 +94,48 @@ describe('an agent’s stream', () => {
     assert.ok(deliveries.every(({ attempt }) => attempt === 2));
     await Promise.all(deliveries.map(acknowledge));
     other.leave();
+  });
+
+  it('goes on when a delivery is given back, and has no use for a lease after the stream has closed', async () => {
+    const { agent, stream, publish } = await anAgent();
+    const settle = ({ id, lease }: Wire, how: string, body = {}) =>
+      call.post(`/agents/${encodeURIComponent(agent)}/deliveries/${id}:${how}`, { lease, ...body });
+    await publish('1');
+    await publish('2');
+    await publish('3');
+    const reader = await stream();
+    const [first] = await reader.has(1);
+    assert.equal((await settle(first, 'extend', { lease_seconds: 600 })).status, 200);
+    await new Promise((go) => setTimeout(go, 60));
+    assert.equal(reader.messages().length, 1, 'it is still out');
+    assert.equal((await settle(first, 'nack', { delay_seconds: 600 })).status, 200);
+    const second = (await reader.has(2))[1];
+    assert.equal((await settle(second, 'ack')).status, 200);
+    const third = (await reader.has(3))[2];
+    assert.deepEqual(targets(reader.messages()), ['1', '2', '3']);
+    const claiming = call.post(`/agents/${encodeURIComponent(agent)}/deliveries:claim`, { wait_seconds: 20 });
+    reader.leave();
+    const [claimed] = (await claiming).body.deliveries;
+    assert.deepEqual([claimed.event.target, claimed.attempt], ['3', 2], 'it is ready for whoever waits');
+    const late = await settle(third, 'ack');
+    assert.deepEqual([late.status, late.body.type], [409, 'urn:leveredge:problem:lease-lost']);
+    assert.equal((await settle(claimed, 'ack')).status, 200);
+  });
+
+  it('is a loop with the client, and leaving it gives back what is held', async () => {
+    const { agent, publish } = await anAgent();
+    await publish('1');
+    await publish('2');
+    const client = makeClient({ url: bus.url });
+    const seen: string[] = [];
+    for await (const { id, lease, event } of client.takeDeliveries(agent, { leaseSeconds: 3600, maxInFlight: 1 })) {
+      seen.push(event.target as string);
+      if (seen.length === 2) break;
+      await client.ackDelivery({ agent, id, lease });
+    }
+    assert.deepEqual(seen, ['1', '2']);
+    const { deliveries } = await client.claim(agent, { wait_seconds: 20 });
+    assert.deepEqual([deliveries[0]?.event.target, deliveries[0]?.attempt], ['2', 2]);
   });
 
   it('shares among several readers, each delivery to one', async () => {

@@ -1,12 +1,13 @@
 import type { Mistake } from '../base/fault.ts';
 import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
+import type { WireDelivery } from '../events/delivery.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
 import { makeCall } from './call.ts';
 import { type DeliveryCalls, deliveriesOver } from './deliveries.ts';
-import { type FollowOptions, follow } from './follow.ts';
+import { type FollowOptions, follow, type TakeOptions, takeDeliveries } from './follow.ts';
 import { streamOpener } from './open-stream.ts';
 
 /** What the bus says to a publish. `duplicate`: this sender stored this id before, and sending again was safe. */
@@ -112,6 +113,8 @@ export type Client = DeliveryCalls & {
   health(timeoutMs?: number): Promise<Health>;
   /** The events as they happen. Unlike the other methods it connects again by itself; see follow.ts. */
   follow(options?: FollowOptions): AsyncGenerator<Event, void, undefined>;
+  /** An agent's deliveries as they become ready, likewise. */
+  takeDeliveries(agent: string, options?: TakeOptions): AsyncGenerator<WireDelivery, void, undefined>;
 };
 
 /** Pages of subscriptions that are read together, of 1,000 each. */
@@ -174,6 +177,7 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
     explain: (action, requiresHuman) =>
       as(call('GET', '/explain', { query: { action, requires_human: requiresHuman }, expect: ['hearers', 'silent'] })),
     follow: (options) => follow(open, options),
+    takeDeliveries: (agent, options) => takeDeliveries(open, agent, options),
     health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
   };
 }

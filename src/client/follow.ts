@@ -1,4 +1,5 @@
 import { Fault } from '../base/fault.ts';
+import type { WireDelivery } from '../events/delivery.ts';
 import type { Event } from '../events/event.ts';
 import type { OpenStream } from './open-stream.ts';
 import { firstPauseMs, isPassing, longestPauseMs, sleepUnlessAborted } from './patience.ts';
@@ -43,6 +44,29 @@ export async function* follow(open: OpenStream, options: FollowOptions = {}): As
   const { after, last, fromStart, source_agent, action, agent } = options;
   const query = { after, last, from: fromStart ? 'start' : undefined, source_agent, action, agent };
   for await (const { data } of messages(open, '/events/stream', query, options)) yield JSON.parse(data) as Event;
+}
+
+export type TakeOptions = {
+  /** How long each delivery is the caller's; extend what takes longer. */
+  leaseSeconds?: number | undefined;
+  /** How many may be out at once. */
+  maxInFlight?: number | undefined;
+} & StreamOptions;
+
+/**
+ * An agent's deliveries as they become ready, each under a lease. Acknowledge each with its id and lease: the next comes
+ * then. What is still held when the caller leaves the loop, or when the connection breaks, is ready for others at once, and
+ * its lease is lost; it comes again.
+ * @throws Fault as `follow`
+ */
+export async function* takeDeliveries(
+  open: OpenStream,
+  agent: string,
+  { leaseSeconds, maxInFlight, ...options }: TakeOptions = {},
+): AsyncGenerator<WireDelivery, void, undefined> {
+  const query = { lease_seconds: leaseSeconds, max_in_flight: maxInFlight };
+  const path = `/agents/${encodeURIComponent(agent)}/stream`;
+  for await (const { data } of messages(open, path, query, options)) yield JSON.parse(data) as WireDelivery;
 }
 
 type Message = SseBlock & { data: string };
