@@ -127,6 +127,8 @@ async function stop({ http, waiters, turns, streams, sweeper, store, lock }: Par
     log.warn('some requests did not end in time and were cut off', { requests: http.inFlight() });
   http.server.server.closeAllConnections();
   await closed;
+  // Those who had to be cut off give back what they held.
+  await streams.close();
   await sweeper.stop();
   await store.close();
   lock.release();

@@ -29,7 +29,7 @@ export type OpenStreams = {
   readonly count: number;
   /** @throws Fault `queue-full`, or `unavailable` when the bus is stopping */
   requireRoom(): void;
-  /** Counts a stream in until its reader is gone. False when there is no room: then it has been ended. */
+  /** Counts a stream in until its reader is gone. False when it is gone already, or has been ended for want of room. */
   add(stream: OpenStream): boolean;
   /** Tells every reader to go away, and waits a moment until they have. Refuses those who come after. Safe to repeat. */
   close(): Promise<void>;
@@ -84,9 +84,10 @@ export function openStreams({ maxStreams, heartbeatMs }: StreamLimits): OpenStre
         stream.outlet.end(goaway(refused.message));
         return false;
       }
+      if (stream.outlet.isClosed) return false;
       open.add(stream);
-      stream.outlet.whenClosed(() => remove(stream));
       timer ??= setInterval(() => beatAll([...open], 0), heartbeatMs).unref();
+      stream.outlet.whenClosed(() => remove(stream));
       return true;
     },
     async close() {
