@@ -14,10 +14,7 @@ export function weightOf(command: Command): number {
 /** A draft on its way to the writer: details are already JSON text, since that is what is stored and cheap to hand over. */
 export type WrittenDraft = Omit<Draft, 'details'> & { details: string | null };
 
-/**
- * What became of a batch. The outcomes are a JSON list of `Published | null`: as a text they cross to another thread at a
- * fifth of the cost of so many objects, and lie in the table as they are.
- */
+/** What became of a batch; `outcomes` as batch-text.ts writes them. */
 export type WrittenBatch = { kind: 'published'; outcomes: string; replayed: boolean } | { kind: 'key-taken' };
 
 /** What the writer is asked to do. Plain data, because it may cross to another thread. */

@@ -4,6 +4,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Draft } from '../../../events/draft.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { Commit, Store, StoreObserver } from '../store.ts';
+import { outcomesIn } from './batch-text.ts';
 import type { Command, Committed, WrittenBatch, WrittenDraft } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { deliveryStoreOf } from './delivery-store.ts';
@@ -101,7 +102,7 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     async publishBatch(drafts, once = null) {
       const toWrite = drafts.map((draft) => draft && written(draft));
       const batch = await write<WrittenBatch>({ op: 'publish-batch', drafts: toWrite, once });
-      return batch.kind === 'published' ? { ...batch, outcomes: JSON.parse(batch.outcomes) } : batch;
+      return batch.kind === 'published' ? { ...batch, outcomes: outcomesIn(batch.outcomes) } : batch;
     },
     acknowledge: (id, agent) => write({ op: 'acknowledge', id, agent }),
     answer: (id, answer) => write({ op: 'answer', id, answer }),

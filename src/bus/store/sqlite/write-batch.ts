@@ -1,4 +1,5 @@
 import { keptOutcomeMs, maxSweep, type Once } from '../store.ts';
+import { textOfOutcomes } from './batch-text.ts';
 import type { WrittenBatch, WrittenDraft } from './commands.ts';
 import type { Ledger } from './ledger.ts';
 import type { EventWriter } from './write-event.ts';
@@ -8,7 +9,7 @@ type PublishBatch = (drafts: readonly (WrittenDraft | null)[], once: Once | null
 /** Stores many events in the transaction under way, once for each key. */
 export function batchPublisherOf({ publish }: EventWriter, kept: KeptOutcomes): PublishBatch {
   const publishAll = (drafts: readonly (WrittenDraft | null)[]) =>
-    JSON.stringify(drafts.map((draft) => draft && publish(draft)));
+    textOfOutcomes(drafts.map((draft) => draft && publish(draft)));
   return (drafts, once) => {
     if (once === null) return { kind: 'published', outcomes: publishAll(drafts), replayed: false };
     const before = kept.find(once);

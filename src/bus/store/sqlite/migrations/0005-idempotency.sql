@@ -1,5 +1,5 @@
 -- The outcomes of requests that came with an Idempotency-Key, so that the same request again gets the same answer.
--- request: SHA-256 of all that was sent, in hex. outcomes: a JSON list. at: milliseconds since the Unix epoch.
+-- request: SHA-256 of all that was sent, in hex. outcomes: JSON, as batch-text.ts writes it. at: milliseconds since the Unix epoch.
 CREATE TABLE idempotency_keys (
   key_id INTEGER PRIMARY KEY,
   owner TEXT NOT NULL,
