@@ -11,34 +11,55 @@ export const usualBodyBytes = 256 * 1024;
 export type RawBody =
   | { kind: 'bytes'; bytes: Buffer }
   | { kind: 'too-large'; maxBytes: number }
+  | { kind: 'no-room' }
   | { kind: 'cut-short' };
 
+/** Bytes of bodies above the usual size that arrive at the same time, over all connections. */
+const maxHeldBytes = 256 * 1024 * 1024;
+
+export type BodyReader = (request: IncomingMessage, maxBytes: number, done: (body: RawBody) => void) => void;
+
 /**
- * Reads a body up to the limit. Beyond it the rest is let run past unread: closing the connection at once would reset
- * it, and the sender would see that instead of the 413. `done` is called once.
+ * Reads bodies up to their limit. Beyond it the rest is let run past unread: closing the connection at once would reset
+ * it, and the sender would see that instead of the 413. `done` is called once. Large bodies that arrive together may
+ * have `maxHeld` bytes: a limit for each of thousands of connections is none for all of them.
  */
-export function readBody(request: IncomingMessage, maxBytes: number, done: (body: RawBody) => void): void {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  let isDone = false;
-  // Taking the listeners off again costs more than letting them find that all is done.
-  const finish = (body: RawBody) => {
-    if (isDone) return;
-    isDone = true;
-    done(body);
+export function bodyReader(maxHeld = maxHeldBytes): BodyReader {
+  let held = 0;
+  return (request, maxBytes, done) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let counted = 0;
+    let isDone = false;
+    // Taking the listeners off again costs more than letting them find that all is done.
+    const finish = (body: RawBody) => {
+      if (isDone) return;
+      isDone = true;
+      held -= counted;
+      done(body);
+    };
+    const giveUp = (body: RawBody) => {
+      chunks.length = 0;
+      finish(body);
+    };
+    request.on('data', (chunk: Buffer) => {
+      if (isDone) return;
+      size += chunk.length;
+      if (size > maxBytes) return giveUp({ kind: 'too-large', maxBytes });
+      if (size > usualBodyBytes) {
+        held += size - counted;
+        counted = size;
+        if (held > maxHeld) return giveUp({ kind: 'no-room' });
+      }
+      chunks.push(chunk);
+    });
+    request.on('end', () => {
+      if (!isDone)
+        finish({ kind: 'bytes', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) });
+    });
+    request.on('error', () => finish({ kind: 'cut-short' }));
+    request.on('close', () => finish({ kind: 'cut-short' }));
   };
-  request.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    if (size <= maxBytes) return chunks.push(chunk);
-    chunks.length = 0;
-    return finish({ kind: 'too-large', maxBytes });
-  });
-  request.on('end', () => {
-    if (!isDone)
-      finish({ kind: 'bytes', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) });
-  });
-  request.on('error', () => finish({ kind: 'cut-short' }));
-  request.on('close', () => finish({ kind: 'cut-short' }));
 }
 
 /**
@@ -76,6 +97,10 @@ export function bytesOf(body: RawBody): Buffer {
         body.maxBytes > usualBodyBytes
           ? 'Send fewer events at a time.'
           : 'Store large data elsewhere and send a reference to it in details.',
+    });
+  if (body.kind === 'no-room')
+    throw new Fault('unavailable', 'Too many large bodies arrive at the same time; nothing was stored.', {
+      hint: 'Send it again in a moment, or fewer events at a time.',
     });
   return body.bytes;
 }

@@ -19,6 +19,9 @@ export function asksFor(mediaType: string, accept: string | undefined): boolean 
   return wanted > 0 && wanted >= json;
 }
 
+/** What the calls that answer so say of it. */
+export const pageAsCloudEvents =
+  'With Accept: application/cloudevents-batch+json it is a batch of CloudEvents 1.0, and the header Link leads on.';
 export const linkHelp = { Link: 'Of a batch of CloudEvents: rel="next" is the following page, if there is one' };
 
 /** A page of a list as a batch of CloudEvents. A batch is a bare list, so the way to the next page is a header. */

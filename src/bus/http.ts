@@ -5,7 +5,7 @@ import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Principal } from '../events/principal.ts';
-import { jsonOf, type RawBody, readBody, usualBodyBytes } from './body.ts';
+import { bodyReader, jsonOf, type RawBody, usualBodyBytes } from './body.ts';
 import type { Gate } from './gate.ts';
 import type { Guard } from './guard.ts';
 import { keyHeader } from './idempotency.ts';
@@ -45,6 +45,7 @@ export type Http = {
 /** Assembles the HTTP side. It listens nowhere yet. */
 export function makeHttp(routes: readonly Route[], guard: Guard, gate: Gate, log: Log, metrics?: Metrics): Http {
   const traffic = makeTraffic();
+  const readBody = bodyReader();
   const server = fastify({
     requestTimeout: requestTimeoutMs,
     connectionTimeout: idleTimeoutMs,

@@ -21,7 +21,7 @@ export function getEvent(bus: Bus): Route {
     needs: 'read',
     summary: 'Read one event, or wait for the answer to a question',
     description:
-      'With wait, an open question is held until it is answered, cancelled or out of time, at most this many seconds; then the event is returned as it is. Ask again to wait longer, also after a crash.',
+      'With wait, an open question is held until it is answered, cancelled or out of time, at most this many seconds; then the event is returned as it is. Ask again to wait longer, also after a crash. With Accept: application/cloudevents+json it is a CloudEvent 1.0.',
     params: { id: 'The event’s id' },
     query: z.object({
       wait: wholeNumber(0, maxWaitSeconds).default(0).meta({ description: 'Seconds to wait for a question to end' }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { cloudEventBatchType, cloudEventSchema } from '../../events/cloud-event.ts';
 import { eventSchema } from '../../events/event.ts';
 import type { Bus } from '../bus.ts';
-import { asksFor, cloudEventPage, linkHelp } from '../cloud-event-answer.ts';
+import { asksFor, cloudEventPage, linkHelp, pageAsCloudEvents } from '../cloud-event-answer.ts';
 import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { flag, limit } from '../query.ts';
 import { type Route, route } from '../route.ts';
@@ -28,7 +28,7 @@ export function inbox({ store }: Bus): Route {
     tag: 'Agents',
     needs: 'read',
     summary: 'Read an agent’s inbox, newest first',
-    description: pageMayBeShort,
+    description: `${pageMayBeShort} ${pageAsCloudEvents}`,
     params: { agent: 'The agent’s name; case counts' },
     query: z.object({
       limit: limit(20),

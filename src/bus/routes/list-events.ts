@@ -3,7 +3,7 @@ import { cloudEventBatchType, cloudEventSchema } from '../../events/cloud-event.
 import { eventSchema, statuses } from '../../events/event.ts';
 import { name } from '../../events/name.ts';
 import type { Bus } from '../bus.ts';
-import { asksFor, cloudEventPage, linkHelp } from '../cloud-event-answer.ts';
+import { asksFor, cloudEventPage, linkHelp, pageAsCloudEvents } from '../cloud-event-answer.ts';
 import { before, nextBookmark, pageMayBeShort, seqOf } from '../paging.ts';
 import { limit } from '../query.ts';
 import { type Route, route } from '../route.ts';
@@ -27,7 +27,7 @@ export function listEvents({ store }: Bus): Route {
     tag: 'Events',
     needs: 'read',
     summary: 'List events, newest first',
-    description: pageMayBeShort,
+    description: `${pageMayBeShort} ${pageAsCloudEvents}`,
     query: z.object({
       limit: limit(50),
       source_agent: name.optional().meta({ description: 'Only what this agent published; exact' }),
