@@ -166,4 +166,47 @@ describe('an Idempotency-Key', () => {
       await bus[end]();
     }
   });
+
+  it('makes a resend after a kill in the middle store each event once, whatever was on disk by then', async (t) => {
+    const home = temporaryHome(t);
+    const size = 50;
+    const batches = Array.from({ length: 60 }, (_, n) => ({
+      key: `killed-${n}`,
+      events: Array.from({ length: size }, (_, i) => event({ target: `${n}.${i}` })),
+    }));
+    const send = async (url: string, { key, events }: (typeof batches)[number]) =>
+      fetch(`${url}/events:batch`, { method: 'POST', body: JSON.stringify(events), headers: withKey(key) }).then(
+        (response) => response.json() as Promise<Wire>,
+        () => undefined,
+      );
+    const bus = await startBusProcess({ home, worker: true }, t);
+    let answered = 0;
+    const sending = batches.map((batch) =>
+      send(bus.url, batch).then((body) => {
+        if (body !== undefined && ++answered === 10) process.kill(bus.pid, 'SIGKILL');
+        return body;
+      }),
+    );
+    const first = await Promise.all(sending);
+    await bus.kill();
+    const again = await startBusProcess({ home, worker: true }, t);
+    for (const [n, batch] of batches.entries()) {
+      const { results, created } = await send(again.url, batch);
+      assert.equal(created, size);
+      if (first[n] !== undefined) assert.deepEqual(results, first[n].results, 'what was answered stays so');
+    }
+    const call = await callerOf(again);
+    assert.equal((await call.get('/health')).body.head, batches.length * size);
+    const targets = new Set<string>();
+    for (let before = ''; ; ) {
+      const { events, next } = (await call.get(`/events?limit=1000&before=${before}`)).body;
+      for (const { target } of events) targets.add(target);
+      if (next === null) break;
+      before = next;
+    }
+    assert.equal(targets.size, batches.length * size);
+    t.diagnostic(
+      `${first.filter((body) => body !== undefined).length} of ${batches.length} were answered before the kill`,
+    );
+  });
 });
