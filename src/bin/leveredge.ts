@@ -87,6 +87,8 @@ const around: Surroundings = {
     return disk && { ...makeClient({ url: 'http://localhost', fetcher: disk.fetcher }), close: disk.close };
   },
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
+  verifyDatabase: async (request) => (await import('./verify-database.ts')).verifyDatabase(request),
+  auditKey: async (home) => (await import('./verify-database.ts')).auditKey(home),
   recordedBus,
   isListening,
   folder,

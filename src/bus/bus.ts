@@ -1,6 +1,8 @@
 import type { Clock } from '../base/clock.ts';
+import type { Checkpointer } from './checkpointer.ts';
 import type { Auth } from './config.ts';
 import type { MetricsText } from './metrics.ts';
+import type { Retention } from './retention-loop.ts';
 import type { Store } from './store/store.ts';
 import type { Streams } from './streams/streams.ts';
 import type { Turns } from './turns.ts';
@@ -13,6 +15,10 @@ export type Bus = {
   metrics: MetricsText;
   streams: Streams;
   turns: Turns;
+  /** Signs the audit chain. Absent where the log is only read. */
+  checkpointer?: Pick<Checkpointer, 'make'>;
+  /** Purges what the rules no longer keep. Absent where the log is only read. */
+  retention?: Omit<Retention, 'stop'>;
   clock: Clock;
   version: string;
   /** Whether callers without a token are let in. */

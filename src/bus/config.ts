@@ -5,7 +5,9 @@ import { nearest } from '../events/parse.ts';
 import { databaseFileIn } from './database-file.ts';
 import { deliveryRulesIn } from './delivery-settings.ts';
 import { isLoopback } from './guard.ts';
+import { retentionOf } from './retention-settings.ts';
 import { type DeliveryRules, usualDeliveryRules } from './store/deliveries.ts';
+import type { RetentionRule } from './store/retention.ts';
 
 /** Whom the bus lets in: on `loopback` whoever reaches it there, and everywhere who has a token. */
 export const auths = ['loopback', 'required'] as const;
@@ -23,6 +25,8 @@ export type BusConfig = {
   /** Further names by which the bus may be called, for a reverse proxy on this machine. */
   allowedHosts: readonly string[];
   deliveries: DeliveryRules;
+  /** What is kept for how long; without rules everything for ever. */
+  retention: readonly RetentionRule[];
 };
 
 export type BusConfigInput = {
@@ -34,7 +38,7 @@ export type BusConfigInput = {
 
 const defaultHost = '127.0.0.1';
 const defaultPort = 8099;
-const settings = ['port', 'host', 'auth', 'allowed_hosts', 'deliveries'];
+const settings = ['port', 'host', 'auth', 'allowed_hosts', 'deliveries', 'retention'];
 const maxAllowedHosts = 100;
 
 /**
@@ -79,6 +83,7 @@ export function parseBusConfig({ flags, env, yaml, home }: BusConfigInput): BusC
     auth,
     allowedHosts: file.allowedHosts ?? [],
     deliveries: { ...usualDeliveryRules, ...file.deliveries },
+    retention: file.retention ?? [],
   };
 }
 
@@ -110,6 +115,7 @@ type FileSettings = {
   auth?: Found;
   allowedHosts?: string[];
   deliveries?: Partial<DeliveryRules>;
+  retention?: RetentionRule[];
 };
 
 function parseFile({ path, text }: { path: string; text: string }, note: Note): FileSettings {
@@ -165,6 +171,7 @@ function readBus(
     if (key === 'port' || key === 'host' || key === 'auth') found[key] = { value, place };
     else if (key === 'allowed_hosts') found.allowedHosts = namesOf(node, place, placeOf, note);
     else if (key === 'deliveries') found.deliveries = deliveryRulesIn(node, place, placeOf, note);
+    else if (key === 'retention') found.retention = retentionOf(node, place, placeOf, note);
     else note(place, unknownSetting(key));
   }
 }

@@ -5,6 +5,7 @@ import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import { urlOf } from '../base/url.ts';
 import type { Bus } from './bus.ts';
+import { type Checkpointer, startCheckpointer } from './checkpointer.ts';
 import type { BusConfig } from './config.ts';
 import { makeGate } from './gate.ts';
 import { isLoopback, makeGuard, requireProtection } from './guard.ts';
@@ -13,6 +14,8 @@ import { type Lock, takeLock } from './lock.ts';
 import { makeMetrics } from './metrics.ts';
 import { giveOwnerToken } from './owners-token.ts';
 import { portTaken } from './port-taken.ts';
+import { readRestored } from './restored.ts';
+import { type Retention, startRetention } from './retention-loop.ts';
 import { allRoutes } from './routes/all-routes.ts';
 import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
@@ -66,14 +69,19 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const lock = takeLock(config.databaseFile);
     undo.unshift(async () => lock.release());
     const metrics = makeMetrics(version ?? 'unknown');
+    const note = readRestored(config.databaseFile);
     const store = await openSqliteStore({
       file: config.databaseFile,
       clock,
       observer: metrics.store,
       rules: config.deliveries,
+      restored: note?.restored,
       ...(storeWorker === undefined ? {} : { worker: storeWorker }),
     });
     undo.unshift(() => store.close());
+    const notices = [...store.notices, ...(note ? [note.notice, note.settle()] : [])].filter(
+      (each) => each !== undefined,
+    );
     const inPlace = inPlaceOf(config.databaseFile);
     await store.sweep();
     const { home, auth } = config;
@@ -82,10 +90,14 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const streams = makeStreams(store, log, streamLimits);
     const turns = makeTurns((listener) => store.onCommitted(listener));
     const startedAt = clock();
+    const checkpointer = await startCheckpointer(store, config.home, clock, log);
+    undo.unshift(() => checkpointer.stop());
+    const retention = startRetention(store, config.retention, log);
+    undo.unshift(() => retention.stop());
     let address = { url: '', port: 0 };
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
     const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
-    const bus: Bus = { store, waiters, turns, metrics, streams, clock, ...about };
+    const bus: Bus = { store, waiters, turns, metrics, streams, checkpointer, retention, clock, ...about };
     const guard = makeGuard(config.allowedHosts, !isLoopback(host));
     const http = makeHttp(allRoutes(bus), guard, makeGate({ auth, store, clock, log }), log, metrics);
     metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
@@ -96,8 +108,9 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const close = once(() => stop({ http, waiters, turns, streams, sweeper, store, lock }, log));
-    const notices = [...store.notices, ...(untold === undefined ? [] : [untold])];
+    const parts = { http, waiters, turns, streams, sweeper, retention, checkpointer, store, lock };
+    const close = once(() => stop(parts, log));
+    if (untold !== undefined) notices.push(untold);
     return { url, port, databaseFile: config.databaseFile, notices, inPlace, close };
   } catch (error) {
     for (const step of undo)
@@ -112,11 +125,14 @@ type Parts = {
   turns: Turns;
   streams: Streams;
   sweeper: Sweeper;
+  retention: Retention;
+  checkpointer: Checkpointer;
   store: Store;
   lock: Lock;
 };
 
-async function stop({ http, waiters, turns, streams, sweeper, store, lock }: Parts, log: Log): Promise<void> {
+async function stop(parts: Parts, log: Log): Promise<void> {
+  const { http, waiters, turns, streams, sweeper, retention, checkpointer, store, lock } = parts;
   const closed = http.server.close();
   waiters.release();
   turns.release();
@@ -130,6 +146,8 @@ async function stop({ http, waiters, turns, streams, sweeper, store, lock }: Par
   // Those who had to be cut off give back what they held.
   await streams.close();
   await sweeper.stop();
+  await retention.stop();
+  await checkpointer.stop();
   await store.close();
   lock.release();
 }

@@ -80,6 +80,32 @@ export type Health = {
   uptime_seconds?: number;
 };
 
+/** What the audit chain was at a time, signed. */
+export type Checkpoint = {
+  seq: number;
+  hash: string;
+  at: string;
+  epoch: string;
+  key_id: string;
+  signature: string;
+};
+
+export type RetentionRuleCount = {
+  actions: string;
+  max_age_days: number | null;
+  max_count: number | null;
+  due: number;
+  kept_open_questions: number;
+  kept_owed_at_priority_1: number;
+};
+
+export type RetentionRun = {
+  status: 'done' | 'running';
+  purged: number;
+  by_action: Record<string, number>;
+  dropped_deliveries: Record<string, number>;
+};
+
 type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefined };
 
 /**
@@ -110,6 +136,12 @@ export type Client = DeliveryCalls & {
   changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription>;
   removeSubscription(id: string): Promise<Subscription>;
   explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
+  /** Signs what the audit chain is now, or answers the newest checkpoint when nothing is new. */
+  makeCheckpoint(): Promise<Checkpoint>;
+  /** What retention would purge now; purges nothing. */
+  planRetention(): Promise<{ rules: RetentionRuleCount[] }>;
+  /** Purges now what the rules no longer keep. A long run goes on after the answer. */
+  runRetention(): Promise<RetentionRun>;
   health(timeoutMs?: number): Promise<Health>;
   /** The events as they happen. Unlike the other methods it connects again by itself; see follow.ts. */
   follow(options?: FollowOptions): AsyncGenerator<Event, void, undefined>;
@@ -178,6 +210,9 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
       as(call('GET', '/explain', { query: { action, requires_human: requiresHuman }, expect: ['hearers', 'silent'] })),
     follow: (options) => follow(open, options),
     takeDeliveries: (agent, options) => takeDeliveries(open, agent, options),
+    makeCheckpoint: () => as(call('POST', '/audit/checkpoint', { expect: ['seq', 'hash', 'signature'] })),
+    planRetention: () => as(call('GET', '/retention', { expect: ['rules'] })),
+    runRetention: () => as(call('POST', '/retention:run', { expect: ['status', 'purged'] })),
     health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
   };
 }

@@ -73,6 +73,9 @@ export const busActions = {
   humanEscalated: 'human_escalated',
   deliveryFailed: 'delivery_failed',
   deliveriesExpired: 'deliveries_expired',
+  eventsPurged: 'events_purged',
+  auditKeyChanged: 'audit_key_changed',
+  busRestored: 'bus_restored',
 } as const;
 
 /** The names by which an event can be heard: its action, and for a question also `human_input_required`. */

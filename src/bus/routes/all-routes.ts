@@ -3,6 +3,7 @@ import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
 import { cancel } from './cancel.ts';
+import { listCheckpoints, makeCheckpoint } from './checkpoints.ts';
 import { claim } from './claim.ts';
 import { discardDeadLetter, listDeadLetters, redriveAll, redriveOne } from './dead-letters.ts';
 import { documentation } from './documentation.ts';
@@ -16,6 +17,7 @@ import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { publishBatch } from './publish-batch.ts';
 import { respond } from './respond.ts';
+import { planRetention, runRetention } from './retention.ts';
 import { ackDelivery, extendDelivery, nackDelivery } from './settle-delivery.ts';
 import { shown } from './shown.ts';
 import { streamDeliveries } from './stream-deliveries.ts';
@@ -58,6 +60,10 @@ export function allRoutes(bus: Bus): Route[] {
     changeSubscription(bus),
     deleteSubscription(bus),
     explain(bus),
+    makeCheckpoint(bus),
+    listCheckpoints(bus),
+    planRetention(bus),
+    runRetention(bus),
     health(bus),
     metrics(bus),
   ];

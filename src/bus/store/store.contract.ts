@@ -3,12 +3,14 @@ import { describe, it, type TestContext } from 'node:test';
 import { aFact, aQuestion, aSubscription, stored, type TestClock, testClock } from './store.fixtures.ts';
 import type { Store } from './store.ts';
 import { testBatches } from './store-batch.contract.ts';
+import { testChain } from './store-chain.contract.ts';
 import { testDeadLetters } from './store-dead-letters.contract.ts';
 import { testDeliveries } from './store-deliveries.contract.ts';
 import { testInbox } from './store-inbox.contract.ts';
 import { testOnward } from './store-onward.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
 import { testResending } from './store-resending.contract.ts';
+import { testRetention } from './store-retention.contract.ts';
 import { testSubscriptions } from './store-subscriptions.contract.ts';
 import { testTokens } from './store-tokens.contract.ts';
 
@@ -311,6 +313,8 @@ export function testStore(driver: string, open: OpenStore): void {
   testQuestions(driver, fresh);
   testDeliveries(driver, fresh);
   testDeadLetters(driver, fresh);
+  testChain(driver, fresh);
+  testRetention(driver, fresh);
 
   describe(`${driver} store: its end`, () => {
     it('finishes what it accepted before it closes, and refuses what comes after', async (t) => {

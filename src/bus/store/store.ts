@@ -4,13 +4,15 @@ import type { Event, PendingQuestion, Status } from '../../events/event.ts';
 import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Token } from '../../events/token.ts';
 import type { DeliveryStore } from './deliveries.ts';
+import type { Purged, RetentionPlace, RetentionRule, RetentionScan } from './retention.ts';
+import type { Checkpoint } from './signed-checkpoint.ts';
+import type { ChainLink } from './verify-chain.ts';
 
 /**
  * Where the bus keeps everything. A write's promise settles once it is on disk; reads see every settled write. Each
  * store passes `store.contract.ts`. Any call may throw a Fault: `storage-full`, `unavailable`, `damaged`, `queue-full`;
  * nothing is stored then.
  *
- * Left open for what follows: the audit chain (events are immutable and numbered without a gap).
  */
 export interface Store extends DeliveryStore {
   /** The log's epoch: half of every bookmark. */
@@ -73,12 +75,46 @@ export interface Store extends DeliveryStore {
   ownersTokenWasMade(): Promise<boolean>;
   /** Adds the owner's first token; false, and nothing is stored, when there ever was one. */
   addOwnersToken(token: Token, hash: string): Promise<boolean>;
+  /** The audit chain after a seq, in order, at most `limit` links. */
+  chain(after: number, limit: number): Promise<ChainLink[]>;
+  /** Keeps a checkpoint. False when one is kept for this event already, or the chain is another there by now. */
+  addCheckpoint(checkpoint: Checkpoint): Promise<boolean>;
+  /** In ascending order of seq, after one. */
+  checkpoints(after: number, limit: number): Promise<Checkpoint[]>;
+  /** What a checkpoint would speak for now, and the newest there is. */
+  chainEnd(): Promise<ChainEnd>;
+  /** Remembers which key signs; when it is another than before, an event says so. Safe to repeat. */
+  noteAuditKey(key: AuditKey): Promise<KeyNoted>;
+
+  /** Looks through a part of the log for what the rules no longer keep, from where the last part ended. Changes nothing. */
+  scanRetention(rules: readonly RetentionRule[], place?: RetentionPlace): Promise<RetentionScan>;
+  /**
+   * Purges these events, at most `maxPurged`, in ascending order, all but those that are kept (open questions, deliveries
+   * of priority 1, announcements of purges), and says so in an event. The chain stays whole. Safe to repeat.
+   */
+  purge(seqs: readonly number[]): Promise<Purged>;
 
   /** Called after each commit, in commit order. Returns the function that ends it. */
   onCommitted(listener: (commit: Commit) => void): () => void;
   /** Finishes what was accepted, then lets go of the files. Safe to repeat. */
   close(): Promise<void>;
 }
+
+/** `seq` is 0 and `hash` null where there is no event. `checkpoint`: the newest, or null. */
+export type ChainEnd = { seq: number; hash: string | null; checkpoint: Checkpoint | null };
+
+/** `public_key`: DER (SPKI) in base64. */
+export type AuditKey = { key_id: string; public_key: string };
+export type KeyNoted = 'first' | 'same' | 'changed';
+
+/** What a restore left beside the database. `noteId` tells two notes apart; null is unknown. */
+export type Restored = {
+  noteId: string;
+  backup: string | null;
+  backup_taken_at: string | null;
+  restored_at: string | null;
+};
+export type NewLife = { kind: 'begun' | 'begun-before'; epoch: string };
 
 export type Receipt = {
   id: string;

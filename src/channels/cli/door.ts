@@ -46,6 +46,28 @@ export type BusPlace = {
   configFile: string | undefined;
 };
 
+/** What to hold an audit chain against. `home`: whose public key counts beside those the file names. */
+export type VerifyRequest = {
+  file: string;
+  checkpoints: string | undefined;
+  keys: readonly string[];
+  home: string | undefined;
+  progress(seq: number, of: number): void;
+};
+
+/** What is proven of an audit chain. `findings`: the first hundred of `found`. */
+export type AuditReport = {
+  findings: { kind: 'altered' | 'deleted' | 'unchained' | 'checkpoint'; seq: number; says: string }[];
+  found: number;
+  events: number;
+  purged: number;
+  head: number;
+  checkpoints: { sound: number; newest: number | null; lost: number };
+};
+
+/** `pem`: as it is given to others. */
+export type AuditKeyReport = { keyId: string; pem: string; file: string };
+
 /** The calls that can be answered without a bus. */
 export type OnDisk = Pick<
   Client,
@@ -118,6 +140,10 @@ export type Surroundings = {
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
   readDatabase(file: string): Promise<OnDisk | undefined>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
+  /** @throws Fault `not-found`, `damaged`, `usage` for checkpoints or keys that are none. */
+  verifyDatabase(request: VerifyRequest): Promise<AuditReport>;
+  /** The public key of a home, or undefined when there is none. */
+  auditKey(home: string): Promise<AuditKeyReport | undefined>;
   /** What `bus.json` beside the database says of the running bus, and whether that process lives. */
   recordedBus(databaseFile: string): { pid: number; url: string; alive: boolean } | undefined;
   /** Whether something listens there. */

@@ -5,6 +5,7 @@ import { ack } from './ack.ts';
 import { answer } from './answer.ts';
 import { hintAsTyped, type ProgramName } from './as-typed.ts';
 import { ask } from './ask.ts';
+import { audit } from './audit.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
 import { cancel } from './cancel.ts';
@@ -24,6 +25,7 @@ import { nack } from './nack.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
 import { type Look, type Rendered, render, renderFault } from './render.ts';
+import { retention } from './retention.ts';
 import { subscriptions } from './subscriptions.ts';
 import { tail } from './tail.ts';
 import { token } from './token.ts';
@@ -47,6 +49,8 @@ const commands = [
   explain,
   token,
   backup,
+  audit,
+  retention,
   doctor,
 ];
 

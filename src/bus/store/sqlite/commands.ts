@@ -4,7 +4,8 @@ import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
 import type { Token } from '../../../events/token.ts';
 import type { Nack } from '../deliveries.ts';
-import type { Once } from '../store.ts';
+import type { Checkpoint } from '../signed-checkpoint.ts';
+import type { AuditKey, Once, Restored } from '../store.ts';
 
 /** How many events a command may store, so that a transaction can be bounded. */
 export function weightOf(command: Command): number {
@@ -38,7 +39,11 @@ export type Command =
   | { op: 'change-subscription'; id: string; change: SubscriptionChange }
   | { op: 'delete-subscription'; id: string }
   | { op: 'note-token-used'; id: string; at: number }
-  | { op: 'add-owners-token'; token: Token; hash: string };
+  | { op: 'add-owners-token'; token: Token; hash: string }
+  | { op: 'add-checkpoint'; checkpoint: Checkpoint }
+  | { op: 'note-audit-key'; key: AuditKey }
+  | { op: 'begin-life'; restored: Restored }
+  | { op: 'purge'; seqs: readonly number[] };
 
 /** Which of an agent's deliveries. */
 export type DeliveryKey = { seq: number; priority: number };

@@ -7,6 +7,7 @@ import { Fault } from '../../../base/fault.ts';
 import { makeFolder } from '../../../base/files.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import { defaultSubscriptions } from '../../../events/defaults.ts';
+import { chainAll } from './chain-rows.ts';
 import { quickCheck } from './quick-check.ts';
 import { sqliteFault, wayOut } from './sqlite-fault.ts';
 import { findSubscription, putSubscription } from './subscription-rows.ts';
@@ -17,6 +18,8 @@ export const applicationId = 0x4c455642;
 /** Larger files are not read whole at each start; `leveredge doctor` does that. */
 const maxCheckedBytes = 64 * 1024 * 1024;
 const busyTimeoutMs = 5000;
+/** The first schema in which events are chained; what an older one holds is chained once, when it is brought up to date. */
+const chainSchema = 3;
 
 export type OpenDatabase = { db: DatabaseSync; epoch: string; notices: string[] };
 
@@ -117,8 +120,11 @@ async function bringUpToDate(db: DatabaseSync, file: string, clock: Clock): Prom
   // A later migration may use a name again.
   const ourNames = [...new Set(named)];
   if (isFirst) return takeOver(db, file, clock, ourNames, migrate);
-  inTransaction(db, 'IMMEDIATE', migrate);
-  return [];
+  const chainedNow = inTransaction(db, 'IMMEDIATE', () => {
+    migrate();
+    return version < chainSchema ? chainAll(db) : 0;
+  });
+  return chainedNow === 0 ? [] : [`${chainedNow} events are chained now, so that a later change of them is found.`];
 }
 
 async function takeOver(
@@ -137,7 +143,9 @@ async function takeOver(
       throw new Fault('locked', `The first implementation is still writing into ${file}.`, {
         hint: 'Stop it, then start the bus again. Nothing was changed.',
       });
-    return carryOver(db, clock, ourNames, migrate);
+    const said = carryOver(db, clock, ourNames, migrate);
+    chainAll(db);
+    return said;
   };
   try {
     return [...inTransaction(db, 'EXCLUSIVE', carry), `Its file is kept as ${aside}.`];

@@ -53,6 +53,13 @@ export function countsOf(db: DatabaseSync): { events: number; openQuestions: num
   };
 }
 
+/** The number of the newest event. Unlike how many there are, it never falls, though events are purged. */
+export function newestOf(db: DatabaseSync): number {
+  const isOurs = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'bus_meta'").get() !== undefined;
+  if (!isOurs) return countsOf(db).events;
+  return Number(db.prepare("SELECT value FROM bus_meta WHERE name = 'head'").get()?.value ?? 0);
+}
+
 /**
  * Opens a database such that nothing comes to lie beside it. Without a log nobody writes to the file, and SQLite is told
  * so; else it would leave an empty log behind. With one it is read, and `-shm`, SQLite's index of it, is made if it is

@@ -5,6 +5,8 @@ import type { Hearer } from '../../../events/subscription.ts';
 /** Those who hear an event, as the tables know them. */
 export type Audience = {
   id: number;
+  /** As it is stored: `[[agent, mode, priority], …]`. */
+  hearers: string;
   agents: readonly string[];
   queues: readonly { agent: string; priority: number }[];
 };
@@ -53,7 +55,7 @@ export function interningOf(db: DatabaseSync): Interning {
         for (const h of hearers) addMember.run(h.agent, id, h.mode);
       }
       const queues = hearers.filter((h) => h.mode === 'queue').map(({ agent, priority }) => ({ agent, priority }));
-      const audience = { id, agents, queues };
+      const audience = { id, hearers: key, agents, queues };
       if (audiences.size >= maxRemembered) audiences.clear();
       audiences.set(hearers, audience);
       return audience;
@@ -64,7 +66,7 @@ export function interningOf(db: DatabaseSync): Interning {
       const row = readAudience.get(id) as { hearers: string; agents: string };
       const hearers = JSON.parse(row.hearers) as [agent: string, mode: string, priority: number][];
       const queues = hearers.filter(([, mode]) => mode === 'queue').map(([agent, , priority]) => ({ agent, priority }));
-      const audience = { id, agents: JSON.parse(row.agents) as string[], queues };
+      const audience = { id, hearers: row.hearers, agents: JSON.parse(row.agents) as string[], queues };
       if (byId.size >= maxRemembered) byId.clear();
       byId.set(id, audience);
       return audience;

@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { uuidV7Maker } from '../../../base/uuid-v7.ts';
 import type { Status } from '../../../events/event.ts';
 import { type FanOut, fanOutOf } from '../../../events/fan-out.ts';
+import { type ChainEnd, chainEndOf } from './chain-end.ts';
 import type { Committed } from './commands.ts';
 import { type Audience, type Interning, interningOf } from './interning.ts';
 import { readSubscriptions } from './subscription-rows.ts';
@@ -16,6 +17,8 @@ export type Ledger = {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly interning: Interning;
+  /** The end of the audit chain, to which each event is linked. */
+  readonly chain: ChainEnd;
   readonly fanOut: FanOut;
   /** What the transaction under way has done so far. */
   readonly committed: Committed;
@@ -49,6 +52,7 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     clock,
     newId: uuidV7Maker(clock),
     interning,
+    chain: chainEndOf(db),
     fanOut: fanOutOf([]),
     committed: nothingYet(),
     begin() {
@@ -84,6 +88,7 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
       interning.forget();
       const count = (sql: string) => db.prepare(sql).get()?.n as number;
       ledger.committed.head = count("SELECT value AS n FROM bus_meta WHERE name = 'head'");
+      ledger.chain.reload(ledger.committed.head);
       ledger.committed.openQuestions = count("SELECT count(*) AS n FROM questions WHERE state = 'open'");
       ledger.committed.openDeliveries = count(
         `SELECT (SELECT count(*) FROM ready_deliveries) + (SELECT count(*) FROM leased_deliveries)

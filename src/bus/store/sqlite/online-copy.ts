@@ -13,7 +13,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import { makeFolder } from '../../../base/files.ts';
-import { countsOf } from './inspect-file.ts';
+import { countsOf, newestOf } from './inspect-file.ts';
 import { quickCheck } from './quick-check.ts';
 import { sqliteFault } from './sqlite-fault.ts';
 
@@ -47,9 +47,9 @@ export async function copyOnline(from: string, to: string): Promise<OnlineCopy> 
   makePartial(partial);
   try {
     const atLeast = await copyPages(from, partial);
-    const counts = readBack(partial);
-    if (counts.events < atLeast)
-      throw new Fault('damaged', `The copy has ${counts.events} events, and the database had ${atLeast} before.`);
+    const { newest, ...counts } = readBack(partial);
+    if (newest < atLeast)
+      throw new Fault('damaged', `The copy ends at event ${newest}, and the database had ${atLeast} before.`);
     sync(partial);
     renameSync(partial, to);
     sync(dirname(to));
@@ -93,14 +93,14 @@ function noFileIn(folder: string, error: unknown): Fault {
   });
 }
 
-/** The number of events before the copy began. */
+/** The newest event before the copy began. */
 async function copyPages(from: string, partial: string): Promise<number> {
   let source: DatabaseSync | undefined;
   try {
     source = new DatabaseSync(from, { readOnly: true, timeout: 5000 });
-    const { events } = countsOf(source);
+    const newest = newestOf(source);
     await backup(source, partial, { rate: allPages });
-    return events;
+    return newest;
   } catch (error) {
     throw sqliteFault(error, from);
   } finally {
@@ -109,7 +109,7 @@ async function copyPages(from: string, partial: string): Promise<number> {
 }
 
 /** Out of WAL mode, so that the copy is one file, and through SQLite's own check. */
-function readBack(partial: string): { events: number; openQuestions: number } {
+function readBack(partial: string): { events: number; openQuestions: number; newest: number } {
   let copy: DatabaseSync | undefined;
   try {
     copy = new DatabaseSync(partial);
@@ -119,7 +119,7 @@ function readBack(partial: string): { events: number; openQuestions: number } {
       throw new Fault('damaged', `The copy does not pass SQLite's check (${found}), so the database is damaged too.`, {
         hint: 'Keep the database and your older copies. See: leveredge doctor',
       });
-    return countsOf(copy);
+    return { ...countsOf(copy), newest: newestOf(copy) };
   } catch (error) {
     throw sqliteFault(error, partial);
   } finally {

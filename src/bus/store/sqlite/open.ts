@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { Clock } from '../../../base/clock.ts';
+import { type Clock, systemClock } from '../../../base/clock.ts';
 import type { Draft } from '../../../events/draft.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
-import type { Commit, Store, StoreObserver } from '../store.ts';
+import type { Commit, NewLife, Restored, Store, StoreObserver } from '../store.ts';
 import { outcomesIn } from './batch-text.ts';
 import type { Command, Committed, WrittenBatch, WrittenDraft } from './commands.ts';
 import { openDatabase } from './database.ts';
@@ -11,7 +11,7 @@ import { deliveryStoreOf } from './delivery-store.ts';
 import { inPlaceOf } from './file-identity.ts';
 import { type CommitBatch, groupCommit } from './group-commit.ts';
 import { type Reader, readerOf } from './reader.ts';
-import { sqliteFault } from './sqlite-fault.ts';
+import { faultOf, sqliteFault } from './sqlite-fault.ts';
 import { type StartingPoint, startingPoint, writerOf } from './writer.ts';
 import { startWriterThread, type WriterData } from './writer-thread.ts';
 
@@ -24,6 +24,8 @@ export type SqliteOptions = {
   worker?: URL;
   observer?: StoreObserver;
   rules?: DeliveryRules;
+  /** The log was put back from a backup: it begins a new life before anything else happens, once for each note. */
+  restored?: Restored | undefined;
 };
 
 /**
@@ -31,13 +33,25 @@ export type SqliteOptions = {
  * for the other. Makes, migrates or takes over the file.
  * @throws Fault `damaged`, `newer-schema`, `unavailable`, `storage-full`
  */
-export async function openSqliteStore({ file, clock, worker, observer, rules }: SqliteOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const { file, clock, worker, observer, rules, restored } = options;
   const data = { file, rules: rules ?? usualDeliveryRules };
   const backend = worker ? await threaded(worker, data) : await inline(data, clock);
-  return storeOn(file, backend, observer);
+  const at = restored ? await newLife(backend, restored) : backend.at;
+  return storeOn(file, { ...backend, at }, worker ? systemClock : clock, observer);
 }
 
-type Backend = { at: StartingPoint; reader: Reader; commitBatch: CommitBatch; close(): Promise<void> };
+/** Where the store stands once the new life has begun. */
+async function newLife({ at, commitBatch, close }: Backend, restored: Restored): Promise<StartingPoint> {
+  const { outcomes, committed } = await commitBatch([{ op: 'begin-life', restored }]);
+  const [outcome] = outcomes;
+  if (outcome && 'value' in outcome)
+    return { ...at, epoch: (outcome.value as NewLife).epoch, committed: committed ?? at.committed };
+  await close();
+  throw outcome ? faultOf(outcome.fault) : new Error('the writer did not say how a new life began');
+}
+
+type Backend = { at: StartingPoint; reader(epoch: string): Reader; commitBatch: CommitBatch; close(): Promise<void> };
 
 async function threaded(worker: URL, data: WriterData): Promise<Backend> {
   const { at, commitBatch, close } = await startWriterThread(worker, data);
@@ -46,7 +60,7 @@ async function threaded(worker: URL, data: WriterData): Promise<Backend> {
   return {
     at,
     commitBatch,
-    reader: readerOf(db, at.epoch),
+    reader: (epoch) => readerOf(db, epoch),
     async close() {
       db.close();
       await close();
@@ -59,7 +73,7 @@ async function inline({ file, rules }: WriterData, clock: Clock): Promise<Backen
   const writer = writerOf(open.db, clock, file, rules);
   return {
     at: startingPoint(open, writer),
-    reader: readerOf(open.db, open.epoch),
+    reader: (epoch) => readerOf(open.db, epoch),
     // Between two batches the others get their turn, as they would beside a thread.
     commitBatch: (commands) =>
       new Promise((resolve) =>
@@ -74,7 +88,13 @@ async function inline({ file, rules }: WriterData, clock: Clock): Promise<Backen
   };
 }
 
-function storeOn(file: string, { at, reader, commitBatch, close }: Backend, observer?: StoreObserver): Store {
+function storeOn(
+  file: string,
+  { at, commitBatch, close, ...backend }: Backend,
+  clock: Clock,
+  observer?: StoreObserver,
+): Store {
+  const reader = backend.reader(at.epoch);
   let latest: Committed = at.committed;
   let closing: Promise<void> | undefined;
   const listeners = new Set<(commit: Commit) => void>();
@@ -135,11 +155,8 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
     head: () => latest.head,
     readAfter: (after, limit, passes) => read((r) => r.readAfter(latest.head, after, limit, passes)),
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
-    token: (hash) => read((r) => r.token(hash)),
-    tokenWithId: (id) => read((r) => r.tokenWithId(id)),
-    noteTokenUsed: (id, at) => write({ op: 'note-token-used', id, at }),
-    ownersTokenWasMade: () => read((r) => r.ownersTokenWasMade()),
-    addOwnersToken: (token, hash) => write({ op: 'add-owners-token', token, hash }),
+    ...tokensOf(write, read),
+    ...auditOf(write, read, clock),
     onCommitted(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -149,6 +166,31 @@ function storeOn(file: string, { at, reader, commitBatch, close }: Backend, obse
       return closing;
     },
   };
+}
+
+type Write = <T>(command: Command) => Promise<T>;
+type Read = <T>(ask: (reader: Reader) => T) => Promise<T>;
+
+function tokensOf(write: Write, read: Read) {
+  return {
+    token: (hash) => read((r) => r.token(hash)),
+    tokenWithId: (id) => read((r) => r.tokenWithId(id)),
+    noteTokenUsed: (id, at) => write({ op: 'note-token-used', id, at }),
+    ownersTokenWasMade: () => read((r) => r.ownersTokenWasMade()),
+    addOwnersToken: (token, hash) => write({ op: 'add-owners-token', token, hash }),
+  } satisfies Partial<Store>;
+}
+
+function auditOf(write: Write, read: Read, clock: Clock) {
+  return {
+    chain: (after, limit) => read((r) => r.chain(after, limit)),
+    addCheckpoint: (checkpoint) => write({ op: 'add-checkpoint', checkpoint }),
+    checkpoints: (after, limit) => read((r) => r.checkpoints(after, limit)),
+    chainEnd: () => read((r) => r.chainEnd()),
+    noteAuditKey: (key) => write({ op: 'note-audit-key', key }),
+    scanRetention: (rules, place) => read((r) => r.scanRetention(rules, clock(), place)),
+    purge: (seqs) => write({ op: 'purge', seqs }),
+  } satisfies Partial<Store>;
 }
 
 function written({ details, ...rest }: Draft): WrittenDraft {

@@ -31,8 +31,11 @@ export function openReadOnlyStore(file: string): Store | undefined {
   }
 }
 
-/** Whether there is anything of ours in it. */
-function requireOurs(db: DatabaseSync, file: string): boolean {
+/**
+ * Whether there is anything of ours in it.
+ * @throws Fault as `openReadOnlyStore`
+ */
+export function requireOurs(db: DatabaseSync, file: string): boolean {
   const pragma = (name: string) => db.prepare(`PRAGMA ${name}`).get()?.[name] as number;
   const [owner, version, latest] = [pragma('application_id'), pragma('user_version'), latestSchema()];
   if (owner !== 0 && owner !== applicationId) throw foreign(file);
@@ -98,6 +101,13 @@ function storeOn(db: DatabaseSync, file: string): Store {
     noteTokenUsed: refuse,
     ownersTokenWasMade: () => read(() => reader.ownersTokenWasMade()),
     addOwnersToken: refuse,
+    chain: (after, limit) => read(() => reader.chain(after, limit)),
+    addCheckpoint: refuse,
+    checkpoints: (after, limit) => read(() => reader.checkpoints(after, limit)),
+    chainEnd: () => read(() => reader.chainEnd()),
+    noteAuditKey: refuse,
+    scanRetention: refuse,
+    purge: refuse,
     onCommitted: () => () => undefined,
     async close() {
       if (db.isOpen) db.close();

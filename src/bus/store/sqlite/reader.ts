@@ -5,6 +5,7 @@ import type { Explanation, Subscription } from '../../../events/subscription.ts'
 import type { Token } from '../../../events/token.ts';
 import type { DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
 import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } from '../store.ts';
+import { type AuditReader, auditReaderOf } from './audit-reader.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
 import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
@@ -28,7 +29,7 @@ export type Reader = OnwardReader & {
   /** In this order; those that are not there are left out. */
   eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
   deadLetters(agent: string | undefined, page: DeadLetterPageRequest): DeadLetterPage;
-};
+} & AuditReader;
 
 /** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
 const rowsAtOnce = 64;
@@ -123,5 +124,6 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
       return deadLetterPage(found.rows, found.isLast, epoch);
     },
     ...onwardReaderOf(db, epoch),
+    ...auditReaderOf(db),
   };
 }

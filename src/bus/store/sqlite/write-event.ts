@@ -3,6 +3,7 @@ import { rfc3339 } from '../../../base/clock.ts';
 import { maxDeliverAheadDays, questionFields } from '../../../events/draft.ts';
 import type { Status } from '../../../events/event.ts';
 import type { Hearer } from '../../../events/subscription.ts';
+import { askedEscalation, type ChainedEvent, type ChainedQuestion, envelopeOf } from '../chain.ts';
 import type { Published, Receipt } from '../store.ts';
 import type { WrittenDraft } from './commands.ts';
 import type { Audience } from './interning.ts';
@@ -25,7 +26,8 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
   const { db, interning, committed } = ledger;
   const addEvent = db.prepare(
     `INSERT INTO event_log (seq, id, facet_id, at, target, details, source_workflow_id, source_execution_id,
-       correlation_id, causation_id, traceparent, tags, deliver_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       correlation_id, causation_id, traceparent, tags, deliver_at, hash)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const deliver = delivererOf(ledger);
   const storeQuestion = questionStorerOf(ledger, whenDueAtOnce);
@@ -35,7 +37,6 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
     const now = ledger.clock();
     const audience = interning.audience(hearers);
     const seq = ++committed.head;
-    const deliverAt = draft.deliver_at == null ? null : Date.parse(draft.deliver_at);
     const status: Status = 'pending';
     const facet = interning.facet({
       source: draft.source_agent,
@@ -43,23 +44,27 @@ export function eventWriterOf(ledger: Ledger, whenDueAtOnce: WhenDueAtOnce): Eve
       status,
       audienceId: audience.id,
     });
+    const question = asksSomething(draft) ? askedOf(draft, now) : null;
+    const event = eventOf(draft, seq, id, now, audience.hearers);
+    const deliverAt = event.deliver_at;
     addEvent.run(
       seq,
       id,
       facet,
       now,
-      draft.target ?? null,
-      draft.details,
-      draft.source_workflow_id ?? null,
-      draft.source_execution_id ?? null,
-      draft.correlation_id ?? null,
-      draft.causation_id ?? null,
-      draft.traceparent ?? null,
-      draft.tags?.length ? JSON.stringify(draft.tags) : null,
+      event.target,
+      event.details,
+      event.source_workflow_id,
+      event.source_execution_id,
+      event.correlation_id,
+      event.causation_id,
+      event.traceparent,
+      event.tags,
       deliverAt,
+      ledger.chain.link(envelopeOf(event, question)),
     );
     if (audience.queues.length > 0) deliver(audience, seq, deliverAt !== null && deliverAt > now ? deliverAt : null);
-    const deadline = asksSomething(draft) ? storeQuestion(draft, seq, now) : null;
+    const deadline = question === null ? null : storeQuestion(question, seq, now);
     return {
       id,
       seq,
@@ -111,29 +116,25 @@ function delivererOf(ledger: Ledger): (audience: Audience, seq: number, dueAt: n
 function questionStorerOf(
   ledger: Ledger,
   whenDueAtOnce: WhenDueAtOnce,
-): (draft: WrittenDraft, seq: number, now: number) => number | null {
+): (asked: Asked, seq: number, now: number) => number | null {
   const { db, committed } = ledger;
   const addQuestion = db.prepare(
     `INSERT INTO questions (seq, state, question, options, timeout_minutes, fallback, free_text, answerers,
        payload_hash, deadline, escalation, next_rung_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  return (draft, seq, now) => {
-    const open = draft.requires_human === true;
-    const minutes = draft.human_timeout_minutes ?? null;
-    const deadline = open && minutes !== null ? now + Math.round(minutes * msPerMinute) : null;
-    const rungs = sortedRungs(draft);
+  return ({ requiresHuman: open, deadline, rungs, ...asked }, seq, now) => {
     const stored = rungs?.map((rung) => ({ ...rung, fired_at: null }));
     const nextRung = open && rungs?.[0] ? now + Math.round(rungs[0].after_minutes * msPerMinute) : null;
     addQuestion.run(
       seq,
       open ? 'open' : null,
-      draft.human_question ?? null,
-      draft.human_options ? JSON.stringify(draft.human_options) : null,
-      minutes,
-      draft.human_fallback ?? null,
-      draft.free_text ? 1 : 0,
-      draft.answerers ? JSON.stringify(draft.answerers) : null,
-      draft.payload_hash ?? null,
+      asked.question,
+      asked.options,
+      asked.timeout_minutes,
+      asked.fallback,
+      asked.free_text,
+      asked.answerers,
+      asked.payload_hash,
       deadline,
       stored ? JSON.stringify(stored) : null,
       nextRung,
@@ -143,6 +144,50 @@ function questionStorerOf(
     if (deadline !== null && deadline <= now) whenDueAtOnce(seq);
     else ledger.noteDue(Math.min(deadline ?? Infinity, nextRung ?? Infinity));
     return deadline;
+  };
+}
+
+function eventOf(draft: WrittenDraft, seq: number, id: string, at: number, hearers: string): ChainedEvent {
+  return {
+    seq,
+    id,
+    at,
+    source_agent: draft.source_agent,
+    action: draft.action,
+    target: draft.target ?? null,
+    details: draft.details,
+    source_workflow_id: draft.source_workflow_id ?? null,
+    source_execution_id: draft.source_execution_id ?? null,
+    correlation_id: draft.correlation_id ?? null,
+    causation_id: draft.causation_id ?? null,
+    traceparent: draft.traceparent ?? null,
+    tags: draft.tags?.length ? JSON.stringify(draft.tags) : null,
+    deliver_at: draft.deliver_at == null ? null : Date.parse(draft.deliver_at),
+    hearers,
+    first_created_at: null,
+    first_updated_at: null,
+  };
+}
+
+/** A question as it is stored and chained. */
+type Asked = ChainedQuestion & { rungs: ReturnType<typeof sortedRungs> };
+
+function askedOf(draft: WrittenDraft, now: number): Asked {
+  const requiresHuman = draft.requires_human === true;
+  const minutes = draft.human_timeout_minutes ?? null;
+  const rungs = sortedRungs(draft);
+  return {
+    requiresHuman,
+    question: draft.human_question ?? null,
+    options: draft.human_options ? JSON.stringify(draft.human_options) : null,
+    timeout_minutes: minutes,
+    fallback: draft.human_fallback ?? null,
+    free_text: draft.free_text ? 1 : 0,
+    answerers: draft.answerers ? JSON.stringify(draft.answerers) : null,
+    payload_hash: draft.payload_hash ?? null,
+    deadline: requiresHuman && minutes !== null ? now + Math.round(minutes * msPerMinute) : null,
+    escalation: rungs ? askedEscalation(rungs) : null,
+    rungs,
   };
 }
 

@@ -14,8 +14,11 @@ import { type DeliverySweep, deliverySweepOf } from './sweep-deliveries.ts';
 import { addOwnersToken, noteTokenUsed } from './token-rows.ts';
 import { acknowledgerOf } from './write-acknowledgement.ts';
 import { batchPublisherOf, keptOutcomesOf } from './write-batch.ts';
+import { checkpointAdderOf, keyNoterOf } from './write-checkpoint.ts';
 import { type DeliveryWriter, delivererOf, deliveryWriterOf } from './write-delivery.ts';
 import { type EventWriter, eventWriterOf } from './write-event.ts';
+import { lifeBeginnerOf } from './write-new-life.ts';
+import { purgerOf } from './write-purge.ts';
 import { type QuestionsSwept, type QuestionWriter, questionWriterOf } from './write-question.ts';
 import { addSubscription, changeSubscription, deleteSubscription } from './write-subscription.ts';
 
@@ -123,6 +126,10 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
   const deliver = delivererOf(deliveries, dead);
   const kept = keptOutcomesOf(ledger);
   const publishBatch = batchPublisherOf(events, kept);
+  const addCheckpoint = checkpointAdderOf(ledger);
+  const noteKey = keyNoterOf(ledger, events);
+  const beginLife = lifeBeginnerOf(ledger, events);
+  const purge = purgerOf(ledger, rows, events);
   return (command) => {
     switch (command.op) {
       case 'publish':
@@ -145,6 +152,14 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
         return changeSubscription(ledger, command.id, command.change);
       case 'delete-subscription':
         return deleteSubscription(ledger, command.id);
+      case 'add-checkpoint':
+        return addCheckpoint(command.checkpoint);
+      case 'note-audit-key':
+        return noteKey(command.key);
+      case 'begin-life':
+        return beginLife(command.restored);
+      case 'purge':
+        return purge(command.seqs);
       case 'note-token-used':
         return noteTokenUsed(ledger.db, command.id, command.at);
       case 'add-owners-token':

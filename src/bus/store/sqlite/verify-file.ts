@@ -1,0 +1,148 @@
+import type { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '../../../base/fault.ts';
+import { busActions, busAgent } from '../../../events/event.ts';
+import { parseRanges, type SeqRange, unionOf } from '../seq-ranges.ts';
+import { type Checkpoint, keyIdOf, publicKeyOf } from '../signed-checkpoint.ts';
+import { type Verdict, verifyChain } from '../verify-chain.ts';
+import { checkpointColumns } from './audit-reader.ts';
+import { linksOf } from './chain-rows.ts';
+import { openUntouched } from './inspect-file.ts';
+import { requireOurs } from './read-only.ts';
+import { sqliteFault } from './sqlite-fault.ts';
+
+export type VerifyFile = {
+  file: string;
+  /** Checkpoints that were kept elsewhere, beside those in the file. */
+  checkpoints: readonly Checkpoint[];
+  keys: readonly KeyObject[];
+  /** Whether keys count that the file itself names: whoever changes the file can change them too. */
+  trustsOwnKeys: boolean;
+  /** Called now and then with how far it is. */
+  progress(seq: number, of: number): void;
+};
+
+const progressEvery = 50_000;
+
+/**
+ * Verifies the audit chain of a database file from one end to the other, beside a running bus (of one moment of it) or on a
+ * copy, and changes nothing. Memory grows with the gaps that retention left, not with the events.
+ * @throws Fault `not-found`, `damaged` where SQLite cannot read it, and as `openReadOnlyStore`
+ */
+export function verifyFile({ file, checkpoints, keys, trustsOwnKeys, progress }: VerifyFile): Verdict {
+  if (!existsSync(file))
+    throw new Fault('not-found', `There is no database at ${file}.`, { hint: 'Name another one with --db.' });
+  let db: DatabaseSync | undefined;
+  try {
+    db = openUntouched(file);
+    if (!requireOurs(db, file)) throw new Fault('not-found', `There is nothing in ${file} yet.`);
+    // One moment of it, however long this takes.
+    db.exec('BEGIN');
+    const said = announcementsIn(db);
+    const head = Number(meta(db, 'head'));
+    const all = [...keys, ...(trustsOwnKeys ? ownKeys(said.keys, meta(db, 'audit_key')) : [])];
+    return verifyChain({
+      links: linksOf(db)(Number.MIN_SAFE_INTEGER),
+      checkpoints: merged(checkpointsIn(db), checkpoints),
+      head,
+      epoch: String(meta(db, 'epoch')),
+      purged: unionOf(said.purged),
+      ended: said.ended,
+      keys: new Map(all.map((key) => [keyIdOf(key), key])),
+      progress: everySoMany((seq) => progress(seq, head)),
+    });
+  } catch (error) {
+    throw sqliteFault(error, file);
+  } finally {
+    db?.close();
+  }
+}
+
+function everySoMany(tell: (seq: number) => void): (seq: number) => void {
+  let count = 0;
+  return (seq) => {
+    if (++count % progressEvery === 0) tell(seq);
+  };
+}
+
+function meta(db: DatabaseSync, name: string): unknown {
+  return db.prepare('SELECT value FROM bus_meta WHERE name = ?').get(name)?.value;
+}
+
+type Announcements = { purged: SeqRange[]; ended: Map<string, number>; keys: unknown[] };
+
+/** What the bus itself said of its log, in events that the chain holds as every other. */
+function announcementsIn(db: DatabaseSync): Announcements {
+  const rows = db
+    .prepare(
+      `SELECT e.seq, f.action, e.details FROM facets f JOIN event_log e USING (facet_id)
+       WHERE f.source_agent = ? AND f.action IN (?, ?, ?) ORDER BY e.seq`,
+    )
+    .iterate(busAgent, busActions.eventsPurged, busActions.busRestored, busActions.auditKeyChanged);
+  const said: Announcements = { purged: [], ended: new Map(), keys: [] };
+  for (const { seq, action, details } of rows) {
+    const values = objectIn(details);
+    if (action === busActions.eventsPurged)
+      // It can only speak of what was there before it.
+      said.purged.push(...parseRanges(String(values.seqs)).filter(([, to]) => to < (seq as number)));
+    else if (action === busActions.busRestored) said.ended.set(String(values.previous_epoch), Number(values.head));
+    else said.keys.push(values.public_key, values.previous_public_key);
+  }
+  return said;
+}
+
+function objectIn(details: unknown): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(String(details));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {}; // Altered; the chain says so.
+  }
+}
+
+function ownKeys(named: readonly unknown[], noted: unknown): KeyObject[] {
+  return [...named, objectIn(noted).public_key].flatMap((text) => {
+    try {
+      return typeof text === 'string' ? [publicKeyOf(text)] : [];
+    } catch {
+      return []; // No key; what it would have signed is found unsigned.
+    }
+  });
+}
+
+function* checkpointsIn(db: DatabaseSync): Generator<Checkpoint> {
+  const rows = db.prepare(`SELECT ${checkpointColumns} FROM checkpoints ORDER BY seq`).iterate();
+  for (const { seq, hash, at, epoch, key_id, signature } of rows)
+    yield {
+      seq: Number(seq),
+      hash: String(hash),
+      at: Number(at),
+      epoch: String(epoch),
+      key_id: String(key_id),
+      signature: String(signature),
+    };
+}
+
+/** By seq, and one that lies in both once. */
+function* merged(own: Iterable<Checkpoint>, kept: readonly Checkpoint[]): Generator<Checkpoint> {
+  const others = kept.toSorted((a, b) => a.seq - b.seq);
+  let at = 0;
+  let last: Checkpoint | undefined;
+  for (const checkpoint of own) {
+    for (; at < others.length && (others[at] as Checkpoint).seq <= checkpoint.seq; at++) {
+      const other = others[at] as Checkpoint;
+      if (!isSame(other, checkpoint) && !isSame(other, last)) yield other;
+      last = other;
+    }
+    yield checkpoint;
+  }
+  for (; at < others.length; at++) {
+    if (!isSame(others[at] as Checkpoint, last)) yield others[at] as Checkpoint;
+    last = others[at];
+  }
+}
+
+function isSame(a: Checkpoint, b: Checkpoint | undefined): boolean {
+  return b !== undefined && a.seq === b.seq && a.signature === b.signature && a.hash === b.hash && a.at === b.at;
+}

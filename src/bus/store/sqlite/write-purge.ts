@@ -1,0 +1,84 @@
+import { busActions, busAgent } from '../../../events/event.ts';
+import { isKept, type Purged } from '../retention.ts';
+import { rangesOf, type SeqRange, writeRanges } from '../seq-ranges.ts';
+import type { DeliveryRows } from './delivery-rows.ts';
+import { owedOf } from './event-deliveries.ts';
+import type { Ledger } from './ledger.ts';
+import { tailRunTrimmerOf } from './trim-tail-runs.ts';
+import type { EventWriter } from './write-event.ts';
+
+/** Ranges that one announcement names; what is more scattered takes further steps. */
+const maxRanges = 500;
+
+type Row = { seq: number; hash: string; source_agent: string; action: string; state: string | null };
+
+/**
+ * Purges events with all that hangs on them, as far as nothing keeps them, and says so in an event of the same
+ * transaction. What is left is the hash of the last of each run of them, so that the chain stays whole.
+ */
+export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter): (seqs: readonly number[]) => Purged {
+  const { db } = ledger;
+  const find = db.prepare(
+    `SELECT e.seq, hex(e.hash) AS hash, f.source_agent, f.action, q.state
+     FROM event_log e JOIN facets f USING (facet_id) LEFT JOIN questions q USING (seq) WHERE e.seq = ?`,
+  );
+  const deletes = ['event_log', 'questions', 'acknowledgements'].map((table) =>
+    db.prepare(`DELETE FROM ${table} WHERE seq = ?`),
+  );
+  const owedFor = owedOf(db);
+  const noteRun = runNoterOf(ledger);
+  const trimTailRuns = tailRunTrimmerOf(db);
+
+  return (seqs) => {
+    const byAction: Record<string, number> = {};
+    const dropped: Record<string, number> = {};
+    const hashes = new Map<number, string>();
+    let ranges = 0;
+    for (const seq of seqs) {
+      const row = find.get(seq) as Row | undefined;
+      // What has no hash is damage, which must stay to be seen.
+      if (!row || row.hash === '' || row.state === 'open' || isKept(row.source_agent, row.action)) continue;
+      const owed = owedFor(seq);
+      if (owed.some(({ priority }) => priority === 1)) continue;
+      if (!hashes.has(seq - 1) && ++ranges > maxRanges) break;
+      for (const { agent, priority } of owed) {
+        rows.settle(agent, { seq, priority });
+        dropped[agent] = (dropped[agent] ?? 0) + 1;
+      }
+      for (const remove of deletes) remove.run(seq);
+      byAction[row.action] = (byAction[row.action] ?? 0) + 1;
+      hashes.set(seq, row.hash);
+    }
+    const purged = rangesOf([...hashes.keys()]);
+    for (const range of purged) {
+      noteRun(range, hashes.get(range[1]) as string);
+      trimTailRuns(range);
+    }
+    if (purged.length > 0) {
+      const details = {
+        count: hashes.size,
+        seqs: writeRanges(purged),
+        by_action: byAction,
+        dropped_deliveries: dropped,
+      };
+      events.announce({ source_agent: busAgent, action: busActions.eventsPurged, details: JSON.stringify(details) });
+    }
+    return { purged: hashes.size, by_action: byAction, dropped_deliveries: dropped };
+  };
+}
+
+/** Adds a run to those of before, and joins it with the neighbours it touches. */
+function runNoterOf({ db }: Ledger): (range: SeqRange, hash: string) => void {
+  const below = db.prepare(
+    'SELECT from_seq FROM purged_runs WHERE from_seq < ?1 AND to_seq = ?1 - 1 ORDER BY from_seq DESC LIMIT 1',
+  );
+  const above = db.prepare('SELECT to_seq, hex(hash) AS hash FROM purged_runs WHERE from_seq = ?');
+  const remove = db.prepare('DELETE FROM purged_runs WHERE from_seq = ?');
+  const add = db.prepare('INSERT OR REPLACE INTO purged_runs (from_seq, to_seq, hash) VALUES (?, ?, ?)');
+  return ([from, to], hash) => {
+    const before = below.get(from) as { from_seq: number } | undefined;
+    const after = above.get(to + 1) as { to_seq: number; hash: string } | undefined;
+    if (after) remove.run(to + 1);
+    add.run(before?.from_seq ?? from, after?.to_seq ?? to, Buffer.from(after?.hash ?? hash, 'hex'));
+  };
+}
