@@ -6,8 +6,8 @@ import { type Checkpoint, signCheckpoint } from './store/signed-checkpoint.ts';
 import type { Store } from './store/store.ts';
 
 /** A checkpoint is made when so many events, or so much time with any event, have passed since the last. */
-const maxEventsUnsigned = 1000;
-const maxMsUnsigned = 3_600_000;
+export const maxEventsUnsigned = 1000;
+export const maxMsUnsigned = 3_600_000;
 /** After a failure, so that a full disk is not asked at each event. */
 const retryMs = 60_000;
 

@@ -34,6 +34,7 @@ describe('the settings of the bus', () => {
       auth: 'loopback',
       allowedHosts: [],
       deliveries: { maxAttempts: 5, expireDays: 30 },
+      retention: [],
     });
   });
 

@@ -34,6 +34,9 @@ export type Verdict = {
 /** Findings beyond this are counted only: where much is changed, the first say enough. */
 const maxFindings = 100;
 
+/** `follows`: by the first event of each range, the beginning of the hash that it was chained to. */
+export type AnnouncedPurges = { ranges: readonly SeqRange[]; follows: ReadonlyMap<number, string> };
+
 export type VerifyInput = {
   links: Iterable<ChainLink>;
   /** By seq. */
@@ -42,7 +45,7 @@ export type VerifyInput = {
   head: number;
   epoch: string;
   /** Which events went by retention, as the bus announced it. */
-  purged: readonly SeqRange[];
+  purged: AnnouncedPurges;
   /** Earlier lives of the log: what was its newest event in the backup that followed it. */
   ended: ReadonlyMap<string, number>;
   keys: ReadonlyMap<string, KeyObject>;
@@ -102,8 +105,12 @@ function walkOf({ head, purged: announced }: VerifyInput, { note }: Report) {
 
   function purged({ from, to, hash }: ChainLink & { kind: 'purged' }): void {
     reach(from);
-    const outside = firstOutside(announced, [from, to]);
+    const outside = firstOutside(announced.ranges, [from, to]);
+    const follows = announced.follows.get(from);
     if (outside) note('deleted', outside[0], `${span(outside)} marked as purged, but no announcement says so`);
+    else if (follows === undefined) note('unchained', from, `no purge began with event ${from}`);
+    else if (follows === '' || (previous.length > 0 && !previous.some((hash) => hash.startsWith(follows))))
+      note('altered', Math.max(1, from - 1), `what precedes event ${from} is not what did when that was purged`);
     state.purged += to - from + 1;
     state.through = to;
     previous = [hash];

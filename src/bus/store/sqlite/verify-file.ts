@@ -47,7 +47,7 @@ export function verifyFile({ file, checkpoints, keys, trustsOwnKeys, progress }:
       checkpoints: merged(checkpointsIn(db), checkpoints),
       head,
       epoch: String(meta(db, 'epoch')),
-      purged: unionOf(said.purged),
+      purged: { ranges: unionOf(said.purged), follows: said.follows },
       ended: said.ended,
       keys: new Map(all.map((key) => [keyIdOf(key), key])),
       progress: everySoMany((seq) => progress(seq, head)),
@@ -70,7 +70,7 @@ function meta(db: DatabaseSync, name: string): unknown {
   return db.prepare('SELECT value FROM bus_meta WHERE name = ?').get(name)?.value;
 }
 
-type Announcements = { purged: SeqRange[]; ended: Map<string, number>; keys: unknown[] };
+type Announcements = { purged: SeqRange[]; follows: Map<number, string>; ended: Map<string, number>; keys: unknown[] };
 
 /** What the bus itself said of its log, in events that the chain holds as every other. */
 function announcementsIn(db: DatabaseSync): Announcements {
@@ -80,16 +80,24 @@ function announcementsIn(db: DatabaseSync): Announcements {
        WHERE f.source_agent = ? AND f.action IN (?, ?, ?) ORDER BY e.seq`,
     )
     .iterate(busAgent, busActions.eventsPurged, busActions.busRestored, busActions.auditKeyChanged);
-  const said: Announcements = { purged: [], ended: new Map(), keys: [] };
+  const said: Announcements = { purged: [], follows: new Map(), ended: new Map(), keys: [] };
   for (const { seq, action, details } of rows) {
     const values = objectIn(details);
-    if (action === busActions.eventsPurged)
-      // It can only speak of what was there before it.
-      said.purged.push(...parseRanges(String(values.seqs)).filter(([, to]) => to < (seq as number)));
+    if (action === busActions.eventsPurged) notePurge(said, values, seq as number);
     else if (action === busActions.busRestored) said.ended.set(String(values.previous_epoch), Number(values.head));
     else said.keys.push(values.public_key, values.previous_public_key);
   }
   return said;
+}
+
+function notePurge({ purged, follows }: Announcements, values: Record<string, unknown>, seq: number): void {
+  const hashes = String(values.follows).split(',');
+  for (const [n, range] of parseRanges(String(values.seqs)).entries()) {
+    // It can only speak of what was there before it, and the first to speak of an event is right: later ones may be forged.
+    if (range[1] >= seq) continue;
+    purged.push(range);
+    if (!follows.has(range[0])) follows.set(range[0], hashes[n] ?? '');
+  }
 }
 
 function objectIn(details: unknown): Record<string, unknown> {

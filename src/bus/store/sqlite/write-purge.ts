@@ -1,4 +1,5 @@
 import { busActions, busAgent } from '../../../events/event.ts';
+import { noHash } from '../chain.ts';
 import { isKept, type Purged } from '../retention.ts';
 import { rangesOf, type SeqRange, writeRanges } from '../seq-ranges.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
@@ -9,6 +10,8 @@ import type { EventWriter } from './write-event.ts';
 
 /** Ranges that one announcement names; what is more scattered takes further steps. */
 const maxRanges = 500;
+/** Hexadecimal digits of a hash in an announcement: half of it, which nobody can hit. */
+const announcedDigits = 32;
 
 type Row = { seq: number; hash: string; source_agent: string; action: string; state: string | null };
 
@@ -27,6 +30,7 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
   );
   const owedFor = owedOf(db);
   const noteRun = runNoterOf(ledger);
+  const hashBefore = hashBeforeOf(ledger);
   const trimTailRuns = tailRunTrimmerOf(db);
 
   return (seqs) => {
@@ -50,6 +54,7 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
       hashes.set(seq, row.hash);
     }
     const purged = rangesOf([...hashes.keys()]);
+    const follows = purged.map(([from]) => hashBefore(from).slice(0, announcedDigits)).join(',');
     for (const range of purged) {
       noteRun(range, hashes.get(range[1]) as string);
       trimTailRuns(range);
@@ -58,6 +63,7 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
       const details = {
         count: hashes.size,
         seqs: writeRanges(purged),
+        follows,
         by_action: byAction,
         dropped_deliveries: dropped,
       };
@@ -65,6 +71,13 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
     }
     return { purged: hashes.size, by_action: byAction, dropped_deliveries: dropped };
   };
+}
+
+/** The hash that an event was chained to. An announcement holds it, so that what lies before a gap is bound to what follows it. */
+function hashBeforeOf({ db }: Ledger): (seq: number) => string {
+  const ofEvent = db.prepare('SELECT lower(hex(hash)) AS hash FROM event_log WHERE seq = ?');
+  const ofRun = db.prepare('SELECT lower(hex(hash)) AS hash FROM purged_runs WHERE to_seq = ?');
+  return (seq) => ((ofEvent.get(seq - 1) ?? ofRun.get(seq - 1))?.hash as string | undefined) ?? noHash;
 }
 
 /** Adds a run to those of before, and joins it with the neighbours it touches. */
