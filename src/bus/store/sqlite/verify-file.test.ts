@@ -290,7 +290,7 @@ describe('verifying a database', () => {
         });
         assert.ok(did === '' || verify(copy).found > 0, `${table}.${column}: ${did}`);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
