@@ -4,10 +4,8 @@ import { compilePattern } from '../../events/pattern.ts';
 /** How long events are kept whose action matches, and how many; the first rule that matches an action counts. */
 export type RetentionRule = { actions: string; maxAgeDays: number | null; maxCount: number | null };
 
-/** Events in one step, which is one transaction: publishing waits for it. */
-export const maxPurged = 500;
-/** Events looked at in one step of a scan. */
-export const maxScanned = 1000;
+/** Events in one step, of a scan as of a purge, which is one transaction: others wait for it, some milliseconds. */
+export const maxPurged = 250;
 
 /** Where a scan of the log goes on; plain data, handed back as it is. */
 export type RetentionPlace = {

@@ -11,7 +11,9 @@ export type ChainEnd = {
 
 export function chainEndOf(db: DatabaseSync): ChainEnd {
   const ofEvent = db.prepare('SELECT lower(hex(hash)) AS hash FROM event_log WHERE seq = ? AND hash IS NOT NULL');
-  const ofRun = db.prepare('SELECT lower(hex(hash)) AS hash FROM purged_runs WHERE to_seq = ?');
+  const ofRun = db.prepare(
+    'SELECT to_seq, lower(hex(hash)) AS hash FROM purged_runs WHERE from_seq <= ? ORDER BY from_seq DESC LIMIT 1',
+  );
   let last = noHash;
   return {
     link(envelope) {
@@ -20,7 +22,9 @@ export function chainEndOf(db: DatabaseSync): ChainEnd {
     },
     reload(head) {
       // A head without a hash is damage, which `audit verify` names; the chain begins anew there, and the bus runs on.
-      last = ((ofEvent.get(head) ?? ofRun.get(head))?.hash as string | undefined) ?? noHash;
+      const run = ofRun.get(head);
+      const found = ofEvent.get(head)?.hash ?? (run?.to_seq === head ? run.hash : undefined);
+      last = (found as string | undefined) ?? noHash;
     },
   };
 }

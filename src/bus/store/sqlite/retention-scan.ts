@@ -2,7 +2,6 @@ import type { DatabaseSync } from 'node:sqlite';
 import {
   cutoffOf,
   maxPurged,
-  maxScanned,
   type RetentionPlace,
   type RetentionRule,
   type RetentionScan,
@@ -31,11 +30,10 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
     const counts = rules.map<RuleCount>(() => ({ due: 0, open_questions: 0, owed_at_priority_1: 0 }));
     const left = [...excess];
     const active = byRule.filter((_, rule) => (left[rule] as number) > 0 || (cutoffs[rule]?.seq as number) > after + 1);
-    const found = oldest(active.flat(), after, maxScanned);
+    const found = oldest(active.flat(), after, maxPurged);
     const due: number[] = [];
     let last = after;
     for (const { seq, at, facet } of found) {
-      if (due.length === maxPurged) break;
       last = seq;
       const { rule, mayBeOwed } = facets.get(facet) as Facet;
       const isTooMany = (left[rule] as number) > 0;
@@ -49,8 +47,7 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
         due.push(seq);
       }
     }
-    const isEnd = found.length < maxScanned && last === (found.at(-1)?.seq ?? after);
-    return { due, counts, next: isEnd ? null : { after: last, excess: left, cutoffs } };
+    return { due, counts, next: found.length < maxPurged ? null : { after: last, excess: left, cutoffs } };
   };
 }
 

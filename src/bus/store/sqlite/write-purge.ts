@@ -1,6 +1,7 @@
+import type { DatabaseSync } from 'node:sqlite';
 import { busActions, busAgent } from '../../../events/event.ts';
 import { noHash } from '../chain.ts';
-import { isKept, type Purged } from '../retention.ts';
+import { isKept, maxPurged, type Purged } from '../retention.ts';
 import { rangesOf, type SeqRange, writeRanges } from '../seq-ranges.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import { owedOf } from './event-deliveries.ts';
@@ -8,8 +9,6 @@ import type { Ledger } from './ledger.ts';
 import { tailRunTrimmerOf } from './trim-tail-runs.ts';
 import type { EventWriter } from './write-event.ts';
 
-/** Ranges that one announcement names; what is more scattered takes further steps. */
-const maxRanges = 500;
 /** Hexadecimal digits of a hash in an announcement: half of it, which nobody can hit. */
 const announcedDigits = 32;
 
@@ -37,14 +36,12 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
     const byAction: Record<string, number> = {};
     const dropped: Record<string, number> = {};
     const hashes = new Map<number, string>();
-    let ranges = 0;
-    for (const seq of seqs) {
+    for (const seq of seqs.slice(0, maxPurged)) {
       const row = find.get(seq) as Row | undefined;
       // What has no hash is damage, which must stay to be seen.
       if (!row || row.hash === '' || row.state === 'open' || isKept(row.source_agent, row.action)) continue;
       const owed = owedFor(seq);
       if (owed.some(({ priority }) => priority === 1)) continue;
-      if (!hashes.has(seq - 1) && ++ranges > maxRanges) break;
       for (const { agent, priority } of owed) {
         rows.settle(agent, { seq, priority });
         dropped[agent] = (dropped[agent] ?? 0) + 1;
@@ -76,21 +73,32 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
 /** The hash that an event was chained to. An announcement holds it, so that what lies before a gap is bound to what follows it. */
 function hashBeforeOf({ db }: Ledger): (seq: number) => string {
   const ofEvent = db.prepare('SELECT lower(hex(hash)) AS hash FROM event_log WHERE seq = ?');
-  const ofRun = db.prepare('SELECT lower(hex(hash)) AS hash FROM purged_runs WHERE to_seq = ?');
-  return (seq) => ((ofEvent.get(seq - 1) ?? ofRun.get(seq - 1))?.hash as string | undefined) ?? noHash;
+  const runBefore = runBeforeOf(db);
+  return (seq) => ((ofEvent.get(seq - 1)?.hash as string | undefined) ?? runBefore(seq)?.hash ?? noHash).toLowerCase();
+}
+
+type Run = { from_seq: number; to_seq: number; hash: string };
+
+/** The run that ends just before an event, found by its beginning, since that is what runs are looked up by. */
+function runBeforeOf(db: DatabaseSync): (seq: number) => Run | undefined {
+  const below = db.prepare(
+    'SELECT from_seq, to_seq, hex(hash) AS hash FROM purged_runs WHERE from_seq < ? ORDER BY from_seq DESC LIMIT 1',
+  );
+  return (seq) => {
+    const run = below.get(seq) as Run | undefined;
+    return run?.to_seq === seq - 1 ? run : undefined;
+  };
 }
 
 /** Adds a run to those of before, and joins it with the neighbours it touches. */
 function runNoterOf({ db }: Ledger): (range: SeqRange, hash: string) => void {
-  const below = db.prepare(
-    'SELECT from_seq FROM purged_runs WHERE from_seq < ?1 AND to_seq = ?1 - 1 ORDER BY from_seq DESC LIMIT 1',
-  );
-  const above = db.prepare('SELECT to_seq, hex(hash) AS hash FROM purged_runs WHERE from_seq = ?');
+  const runBefore = runBeforeOf(db);
+  const above = db.prepare('SELECT from_seq, to_seq, hex(hash) AS hash FROM purged_runs WHERE from_seq = ?');
   const remove = db.prepare('DELETE FROM purged_runs WHERE from_seq = ?');
   const add = db.prepare('INSERT OR REPLACE INTO purged_runs (from_seq, to_seq, hash) VALUES (?, ?, ?)');
   return ([from, to], hash) => {
-    const before = below.get(from) as { from_seq: number } | undefined;
-    const after = above.get(to + 1) as { to_seq: number; hash: string } | undefined;
+    const before = runBefore(from);
+    const after = above.get(to + 1) as Run | undefined;
     if (after) remove.run(to + 1);
     add.run(before?.from_seq ?? from, after?.to_seq ?? to, Buffer.from(after?.hash ?? hash, 'hex'));
   };
