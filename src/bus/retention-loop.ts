@@ -17,7 +17,7 @@ export type RetentionRun = Purged;
 
 export type Retention = {
   readonly rules: readonly RetentionRule[];
-  /** Counts what a run would purge now; changes nothing. */
+  /** Counts what a run would purge now; changes nothing. Whoever asks meanwhile is told the same. */
   plan(): Promise<RetentionPlan>;
   /** Purges what the rules no longer keep. While it runs, whoever asks is told of the same run. */
   run(): Promise<RetentionRun>;
@@ -33,6 +33,7 @@ type Retained = Pick<Store, 'scanRetention' | 'purge'>;
 export function startRetention(store: Retained, rules: readonly RetentionRule[], log: Log): Retention {
   let stopped = false;
   let running: Promise<RetentionRun> | undefined;
+  let planning: Promise<RetentionPlan> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   let current: RetentionRun = nothing();
@@ -67,6 +68,15 @@ export function startRetention(store: Retained, rules: readonly RetentionRule[],
     return current;
   }
 
+  async function count(): Promise<RetentionPlan> {
+    let counts: Readonly<Record<string, number>>[] = rules.map(() => ({}));
+    const step = async (scan: RetentionScan) => {
+      counts = scan.counts.map((each, i) => sumOf(counts[i] ?? {}, each));
+    };
+    if (rules.length > 0) await each(step, breath);
+    return rules.map((rule, i) => ({ ...rule, ...(counts[i] as RuleCount) }));
+  }
+
   const run = () => {
     running ??= purgeAll().finally(() => {
       running = undefined;
@@ -89,18 +99,16 @@ export function startRetention(store: Retained, rules: readonly RetentionRule[],
     rules,
     run,
     soFar: () => current,
-    async plan() {
-      let counts: Readonly<Record<string, number>>[] = rules.map(() => ({}));
-      if (rules.length > 0)
-        await each(async (scan) => {
-          counts = scan.counts.map((count, i) => sumOf(counts[i] ?? {}, count));
-        }, breath);
-      return rules.map((rule, i) => ({ ...rule, ...(counts[i] as RuleCount) }));
+    plan() {
+      planning ??= count().finally(() => {
+        planning = undefined;
+      });
+      return planning;
     },
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      await running?.catch(() => undefined /* logged above */);
+      await Promise.allSettled([running, planning]);
     },
   };
 }
