@@ -150,6 +150,8 @@ describe('hostile input', () => {
       ['GET', '/events/pending', 404],
       ['GET', '/events/stream?after=nonsense', 422],
       ['GET', '/events/stream?after=00000000.1', 410],
+      ['GET', '/events/stream?from=never', 422],
+      ['POST', '/events/stream', 405],
       ['GET', '/events/', 404],
       ['GET', '/events//', 404],
       ['GET', '/nowhere', 404],
