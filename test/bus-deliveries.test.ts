@@ -139,24 +139,29 @@ describe('a claim', () => {
   it('is refused with 429 when too many wait, and goes on without waiting', { timeout: 60_000 }, async () => {
     const { path } = await anAgent();
     const gone = new AbortController();
-    const waiters = Array.from({ length: 1000 }, () =>
+    // More than the limit: on a busy machine some connections are late.
+    const claims = Array.from({ length: 1100 }, () =>
       fetch(`${bus.url}${path}:claim`, {
         method: 'POST',
         body: '{"wait_seconds":40}',
         signal: gone.signal,
-      }).catch((error) => assert.equal(error.name, 'AbortError')),
+      }).then(
+        ({ status }) => status,
+        (error) => error.name as string,
+      ),
     );
-    let status = 200;
-    for (let i = 0; i < 200 && status !== 429; i++) {
+    assert.equal(await Promise.race(claims), 429);
+    const refused = await call.post(`${path}:claim`, { wait_seconds: 1 });
+    assert.equal(refused.status, 429);
+    assert.match(refused.body.detail, /wait for deliveries already/);
+    assert.equal((await call.post(`${path}:claim`)).status, 200);
+    gone.abort();
+    assert.deepEqual([...new Set(await Promise.all(claims))].sort(), [429, 'AbortError']);
+    let status = 429;
+    for (let i = 0; i < 300 && status === 429; i++) {
       await new Promise((go) => setTimeout(go, 50));
       ({ status } = await call.post(`${path}:claim`, { wait_seconds: 1 }));
     }
-    assert.equal(status, 429);
-    assert.equal((await call.post(`${path}:claim`)).status, 200);
-    gone.abort();
-    await Promise.all(waiters);
-    for (let i = 0; i < 100 && status === 429; i++)
-      ({ status } = await call.post(`${path}:claim`, { wait_seconds: 1 }));
     assert.equal(status, 200);
   });
 });

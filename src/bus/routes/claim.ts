@@ -63,7 +63,8 @@ async function claimOrWait(
       // One that ended its sending before it had to wait may still read; later it more likely went away for good.
       if (signal.aborted || turns.isReleased || (left() && !isFirst)) return [];
       const found = await store.claim(agent, request);
-      if (found.length === max) turns.wake(agent, 2);
+      // As much as it can take: there may be more. Fewer can also mean that they were large.
+      if (found.length > 0) turns.wake(agent, 2);
       const leftMs = until - performance.now();
       if (found.length > 0 || leftMs <= 0) return found;
       await turn.comes(leftMs, signal);

@@ -81,6 +81,17 @@ export function testDeliveries(driver: string, plain: Fresh): void {
       assert.notEqual(rest[0]?.lease, first[0]?.lease);
     });
 
+    it('gives fewer than asked for when the events are large, and always one', async (t) => {
+      const { store } = await fresh(t);
+      for (let n = 0; n < 4; n++) await hunt(store, { details: { pad: 'x'.repeat(2_500_000) } });
+      const counts: number[] = [];
+      for (let n = 0; n < 3; n++) counts.push((await store.claim(agent, { max: 100, leaseMs: minute })).length);
+      assert.deepEqual(counts, [2, 2, 0]);
+      await hunt(store, { details: { pad: 'x'.repeat(5_000_000) } });
+      await hunt(store);
+      assert.equal((await store.claim(agent, { max: 100, leaseMs: minute })).length, 1);
+    });
+
     it('gives each agent its own, and a tail nothing', async (t) => {
       const { store } = await fresh(t);
       await stored(store, aFact({ action: 'audit_failed' }));

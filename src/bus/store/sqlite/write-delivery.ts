@@ -19,6 +19,9 @@ import type { Acknowledger } from './write-acknowledgement.ts';
 const firstBackoffMs = 1_000;
 const longestBackoffMs = 5 * 60_000;
 
+/** Bytes of details in one claim. Beyond them it takes no more: nobody should wait while it is written out. */
+const maxClaimBytes = 4 * 1024 * 1024;
+
 /** What was leased; the events themselves are read by whoever asked. */
 export type Claimed = { until: number; rows: (DeliveryKey & { attempts: number })[] };
 
@@ -43,7 +46,9 @@ export function deliveryWriterOf(
 ): DeliveryWriter {
   const { db } = ledger;
   const best = db.prepare(
-    'SELECT agent, seq, priority, attempts FROM ready_deliveries WHERE agent = ? ORDER BY priority, seq LIMIT ?',
+    `SELECT r.agent, r.seq, r.priority, r.attempts, octet_length(e.details) AS bytes
+     FROM ready_deliveries r CROSS JOIN event_log e ON e.seq = r.seq
+     WHERE r.agent = ? ORDER BY r.priority, r.seq LIMIT ?`,
   );
   const setUntil = db.prepare('UPDATE leased_deliveries SET until = ? WHERE agent = ? AND seq = ?');
   const heldUnder = db.prepare(
@@ -70,7 +75,7 @@ export function deliveryWriterOf(
       const now = ledger.clock();
       applyDue(now);
       const until = now + leaseMs;
-      const found = best.all(agent, max) as DeliveryRow[];
+      const found = notTooLarge(best.all(agent, max) as (DeliveryRow & { bytes: number | null })[]);
       for (const row of found) {
         row.attempts += 1;
         rows.lease(row, lease, until);
@@ -148,6 +153,17 @@ export function delivererOf(deliveries: DeliveryWriter, dead: DeadLetters): (com
         return dead.discard(command.agent, command.delivery);
     }
   };
+}
+
+/** The first ones, up to `maxClaimBytes`, and always one. */
+function notTooLarge<R extends { bytes: number | null }>(rows: readonly R[]): readonly R[] {
+  let bytes = 0;
+  const tooMany = rows.findIndex((row, i) => {
+    const isFull = i > 0 && bytes >= maxClaimBytes;
+    bytes += row.bytes ?? 0;
+    return isFull;
+  });
+  return tooMany === -1 ? rows : rows.slice(0, tooMany);
 }
 
 function backoffMs(attempts: number): number {
