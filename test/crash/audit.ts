@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
+import { verifyFile } from '../../src/bus/store/sqlite/verify-file.ts';
 import { call, type Draft, type Promises } from './fleet.ts';
 
 const inParallel = 16;
@@ -50,6 +51,8 @@ export function auditFile(file: string, { published, acknowledged, resolved }: P
     assert.deepEqual({ ...one('PRAGMA integrity_check') }, { integrity_check: 'ok' });
     const { n, first, last } = one('SELECT count(*) AS n, min(seq) AS first, max(seq) AS last FROM event_log');
     assert.deepEqual({ first, last }, { first: 1, last: n }, 'seq has a gap');
+    const chain = verifyFile({ file, checkpoints: [], keys: [], trustsOwnKeys: true, progress: () => undefined });
+    assert.deepEqual(chain.findings, [], 'the audit chain does not hold');
     const event = db.prepare(
       `SELECT e.seq, e.target, f.source_agent, f.action, e.details FROM event_log e JOIN facets f USING (facet_id) WHERE e.id = ?`,
     );

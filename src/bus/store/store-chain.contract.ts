@@ -87,21 +87,6 @@ export function testChain(driver: string, fresh: Fresh): void {
       assert.equal((await store.events({}, { limit: 10 })).events.length, 6);
     });
 
-    it('is not torn by an event that is refused among others', async (t) => {
-      const { store } = await fresh(t);
-      const broken = aFact({ details: { big: 1n as unknown as number } });
-      const outcomes = await Promise.allSettled([
-        store.publish(aFact()),
-        (async () => store.publish(broken))(),
-        store.publish(aFact()),
-      ]);
-      assert.deepEqual(
-        outcomes.map((o) => o.status),
-        ['fulfilled', 'rejected', 'fulfilled'],
-      );
-      assertFollows(await store.chain(0, 10));
-    });
-
     it('keeps one checkpoint for an event, and none of another chain', async (t) => {
       const { store, again } = await fresh(t);
       assert.deepEqual(await store.chainEnd(), { seq: 0, hash: null, checkpoint: null });

@@ -63,6 +63,16 @@ const cases: Case[] = [
   ['a question gone', 'DELETE FROM questions', 'altered', 5],
   ['a question added', `INSERT INTO questions (seq, state) VALUES (3, 'open')`, 'altered', 3],
   ['another hash', `UPDATE event_log SET hash = zeroblob(32) WHERE seq = 2`, 'altered', 2],
+  [
+    'an announcement that no longer says what was before the purge',
+    (db) => {
+      db.exec(`UPDATE event_log SET details = json_remove(details, '$.follows') WHERE seq = 14; ${noCheckpoints}`);
+      rechain(db, 14);
+    },
+    'altered',
+    8,
+  ],
+  ['bytes that are no UTF-8 and read as what was there', noUtf8, 'altered', 2],
   ['two rows swapped', swapped, 'altered', 2],
   ['a row moved', `UPDATE event_log SET seq = 99 WHERE seq = 7`, 'deleted', 7],
   ['a row deleted', 'DELETE FROM event_log WHERE seq = 7', 'deleted', 7],
@@ -134,6 +144,15 @@ const cases: Case[] = [
 
 function movedIntoTags(db: DatabaseSync): void {
   db.exec(`UPDATE event_log SET tags = tags || ',"target":"t4"', target = NULL WHERE seq = 4`);
+}
+
+function noUtf8(db: DatabaseSync): void {
+  const { bytes } = db.prepare('SELECT CAST(details AS BLOB) AS bytes FROM event_log WHERE seq = 2').get() as {
+    bytes: Uint8Array;
+  };
+  const changed = Buffer.from(Buffer.from(bytes).toString('latin1').replace('\xef\xbf\xbd', '\xff'), 'latin1');
+  assert.equal(changed.length, bytes.length - 2);
+  db.prepare('UPDATE event_log SET details = CAST(? AS TEXT) WHERE seq = 2').run(changed);
 }
 
 function swapped(db: DatabaseSync): void {

@@ -6,6 +6,7 @@ import type { Draft } from '../../../events/draft.ts';
 import { statuses } from '../../../events/event.ts';
 import { aFact, anAnswer, aQuestion, aSubscription, minute, tempFolder, testClock } from '../store.fixtures.ts';
 import type { Store } from '../store.ts';
+import { assertFollows } from '../store-chain.contract.ts';
 import type { Committed } from './commands.ts';
 import { openDatabase } from './database.ts';
 import { openSqliteStore } from './open.ts';
@@ -115,6 +116,7 @@ describe('a batch with a command that fails', () => {
       ['new'],
       'an action that was first seen in the batch rolled back is known',
     );
+    assertFollows(readerOf(db, epoch).chain(0, 10));
   });
 });
 
