@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { verifyFile } from '../../src/bus/store/sqlite/verify-file.ts';
-import { call, type Draft, type Promises } from './fleet.ts';
+import { call } from './call.ts';
+import type { Draft, Promises } from './fleet.ts';
 
 const inParallel = 16;
 
@@ -75,10 +76,25 @@ export function auditFile(file: string, { published, acknowledged, resolved }: P
     );
     for (const { id, state, response } of resolved)
       assert.deepEqual({ ...question.get(id) }, { state, response }, `the end of ${id} has changed`);
-    return `${n} events, ${auditResolutions(db)}`;
+    return `${n} events, ${auditResolutions(db)}, ${auditDeliveries(db)}`;
   } finally {
     db.close();
   }
+}
+
+/** What is owed to a queue lies in exactly one place, or is acknowledged: nothing is lost, and nothing is owed twice. */
+function auditDeliveries(db: DatabaseSync): string {
+  const places = db.prepare(
+    `SELECT e.id, m.agent, count(d.state) AS n,
+       (SELECT count(*) FROM acknowledgements k WHERE k.seq = e.seq AND k.agent = m.agent) AS acknowledged
+     FROM event_log e JOIN facets f USING (facet_id)
+     JOIN audience_members m ON m.audience_id = f.audience_id AND m.mode = 'queue'
+     LEFT JOIN deliveries d ON d.seq = e.seq AND d.agent = m.agent
+     GROUP BY e.seq, m.agent HAVING n + acknowledged <> 1`,
+  );
+  assert.deepEqual(places.all(), [], 'a delivery is lost, or owed twice');
+  const states = db.prepare('SELECT state, count(*) AS n FROM deliveries GROUP BY state').all();
+  return `deliveries ${JSON.stringify(Object.fromEntries(states.map(({ state, n }) => [state, n])))}`;
 }
 
 function inView(row: Record<string, unknown> | undefined, agent: string): boolean {

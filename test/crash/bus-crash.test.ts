@@ -6,7 +6,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { auditFile, auditOverHttp, type Checked } from './audit.ts';
 import { killWhileStarting, startBus } from './bus-process.ts';
-import { call, fleetOf } from './fleet.ts';
+import { call } from './call.ts';
+import { fleetOf } from './fleet.ts';
 import { randomOf } from './random.ts';
 import { slowWrites } from './slow-writes.ts';
 

@@ -1,4 +1,6 @@
 import { setTimeout as pause, setImmediate as yieldTurn } from 'node:timers/promises';
+import { call, type Reply } from './call.ts';
+import { claimsOf } from './claims.ts';
 import type { Random } from './random.ts';
 
 /** What the bus has promised by answering. Everything in here must be true after any crash. */
@@ -40,11 +42,13 @@ export type Fleet = {
 
 const publishers = 8;
 const acknowledgers = 2;
+const claimers = 3;
 const answerers = 3;
 /** 120 ms: passes while the load runs, so that answers, deadlines and kills meet. */
 const shortMinutes = 0.002;
-const requestLimitMs = 10_000;
 const actions = ['workflow_modified', 'deploy_started', 'backup_completed', 'build_failed', 'cpu_sampled'];
+/** Those of them that hear by queue. */
+const queues = ['AEGIS', 'CHRONOS', 'HADES', 'HERMES'];
 const agents = ['AEGIS', 'CHRONOS', 'HADES', 'HERMES', 'ATHENA', 'ARGUS'];
 
 /** Agents that publish, acknowledge, ask and answer at once, and remember what they were told. */
@@ -59,6 +63,10 @@ export function fleetOf(random: Random): Fleet {
   let maxPauseMs = 0;
   let watch: { left: number; reached(): void } | undefined;
   let crew: Promise<void>[] = [];
+  const claimOne = claimsOf(random, queues, {
+    acknowledged: (agent, id) => void promises.acknowledged.push({ id, agent }),
+    refuse,
+  });
 
   async function publishOne(worker: number): Promise<void> {
     const again = unanswered[worker];
@@ -152,7 +160,8 @@ export function fleetOf(random: Random): Fleet {
       working = true;
       const jobs = (size: number, job: (worker: number) => Promise<void>) =>
         Array.from({ length: size }, (_, worker) => work(() => job(worker)));
-      crew = [...jobs(publishers, publishOne), ...jobs(acknowledgers, acknowledgeOne), ...jobs(answerers, settleOne)];
+      const some = [...jobs(publishers, publishOne), ...jobs(acknowledgers, acknowledgeOne)];
+      crew = [...some, ...jobs(answerers, settleOne), ...jobs(claimers, () => claimOne(url))];
     },
     promised: (further) =>
       new Promise((reached) => {
@@ -179,22 +188,4 @@ function draftOf(random: Random, worker: number, number: number): Draft {
   if (random.chance(0.6)) draft.human_timeout_minutes = shortMinutes;
   if (draft.human_timeout_minutes && random.chance(0.6)) draft.human_fallback = 'no';
   return draft;
-}
-
-export type Reply = { status: number; body: unknown };
-
-/** One request; undefined when the connection ended before the answer was read. */
-export async function call(url: string, method: string, path: string, body?: unknown): Promise<Reply | undefined> {
-  try {
-    const response = await fetch(`${url}${path}`, {
-      method,
-      signal: AbortSignal.timeout(requestLimitMs),
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    return { status: response.status, body: await response.json() };
-  } catch (error) {
-    if (error instanceof Error && error.name === 'TimeoutError')
-      throw new Error(`${method} ${path} had no answer within ${requestLimitMs} ms.`, { cause: error });
-    return undefined;
-  }
 }

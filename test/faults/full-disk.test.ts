@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { auditFile, sameContent } from '../crash/audit.ts';
 import { startBus } from '../crash/bus-process.ts';
-import { call, type Draft, type Promises, type Reply } from '../crash/fleet.ts';
+import { call, type Reply } from '../crash/call.ts';
+import type { Draft, Promises } from '../crash/fleet.ts';
 import { cannotMount, smallDisk } from './small-disk.ts';
 
 const diskMebibytes = 8;

@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
 import { Exit } from '../../src/base/exit.ts';
 import { type Exited, runBusToItsEnd, startBus } from '../crash/bus-process.ts';
-import { call } from '../crash/fleet.ts';
+import { call } from '../crash/call.ts';
 
 const pageBytes = 4096;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { call } from '../crash/fleet.ts';
+import { call } from '../crash/call.ts';
 import type { Random } from '../crash/random.ts';
 import { type Claimed, knownDeliveries } from './deliveries.ts';
 

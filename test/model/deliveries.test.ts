@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BusProcess, startBusProcess, temporaryHome } from '../bus-server.fixtures.ts';
-import { call } from '../crash/fleet.ts';
+import { call } from '../crash/call.ts';
 import { randomOf } from '../crash/random.ts';
 import { type Agent, crewOf, hears, type Sent } from './crew.ts';
 
