@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { aFact, tempFolder, testClock } from '../store.fixtures.ts';
+import { aFact, aQuestion, tempFolder, testClock } from '../store.fixtures.ts';
 import { openSqliteStore } from './open.ts';
 
 const dayMs = 86_400_000;
@@ -35,4 +37,37 @@ describe('expiry of what nobody claims', () => {
     await store.sweep();
     assert.equal((await store.stats()).deadLetters, 2);
   });
+
+  it('waits where the log is damaged, and deadlines are applied all the same', async (t) => {
+    const clock = testClock();
+    const file = join(tempFolder(t), 'events.db');
+    let store = await openSqliteStore({ file, clock: clock.read });
+    t.after(() => store.close());
+    // Smaller files are read whole when they are opened, and refused.
+    const pad = 'x'.repeat(170_000);
+    await Promise.all(Array.from({ length: 400 }, () => store.publish(aFact({ action: 'quiet', details: { pad } }))));
+    const question = await store.publish(aQuestion({ human_timeout_minutes: 1 }));
+    await store.close();
+    damage(file);
+    store = await openSqliteStore({ file, clock: clock.read });
+    clock.now += 31 * dayMs;
+    const { timedOut, expired } = await store.sweep();
+    assert.deepEqual([question.kind, timedOut, expired], ['stored', 1, 0]);
+  });
 });
+
+/** Overwrites the leaves of the log in which its middle lies. */
+function damage(file: string): void {
+  const db = new DatabaseSync(file);
+  const leaves = db
+    .prepare("SELECT pageno FROM dbstat WHERE name = 'event_log' AND pagetype = 'leaf' ORDER BY path")
+    .all()
+    .map((leaf) => leaf.pageno as number);
+  const size = db.prepare('PRAGMA page_size').get()?.page_size as number;
+  db.close();
+  const handle = openSync(file, 'r+');
+  const middle = leaves.length >> 1;
+  for (const page of leaves.slice(middle - 4, middle + 4))
+    writeSync(handle, Buffer.alloc(size, 0xff), 0, size, (page - 1) * size);
+  closeSync(handle);
+}

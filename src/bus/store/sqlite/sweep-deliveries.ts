@@ -4,6 +4,7 @@ import { maxSweep, type Swept } from '../store.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { DeliveryRow, DeliveryRows, LeasedRow } from './delivery-rows.ts';
 import type { Ledger } from './ledger.ts';
+import { isDamage } from './sqlite-fault.ts';
 import type { EventWriter } from './write-event.ts';
 
 const dayMs = 86_400_000;
@@ -138,10 +139,15 @@ function announce(events: EventWriter, dropped: ReadonlyMap<string, number>, old
   events.announce({ source_agent: busAgent, action: busActions.deliveriesExpired, details: JSON.stringify(details) });
 }
 
-/** The last event that is at least this old, by bisection: seq grows with time. 0 when there is none. */
+/**
+ * The last event that is at least this old, by bisection: seq grows with time. 0 when there is none; also where the log is
+ * damaged just there: then nothing expires, but deadlines and leases go on.
+ */
 function lastSeqOf({ db, committed }: Ledger): (cutoff: number) => number {
+  const oldest = db.prepare('SELECT at FROM event_log ORDER BY seq LIMIT 1');
   const atOrBelow = db.prepare('SELECT seq, at FROM event_log WHERE seq <= ? ORDER BY seq DESC LIMIT 1');
-  return (cutoff) => {
+  function bisect(cutoff: number): number {
+    if (((oldest.get()?.at as number | undefined) ?? Infinity) > cutoff) return 0;
     let low = 0;
     let high = committed.head;
     while (low < high) {
@@ -151,5 +157,13 @@ function lastSeqOf({ db, committed }: Ledger): (cutoff: number) => number {
       else high = row.seq - 1;
     }
     return low;
+  }
+  return (cutoff) => {
+    try {
+      return bisect(cutoff);
+    } catch (error) {
+      if (isDamage(error)) return 0;
+      throw error;
+    }
   };
 }
