@@ -10,7 +10,7 @@ export type ChainLink =
   /** What is left of purged events; the hash is that of the last one. */
   | { kind: 'purged'; from: number; to: number; hash: string };
 
-export type FindingKind = 'altered' | 'deleted' | 'unchained' | 'checkpoint';
+export type FindingKind = 'altered' | 'deleted' | 'unchained' | 'checkpoint-mismatch';
 
 /** Something that is not as it was. `seq`: the first event that it strikes. */
 export type Finding = { kind: FindingKind; seq: number; says: string };
@@ -157,12 +157,13 @@ function checkpointJudgeOf({ checkpoints, epoch, ended, keys }: VerifyInput, { n
   function judge(checkpoint: Checkpoint, hash: string | undefined): void {
     const { seq, key_id } = checkpoint;
     const key = keys.get(key_id);
-    if (!key) note('checkpoint', seq, `the checkpoint at ${seq} is signed with the unknown key ${key_id}`);
-    else if (!isSigned(checkpoint, key)) note('checkpoint', seq, `the checkpoint at ${seq} has a wrong signature`);
+    if (!key) note('checkpoint-mismatch', seq, `the checkpoint at ${seq} is signed with the unknown key ${key_id}`);
+    else if (!isSigned(checkpoint, key))
+      note('checkpoint-mismatch', seq, `the checkpoint at ${seq} has a wrong signature`);
     else if (hash === undefined) return;
     else if (hash !== checkpoint.hash)
       note(
-        'checkpoint',
+        'checkpoint-mismatch',
         seq,
         `event ${seq} has another hash than the checkpoint says: the chain was changed before it`,
       );

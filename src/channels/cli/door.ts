@@ -57,7 +57,7 @@ export type VerifyRequest = {
 
 /** What is proven of an audit chain. `findings`: the first hundred of `found`. */
 export type AuditReport = {
-  findings: { kind: 'altered' | 'deleted' | 'unchained' | 'checkpoint'; seq: number; says: string }[];
+  findings: { kind: 'altered' | 'deleted' | 'unchained' | 'checkpoint-mismatch'; seq: number; says: string }[];
   found: number;
   events: number;
   purged: number;

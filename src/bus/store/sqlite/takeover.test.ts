@@ -8,6 +8,7 @@ import { anAnswer, tempFolder, testClock } from '../store.fixtures.ts';
 import type { Store } from '../store.ts';
 import { addFirstEvent, makeFirstDatabase } from './first-database.fixtures.ts';
 import { openSqliteStore } from './open.ts';
+import { verify } from './verify-file.fixtures.ts';
 
 const whole = { limit: 1000 };
 const clock = testClock();
@@ -18,6 +19,7 @@ async function takeOver(t: TestContext, fill: (db: DatabaseSync) => void, starts
   makeFirstDatabase(file, fill, starts);
   const store: Store = await openSqliteStore({ file, clock: clock.read });
   t.after(() => store.close());
+  assert.deepEqual(verify(file).findings, [], 'what was taken over is chained');
   return { store, file, folder };
 }
 
@@ -226,7 +228,9 @@ describe('taking over a database of the first implementation', () => {
     const again = await openSqliteStore({ file, clock: clock.read });
     assert.deepEqual(again.notices, []);
     assert.equal((await again.stats()).head, 6);
+    await again.sweep();
     await again.close();
+    assert.deepEqual(verify(file).findings, [], 'and what follows is chained to it');
     assert.equal(readdirSync(folder).filter((name) => name.includes('.first-')).length, 1);
   });
 

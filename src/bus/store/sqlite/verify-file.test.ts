@@ -102,7 +102,7 @@ const cases: Case[] = [
   ['a row before the beginning', `UPDATE event_log SET seq = 0 WHERE seq = 1`, 'unchained', 0],
   ['a row where events were purged', `${copyOfLast.replace('16', '9')} FROM event_log WHERE seq = 15`, 'unchained', 9],
   ['a chain that begins anew', (db) => rechainFromNothing(db, 12), 'unchained', 12],
-  ['changed and chained anew', changedAndChained, 'checkpoint', 6],
+  ['changed and chained anew', changedAndChained, 'checkpoint-mismatch', 6],
   [
     'changed after the first checkpoint and chained anew',
     (db) => {
@@ -112,16 +112,16 @@ const cases: Case[] = [
     'altered',
     8,
   ],
-  ['changed after the purge and chained anew', chainedAnewAtTheEnd, 'checkpoint', 15],
+  ['changed after the purge and chained anew', chainedAnewAtTheEnd, 'checkpoint-mismatch', 15],
   [
     'a checkpoint with another hash',
     `UPDATE checkpoints SET hash = replace(hash, 'a', 'b') WHERE seq = 6`,
-    'checkpoint',
+    'checkpoint-mismatch',
     6,
   ],
-  ['a checkpoint with another time', 'UPDATE checkpoints SET at = at + 1 WHERE seq = 6', 'checkpoint', 6],
-  ['a checkpoint that was moved', 'UPDATE checkpoints SET seq = 7 WHERE seq = 6', 'checkpoint', 7],
-  ['a checkpoint of another key', `UPDATE checkpoints SET key_id = 'abc' WHERE seq = 6`, 'checkpoint', 6],
+  ['a checkpoint with another time', 'UPDATE checkpoints SET at = at + 1 WHERE seq = 6', 'checkpoint-mismatch', 6],
+  ['a checkpoint that was moved', 'UPDATE checkpoints SET seq = 7 WHERE seq = 6', 'checkpoint-mismatch', 7],
+  ['a checkpoint of another key', `UPDATE checkpoints SET key_id = 'abc' WHERE seq = 6`, 'checkpoint-mismatch', 6],
   ['a purge that was forged', (db) => purgeForged(db), 'deleted', 3],
   [
     'a purge made longer',
@@ -244,7 +244,7 @@ describe('verifying a database', () => {
     });
     assert.deepEqual(verify(anew).findings, [], 'without a checkpoint nobody can tell');
     const [first] = verify(anew, { checkpoints: log.kept }).findings;
-    assert.deepEqual([first?.kind, first?.seq], ['checkpoint', 15]);
+    assert.deepEqual([first?.kind, first?.seq], ['checkpoint-mismatch', 15]);
   });
 
   it('takes no key from the file when one is given', async (t) => {
@@ -261,7 +261,7 @@ describe('verifying a database', () => {
       db.prepare('INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)').run(15, hash, 5, 'x', key_id, made.signature);
     });
     const [first] = verify(forged).findings;
-    assert.deepEqual([first?.kind, first?.seq], ['checkpoint', 15]);
+    assert.deepEqual([first?.kind, first?.seq], ['checkpoint-mismatch', 15]);
     assert.match(first?.says ?? '', /unknown key/);
     assert.equal(verify(forged, { keys: [key.publicKey, other.publicKey] }).found, 0);
   });
