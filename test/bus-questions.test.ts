@@ -172,7 +172,8 @@ describe('questions over HTTP', () => {
       // fetch would take a dot segment out of the path, however it is written, where no verb follows it.
       const path = `/events/${encodeURIComponent(id)}`;
       if (!id.startsWith('.')) {
-        assert.equal((await own.get(path)).body.id, id);
+        // Of this one only the path alone means something else now.
+        if (id !== 'stream') assert.equal((await own.get(path)).body.id, id);
         assert.equal((await own.post(`${path}/acknowledge?agent=X`)).status, 200, id);
       }
       assert.equal((await own.post(`${path}:shown`, { via: 'x' })).status, 200, id);
