@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Client, makeClient } from '../src/client/client.ts';
+import type { Held } from '../src/client/deliveries.ts';
 import { conformance, schemaIn, type Wire } from './bus-caller.fixtures.ts';
 import { startBusProcess } from './bus-server.fixtures.ts';
 
@@ -44,6 +45,28 @@ async function watched(url: string): Promise<{ client: Client; called: Set<strin
   return { client: makeClient({ url, fetcher }), called };
 }
 
+async function tryDeliveries(client: Client): Promise<void> {
+  await client.addSubscription({ agent_name: 'WORKER', action_pattern: 'work_*' });
+  for (let n = 0; n < 3; n++) await client.publish({ source_agent: 'A', action: 'work_given' });
+  const { deliveries } = await client.claim('WORKER', { max: 3, lease_seconds: 60 });
+  const [first, second, third] = deliveries.map(({ id, lease }) => ({ agent: 'WORKER', id, lease })) as [
+    Held,
+    Held,
+    Held,
+  ];
+  await client.extendDelivery(first, 120);
+  await client.ackDelivery(first);
+  await assert.rejects(client.ackDelivery({ ...first, lease: '1' }), { code: 'lease-lost' });
+  await client.nackDelivery(second, { dead: true, reason: 'broken' });
+  await client.nackDelivery(third, { dead: true });
+  assert.equal((await client.deadLetters({ agent: 'WORKER', limit: 1 })).count, 1);
+  await client.redrive('WORKER', second.id);
+  assert.equal(await client.redriveAll('WORKER'), 1);
+  const [again] = (await client.claim('WORKER')).deliveries;
+  await client.nackDelivery({ agent: 'WORKER', ...(again as { id: string; lease: string }) }, { dead: true });
+  await client.discardDeadLetter('WORKER', again?.id as string);
+}
+
 describe('the client', () => {
   it('calls only what the OpenAPI document describes, as it describes it, and gets such answers', async (t) => {
     const bus = await startBusProcess({}, t);
@@ -68,11 +91,16 @@ describe('the client', () => {
     await client.removeSubscription(added.id);
     await client.explain('a_b', true);
     await client.health();
+    await tryDeliveries(client);
+    await client.makeCheckpoint();
+    await client.planRetention();
+    await client.runRetention();
     await assert.rejects(client.event('nothing'), { code: 'not-found' });
     await assert.rejects(client.respond(id, { response: 'no', responder: 'bob', via: 'cli' }), {
       code: 'already-resolved',
     });
     await assert.rejects(client.publish({ ...asked, id: 'b', target: 'x' }), { code: 'conflict' });
-    assert.equal(called.size, Object.keys(client).length - 1, 'every method but url is tried here');
+    const tried = Object.keys(client).filter((name) => !['url', 'follow', 'takeDeliveries'].includes(name));
+    assert.equal(called.size, tried.length, 'every method is tried here but those that read a stream');
   });
 });

@@ -27,7 +27,7 @@ async function aDatabase(t: TestContext): Promise<string> {
   ];
   await store.publish({ ...plain('HADES'), ...asked, ...more, escalation, id: 'q', correlation_id: 'c' });
   await store.publish({ source_agent: 'HADES', action: 'asked', human_timeout_minutes: 0, requires_human: true });
-  await store.answer('q', { response: 'ja', responder: 'Zoë', via: 'cli', payloadHash: null, mayApprove: false });
+  await store.answer('q', { response: 'ja', responder: 'Zoë', via: 'cli', payloadHash: 'p', mayApprove: true });
   await store.close();
   return file;
 }

@@ -65,7 +65,7 @@ export async function findQuestion(client: Client, idOrPrefix: string): Promise<
 }
 
 /** Ids that no event can have, because in the path of a URL they name something else. A / within an id is escaped. */
-const noIds = ['', '.', '..'];
+const noIds = ['', '.', '..', 'stream'];
 
 function refuseNoId(id: string): void {
   if (noIds.includes(id))

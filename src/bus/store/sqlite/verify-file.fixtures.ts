@@ -35,7 +35,7 @@ export async function aLog(t: TestContext): Promise<Log> {
     ...{ source_execution_id: 'x', escalation: [{ after_minutes: 1, notify: ['boss'] }] },
   };
   await stored(store, aQuestion({ id: 'question', ...asked }));
-  await store.answer('question', anAnswer());
+  await store.answer('question', anAnswer({ payloadHash: 'p' }));
   await sign(store);
   for (let n = 7; n <= 13; n++) await stored(store, aFact({ id: `fact-${n}`, action: `acted_${n % 2}` }));
   await store.purge([9, 10]);
