@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { aFact, aQuestion, tempFolder, testClock } from '../store.fixtures.ts';
+import { aFact, aQuestion, minute, tempFolder, testClock } from '../store.fixtures.ts';
 import { openSqliteStore } from './open.ts';
 
 const dayMs = 86_400_000;
@@ -21,24 +21,37 @@ describe('expiry of what nobody claims', () => {
     assert.equal((await store.claim('CHRONOS', { max: 1, leaseMs: 1 })).length, 1);
   });
 
-  it('happens by the event’s age, wherever the clock has jumped to in between', async (t) => {
+  it('counts from when a sweep has seen it, within the hour, wherever the clock has jumped to', async (t) => {
     const clock = testClock();
     const file = join(tempFolder(t), 'events.db');
     const store = await openSqliteStore({ file, clock: clock.read, rules: { maxAttempts: 5, expireDays: 10 } });
     t.after(() => store.close());
+    const died: number[] = [];
+    const sweepIn = async (ms: number) => {
+      clock.now += ms;
+      await store.sweep();
+      died.push((await store.deadLetters({ agent: 'CHRONOS' }, { limit: 100 })).deadLetters.length);
+    };
     await store.publish(aFact());
-    await store.sweep();
-    clock.now -= 5 * dayMs;
+    await sweepIn(0);
     await store.publish(aFact());
-    await store.sweep();
-    clock.now += 12 * dayMs;
-    await store.sweep();
-    clock.now += 4 * dayMs;
-    await store.sweep();
-    assert.equal((await store.stats()).deadLetters, 2);
+    await sweepIn(59 * minute);
+    await store.publish(aFact());
+    await sweepIn(minute);
+    await sweepIn(10 * dayMs - 60 * minute);
+    await sweepIn(59 * minute);
+    await sweepIn(minute);
+    assert.deepEqual(died, [0, 0, 0, 1, 1, 3]);
+    await sweepIn(dayMs);
+    await store.publish(aFact());
+    await sweepIn(-5 * dayMs);
+    await sweepIn(11 * dayMs);
+    await sweepIn(10 * dayMs - 1);
+    await sweepIn(minute);
+    assert.deepEqual(died.slice(6), [3, 3, 3, 3, 4]);
   });
 
-  it('waits where the log is damaged, and deadlines are applied all the same', async (t) => {
+  it('goes on beside a damaged part of the log, as deadlines do', async (t) => {
     const clock = testClock();
     const file = join(tempFolder(t), 'events.db');
     let store = await openSqliteStore({ file, clock: clock.read });
@@ -47,12 +60,13 @@ describe('expiry of what nobody claims', () => {
     const pad = 'x'.repeat(170_000);
     await Promise.all(Array.from({ length: 400 }, () => store.publish(aFact({ action: 'quiet', details: { pad } }))));
     const question = await store.publish(aQuestion({ human_timeout_minutes: 1 }));
+    await store.sweep();
     await store.close();
     damage(file);
     store = await openSqliteStore({ file, clock: clock.read });
     clock.now += 31 * dayMs;
     const { timedOut, expired } = await store.sweep();
-    assert.deepEqual([question.kind, timedOut, expired], ['stored', 1, 0]);
+    assert.deepEqual([question.kind, timedOut, expired], ['stored', 1, 2]);
   });
 });
 

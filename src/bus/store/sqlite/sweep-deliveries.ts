@@ -4,12 +4,13 @@ import { maxSweep, type Swept } from '../store.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { DeliveryRow, DeliveryRows, LeasedRow } from './delivery-rows.ts';
 import type { Ledger } from './ledger.ts';
-import { isDamage } from './sqlite-fault.ts';
 import type { EventWriter } from './write-event.ts';
 
 const dayMs = 86_400_000;
 /** How often the whole queue is gone through for what nobody claims. */
 const passEveryMs = 60_000;
+/** How often it is noted which events there are. */
+const markEveryMs = 3_600_000;
 /** Rows and queues looked at in one sweep; the next one goes on from there. */
 const maxExamined = 1000;
 /** Of this priority nothing is dropped: it becomes a dead letter. */
@@ -86,14 +87,14 @@ function unclaimedOf(ledger: Ledger, { rows, dead, rules, events }: Parts): (now
     `SELECT agent, priority, seq, attempts, ready_at FROM ready_deliveries
      WHERE agent = ? AND priority = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
   );
-  const lastSeqBy = lastSeqOf(ledger);
+  const marks = marksOf(ledger);
   let pass: Pass | undefined;
   let passedAt = Number.NEGATIVE_INFINITY;
 
   function begin(now: number): Pass | undefined {
     if (Math.abs(now - passedAt) < passEveryMs) return undefined;
     const cutoff = now - rules.expireDays * dayMs;
-    const upTo = lastSeqBy(cutoff);
+    const upTo = marks.lastBy(cutoff);
     if (upTo > 0) return { agent: '', priority: 0, seq: 0, cutoff, upTo };
     passedAt = now;
     return undefined;
@@ -101,6 +102,7 @@ function unclaimedOf(ledger: Ledger, { rows, dead, rules, events }: Parts): (now
 
   return (now) => {
     if (rules.expireDays === 0) return 0;
+    marks.note(now);
     pass ??= begin(now);
     const dropped = new Map<string, number>();
     let expired = 0;
@@ -139,31 +141,31 @@ function announce(events: EventWriter, dropped: ReadonlyMap<string, number>, old
   events.announce({ source_agent: busAgent, action: busActions.deliveriesExpired, details: JSON.stringify(details) });
 }
 
+type Marks = {
+  /** Notes which events there are, if it is time. */
+  note(now: number): void;
+  /** The last event that was there by then, or 0. What is older is forgotten. */
+  lastBy(cutoff: number): number;
+};
+
 /**
- * The last event that is at least this old, by bisection: seq grows with time. 0 when there is none; also where the log is
- * damaged just there: then nothing expires, but deadlines and leases go on.
+ * How old events are, within an hour, without reading the log: in it any page may be damaged, and deadlines and leases must
+ * go on all the same.
  */
-function lastSeqOf({ db, committed }: Ledger): (cutoff: number) => number {
-  const oldest = db.prepare('SELECT at FROM event_log ORDER BY seq LIMIT 1');
-  const atOrBelow = db.prepare('SELECT seq, at FROM event_log WHERE seq <= ? ORDER BY seq DESC LIMIT 1');
-  function bisect(cutoff: number): number {
-    if (((oldest.get()?.at as number | undefined) ?? Infinity) > cutoff) return 0;
-    let low = 0;
-    let high = committed.head;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      const row = atOrBelow.get(middle) as { seq: number; at: number } | undefined;
-      if (row === undefined || row.at <= cutoff) low = middle;
-      else high = row.seq - 1;
-    }
-    return low;
-  }
-  return (cutoff) => {
-    try {
-      return bisect(cutoff);
-    } catch (error) {
-      if (isDamage(error)) return 0;
-      throw error;
-    }
+function marksOf({ db, committed }: Ledger): Marks {
+  const last = db.prepare('SELECT at, seq FROM log_marks ORDER BY at DESC LIMIT 1');
+  const add = db.prepare('INSERT INTO log_marks (at, seq) VALUES (?, ?)');
+  const by = db.prepare('SELECT at, seq FROM log_marks WHERE at <= ? ORDER BY at DESC LIMIT 1');
+  const forget = db.prepare('DELETE FROM log_marks WHERE at < ?');
+  return {
+    note(now) {
+      const { at, seq } = (last.get() as { at: number; seq: number } | undefined) ?? { at: -Infinity, seq: 0 };
+      if (committed.head > seq && now >= at + markEveryMs) add.run(now, committed.head);
+    },
+    lastBy(cutoff) {
+      const mark = by.get(cutoff) as { at: number; seq: number } | undefined;
+      if (mark) forget.run(mark.at);
+      return mark?.seq ?? 0;
+    },
   };
 }

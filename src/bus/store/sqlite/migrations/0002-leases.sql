@@ -48,6 +48,12 @@ CREATE TABLE dead_deliveries (
 CREATE INDEX dead_deliveries_by_time ON dead_deliveries (died_at, agent, seq);
 CREATE INDEX dead_deliveries_by_agent ON dead_deliveries (agent, died_at, seq);
 
+-- Which events there were at a time: what nobody claims expires by these, so that the log need not be read for it.
+CREATE TABLE log_marks (
+  at INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL
+);
+
 INSERT INTO ready_deliveries (agent, priority, seq)
   SELECT agent, priority, seq FROM deliveries ORDER BY agent, priority, seq;
 DROP TABLE deliveries;
