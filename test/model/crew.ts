@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { call } from '../crash/call.ts';
+import { call, type Reply } from '../crash/call.ts';
 import type { Random } from '../crash/random.ts';
 import { type Claimed, knownDeliveries } from './deliveries.ts';
 
@@ -80,7 +80,7 @@ export function crewOf(random: Random) {
     const { event, lease } = delivery;
     const reply = await verb(agent, delivery, 'ack', { lease });
     if (reply === undefined) return known.acknowledged(agent, event.id, 'perhaps');
-    if (reply.status === 409) return lateFor(reply);
+    if (reply.status === 409 || isPurged(reply, event)) return lateFor(reply);
     assert.equal(reply.status, 200, JSON.stringify(reply));
     known.acknowledged(agent, event.id, 'yes');
   }
@@ -91,7 +91,7 @@ export function crewOf(random: Random) {
     const reply = await verb(agent, delivery, 'nack', { lease, ...how });
     // Sent and never answered: it may be anybody's now.
     if (reply === undefined) return known.gaveBack(agent, event.id);
-    if (reply.status === 409) return lateFor(reply);
+    if (reply.status === 409 || isPurged(reply, event)) return lateFor(reply);
     assert.equal(reply.status, 200, JSON.stringify(reply));
     known.gaveBack(agent, event.id);
     counts.back++;
@@ -101,14 +101,17 @@ export function crewOf(random: Random) {
     const { event, lease } = delivery;
     const reply = await verb(agent, delivery, 'extend', { lease, lease_seconds: 60 });
     if (reply === undefined) return;
-    if (reply.status === 409) return lateFor(reply);
+    if (reply.status === 409 || isPurged(reply, event)) return lateFor(reply);
     assert.equal(reply.status, 200, JSON.stringify(reply));
     known.extended(agent, event.id, Date.parse((reply.body as { leased_until: string }).leased_until));
     counts.extended++;
   }
 
-  function lateFor({ body }: { body: unknown }): void {
-    assert.match((body as { type: string }).type, /lease-lost$/);
+  /** A lease that had run out, and then retention took the event and all that was owed of it. */
+  const isPurged = ({ status }: Reply, { action }: Claimed['event']) => status === 404 && action.startsWith('green');
+
+  function lateFor({ status, body }: Reply): void {
+    if (status === 409) assert.match((body as { type: string }).type, /lease-lost$/);
     counts.late++;
   }
 

@@ -41,7 +41,8 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
       // What has no hash is damage, which must stay to be seen.
       if (!row || row.hash === '' || row.state === 'open' || isKept(row.source_agent, row.action)) continue;
       const owed = owedFor(seq);
-      if (owed.some(({ priority }) => priority === 1)) continue;
+      // What somebody works on just now is not taken from under their hands; a later run finds it.
+      if (owed.some(({ priority, leased }) => priority === 1 || leased === 1)) continue;
       for (const { agent, priority } of owed) {
         rows.settle(agent, { seq, priority });
         dropped[agent] = (dropped[agent] ?? 0) + 1;
