@@ -24,11 +24,6 @@ export function strikesEveryone(thrown: unknown): boolean {
   return everyone.has(primaryCode(thrown));
 }
 
-/** Whether the file is broken where it was read. */
-export function isDamage(thrown: unknown): boolean {
-  return primaryCode(thrown) === corrupt;
-}
-
 /**
  * An error of SQLite or of the file system as a Fault with a sentence for the owner. Anything else comes back as it is: a
  * Fault because it says enough, and our own mistakes because no sentence about the disk should hide them.
