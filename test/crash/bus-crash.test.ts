@@ -49,6 +49,7 @@ describe('kill -9', () => {
     }
     await everyDeadlineIsKept(bus.url);
     await auditOverHttp(bus.url, fleet.promises, { published: 0, acknowledged: 0, resolved: 0 });
+    t.diagnostic(`the streams gave each of ${await fleet.caughtUp(bus.url)} events once and in order`);
     const stopped = await bus.kill('SIGTERM');
     assert.equal(stopped.code, 0, `a clean stop after all that:\n${stopped.output}`);
     report(t, fleet.promises, auditFile(join(home, 'control-plane/event-bus/events.db'), fleet.promises));

@@ -1,6 +1,7 @@
 import { setTimeout as pause, setImmediate as yieldTurn } from 'node:timers/promises';
 import { call, type Reply } from './call.ts';
 import { claimsOf } from './claims.ts';
+import { followersOf } from './followers.ts';
 import type { Random } from './random.ts';
 
 /** What the bus has promised by answering. Everything in here must be true after any crash. */
@@ -38,12 +39,15 @@ export type Fleet = {
   promised(further: number): Promise<void>;
   /** Nobody starts anything new; settles when the last request has ended one way or the other. */
   stop(): Promise<void>;
+  /** Each follower of the stream has heard the whole log, once and in order. Answers its length. */
+  caughtUp(url: string): Promise<number>;
 };
 
 const publishers = 8;
 const acknowledgers = 2;
 const claimers = 3;
 const answerers = 3;
+const readers = 2;
 /** 120 ms: passes while the load runs, so that answers, deadlines and kills meet. */
 const shortMinutes = 0.002;
 const actions = ['workflow_modified', 'deploy_started', 'backup_completed', 'build_failed', 'cpu_sampled'];
@@ -63,10 +67,12 @@ export function fleetOf(random: Random): Fleet {
   let maxPauseMs = 0;
   let watch: { left: number; reached(): void } | undefined;
   let crew: Promise<void>[] = [];
-  const claimOne = claimsOf(random, queues, {
-    acknowledged: (agent, id) => void promises.acknowledged.push({ id, agent }),
+  const telling = {
+    acknowledged: (agent: string, id: string) => void promises.acknowledged.push({ id, agent }),
     refuse,
-  });
+  };
+  const claimOne = claimsOf(random, queues, telling);
+  const followers = followersOf(readers, telling);
 
   async function publishOne(worker: number): Promise<void> {
     const again = unanswered[worker];
@@ -158,18 +164,20 @@ export function fleetOf(random: Random): Fleet {
       url = at;
       maxPauseMs = pauseMs;
       working = true;
+      followers.run(at);
       const jobs = (size: number, job: (worker: number) => Promise<void>) =>
         Array.from({ length: size }, (_, worker) => work(() => job(worker)));
       const some = [...jobs(publishers, publishOne), ...jobs(acknowledgers, acknowledgeOne)];
       crew = [...some, ...jobs(answerers, settleOne), ...jobs(claimers, () => claimOne(url))];
     },
+    caughtUp: (at) => followers.caughtUp(at),
     promised: (further) =>
       new Promise((reached) => {
         watch = { left: further, reached };
       }),
     async stop() {
       working = false;
-      await Promise.all(crew);
+      await Promise.all([...crew, followers.stop()]);
     },
   };
 }
