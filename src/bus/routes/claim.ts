@@ -76,6 +76,6 @@ async function claimOrWait(
 }
 
 /** A delivery as it is on the wire. */
-function onTheWire({ id, lease, leasedUntil, attempt, priority, event }: Delivery): WireDelivery {
+export function onTheWire({ id, lease, leasedUntil, attempt, priority, event }: Delivery): WireDelivery {
   return { id, lease, leased_until: leasedUntil, attempt, priority, event };
 }

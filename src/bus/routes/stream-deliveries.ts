@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Bus } from '../bus.ts';
 import { wholeNumber } from '../query.ts';
 import { type Route, route } from '../route.ts';
-import type { Delivery } from '../store/deliveries.ts';
 import { watchToken } from '../watch-token.ts';
 import { agentOf } from './agent-param.ts';
+import { onTheWire } from './claim.ts';
 
 const maxLeaseSeconds = 3_600;
 const usualLeaseSeconds = 60;
@@ -40,14 +40,9 @@ export function streamDeliveries(bus: Bus): Route {
       return {
         stream(outlet) {
           watchToken(bus, principal, outlet);
-          streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show });
+          streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show: onTheWire });
         },
       };
     },
   });
-}
-
-/** A delivery as it is on the wire. */
-function show({ id, lease, leasedUntil, attempt, priority, event }: Delivery): object {
-  return { id, lease, leased_until: leasedUntil, attempt, priority, event };
 }
