@@ -87,11 +87,10 @@ export function makeHttp(routes: readonly Route[], guard: Guard, gate: Gate, log
     const note = metrics?.requestsOf(route.method, route.path);
     const begin = (request: FastifyRequest, reply: FastifyReply, principal: Principal, body: RawBody | undefined) => {
       const began = performance.now();
-      answer(request, reply, principal, body)
-        .catch((error) => fail(error, request, reply))
-        .then((status) => {
-          if (status > 0) note?.(status, (performance.now() - began) / 1000);
-        });
+      const ended = (status: number) => {
+        if (status > 0) note?.(status, (performance.now() - began) / 1000);
+      };
+      answer(request, reply, principal, body).then(ended, (error) => ended(fail(error, request, reply)));
     };
     const enter = (request: FastifyRequest, reply: FastifyReply, who: Principal) => {
       if (route.body === undefined) {
