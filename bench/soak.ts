@@ -28,6 +28,7 @@ export type SoakResult = {
 
 const connections = 64;
 const sampleEveryMs = 5_000;
+const purgeEverySamples = 6;
 /** Keeps the newest events of each kind, so that purging runs all the time as well. */
 const settings = `bus:
   retention:
@@ -134,6 +135,8 @@ async function sample(
       rssMiB: Number(rss) / 1024,
       heapMiB: Number(heap) / 2 ** 20,
     });
+    // The bus does it by itself every ten minutes, which would be once.
+    if (samples.length % purgeEverySamples === 0) await post(agent, `${url}/retention:run`, {});
     if (samples.length % 12 === 0) note(`${samples.length * 5} s: ${samples.at(-1)?.rssMiB.toFixed(0)} MiB`);
   }
 }
