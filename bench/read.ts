@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startBus } from './contestants.ts';
 import { type Filled, fill } from './fill.ts';
 import { get } from './load/get.ts';
@@ -20,6 +21,8 @@ export type ReadResult = {
   /** From the start of the process to its first answer: with a large log, and with an empty home. */
   startMs: { large: number; empty: number };
   fillPerSecond: number;
+  /** `leveredge audit verify` on the large log, from start to exit. */
+  verifySeconds: number;
   /** What the load beside the last column really stored. */
   writesBesidePerSecond: number;
   left: string[];
@@ -30,6 +33,7 @@ export const aThousand = 'limit=1000';
 
 type Query = { name: string; path(filled: Filled, epoch: string, head: number): string };
 
+const program = join(import.meta.dirname, '../src/bin/leveredge.ts');
 const storeWorker = new URL('../src/bin/store-worker.ts', import.meta.url);
 const warmUps = 20;
 const maxMsPerQuery = 4_000;
@@ -80,6 +84,7 @@ type Measured = {
   writesPerSecond: number;
   bytes: number;
   startMs: number;
+  verifySeconds: number;
   filled: Filled;
 };
 
@@ -102,6 +107,7 @@ export async function benchRead({ small, large, requests, note }: ReadOptions): 
     bytesPerEvent: many.bytes / large,
     startMs: { large: many.startMs, empty: await startEmpty() },
     fillPerSecond: large / many.filled.seconds,
+    verifySeconds: many.verifySeconds,
     writesBesidePerSecond: many.writesPerSecond,
     left,
   };
@@ -120,6 +126,8 @@ async function measure(
     const bytes = statSync(file).size;
     note(`${events} events in ${filled.seconds.toFixed(1)} s, ${(bytes / events).toFixed(0)} bytes an event`);
     const startMs = await startTime(home);
+    const verifySeconds = await verifyTime(file);
+    note(`verified in ${verifySeconds.toFixed(1)} s`);
     const bus = await startBus(home, undefined);
     try {
       const timings = await timeAll(bus.url, filled, requests, note);
@@ -127,7 +135,7 @@ async function measure(
       const began = performance.now();
       const busy = beside ? await besideWrites(bus.url, () => timeAll(bus.url, filled, requests, note)) : new Map();
       const writesPerSecond = ((await headOf(bus.url)) - before) / ((performance.now() - began) / 1_000);
-      return { timings, busy, writesPerSecond, bytes, startMs, filled };
+      return { timings, busy, writesPerSecond, bytes, startMs, verifySeconds, filled };
     } finally {
       await bus.stop();
     }
@@ -168,6 +176,13 @@ async function besideWrites<T>(url: string, work: () => Promise<T>): Promise<T> 
   } finally {
     load.kill('SIGTERM');
   }
+}
+
+/** Verifies the audit chain as a process of its own, and fails when it finds anything. */
+async function verifyTime(file: string): Promise<number> {
+  const began = performance.now();
+  await promisify(execFile)(process.execPath, [program, 'audit', 'verify', '--db', file, '--json']);
+  return (performance.now() - began) / 1000;
 }
 
 async function startTime(home: string): Promise<number> {

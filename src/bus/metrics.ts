@@ -116,13 +116,15 @@ function statsIn(register: Registry): Metrics['text'] {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const events = gauge('leveredge_log_events', 'Events published in the life of this log: the number of the newest');
   const questions = gauge('leveredge_questions_open', 'Questions that wait for a person');
-  const deliveries = gauge('leveredge_deliveries_open', 'Deliveries that no agent has acknowledged yet');
+  const deliveries = gauge('leveredge_deliveries_open', 'Deliveries that are ready, leased or put off');
+  const dead = gauge('leveredge_dead_letters', 'Deliveries that were given up until a person looks');
   const bytes = gauge('leveredge_database_bytes', 'Size of the database and its write-ahead log');
   const waiting = gauge('leveredge_store_commands_waiting', 'Writes that wait for the disk');
   return (stats) => {
     events.set(stats.head);
     questions.set(stats.openQuestions);
     deliveries.set(stats.openDeliveries);
+    dead.set(stats.deadLetters);
     bytes.set(stats.bytes);
     waiting.set(stats.waiting);
     return register.metrics();
