@@ -71,6 +71,22 @@ describe('an agent’s stream', () => {
     reader.leave();
   });
 
+  it('leaves a client that works for long on one delivery its lease', async () => {
+    const { agent, publish } = await anAgent();
+    await publish('1');
+    await publish('2');
+    const client = makeClient(bus);
+    const troubles: string[] = [];
+    const done: string[] = [];
+    const options = { idleMs: 300, onTrouble: ({ message }: Error) => void troubles.push(message) };
+    for await (const { id, lease, event, attempt } of client.takeDeliveries(agent, options)) {
+      await new Promise((go) => setTimeout(go, 900));
+      await client.ackDelivery({ agent, id, lease });
+      if (done.push(`${event.target} ${attempt}`) === 2) break;
+    }
+    assert.deepEqual([done, troubles], [['1 1', '2 1'], []]);
+  });
+
   it('gives a delivery again when its lease has ended', async () => {
     const { stream, publish, acknowledge } = await anAgent();
     await publish('slow');

@@ -123,7 +123,11 @@ async function* readAll(
       if (block.retryMs !== undefined) place.retryMs = Math.min(block.retryMs, longestPauseMs);
       if (block.id !== undefined) place.lastEventId = block.id;
       if (block.event === 'goaway') return new Fault('unavailable', becauseOf(block.data));
-      if (block.data !== undefined && block.event === '') yield block as Message;
+      if (block.data === undefined || block.event !== '') continue;
+      // While the caller is at work nobody listens, so silence says nothing, and hanging up would take its leases.
+      line.rest();
+      yield block as Message;
+      line.heard();
     }
   }
   return new Fault('unavailable', 'The bus has ended the stream.');
@@ -137,22 +141,29 @@ function becauseOf(data = ''): string {
   }
 }
 
-/** One connection: cut by the caller's signal, and when nothing is heard for long. */
-type Line = { signal: AbortSignal; heard(): void; idle(): Fault | undefined; hangUp(): void };
+/** One connection: cut by the caller's signal, and when nothing is heard for long. `rest`: nobody listens until `heard`. */
+type Line = { signal: AbortSignal; heard(): void; rest(): void; idle(): Fault | undefined; hangUp(): void };
 
 function lineOf(signal: AbortSignal | undefined, idleMs: number): Line {
   const own = new AbortController();
   let isIdle = false;
-  const timer = setTimeout(() => {
-    isIdle = true;
-    own.abort();
-  }, idleMs);
+  let timer: NodeJS.Timeout | undefined;
+  const rest = () => clearTimeout(timer);
+  const heard = () => {
+    rest();
+    timer = setTimeout(() => {
+      isIdle = true;
+      own.abort();
+    }, idleMs);
+  };
+  heard();
   return {
     signal: signal ? AbortSignal.any([signal, own.signal]) : own.signal,
-    heard: () => void timer.refresh(),
+    heard,
+    rest,
     idle: () => (isIdle ? new Fault('unavailable', `The bus has said nothing for ${idleMs / 1000} s.`) : undefined),
     hangUp() {
-      clearTimeout(timer);
+      rest();
       own.abort();
     },
   };
