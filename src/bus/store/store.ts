@@ -64,7 +64,7 @@ export interface Store extends DeliveryStore {
    */
   readAfter(after: number, limit: number, passes?: Passes): Promise<OnwardPage>;
   /** Counts what passes below this seq, newest first, up to `count` of them. Bounded likewise: go on from `at + 1`. */
-  lookBack(before: number, count: number, passes: Passes): Promise<LookedBack>;
+  lookBack(before: number, count: number, passes?: Passes): Promise<LookedBack>;
   /** The token whose secret has this SHA-256 (hex), also an expired or revoked one; as it stands now, from no memory. */
   token(hash: string): Promise<Token | undefined>;
   /** The token with this id, the same way. */

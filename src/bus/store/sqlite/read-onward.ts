@@ -9,7 +9,7 @@ export type OnwardReader = {
   head(): number;
   /** `head`: what was the newest event before this call; where nothing is found, all up to there has been looked at. */
   readAfter(head: number, after: number, limit: number, passes: Passes | undefined): OnwardPage;
-  lookBack(before: number, count: number, passes: Passes): LookedBack;
+  lookBack(before: number, count: number, passes: Passes | undefined): LookedBack;
 };
 
 /** Events that one call looks at: about a millisecond, so that a reader who wants little of a long log stalls nobody. */
@@ -23,6 +23,8 @@ const maxRemembered = 20_000;
 
 type Judged = Parameters<Passes>[0];
 type Looked = [seq: number, facet: number];
+/** `last`: the seq of the last event. */
+type Fetched = { events: Event[]; last: number; isCut: boolean };
 
 export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
   const readHead = db.prepare("SELECT value FROM bus_meta WHERE name = 'head'");
@@ -35,22 +37,25 @@ export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
   for (const statement of [ahead, behind]) statement.setReturnArrays(true);
   const judgedOf = facetReaderOf(db);
 
-  /** Up to `limit` events of the rows that `fetch` brings, fewer when they are large, and always one. */
-  function pageOf(limit: number, fetch: (count: number) => EventRow[]): { events: Event[]; last: number } {
+  /**
+   * Up to `limit` events of the rows that `fetch` brings until it says undefined; fewer when they are large (`isCut`), and
+   * then at least one.
+   */
+  function pageOf(limit: number, fetch: (count: number) => EventRow[] | undefined): Fetched {
     const events: Event[] = [];
     let last = 0;
     let size = 0;
     while (events.length < limit) {
       const rows = fetch(Math.min(rowsAtOnce, limit - events.length));
-      if (rows.length === 0) return { events, last };
+      if (rows === undefined) break;
       for (const row of rows) {
-        if (events.length > 0 && size >= maxPageDetails) return { events, last };
+        if (events.length > 0 && size >= maxPageDetails) return { events, last, isCut: true };
         events.push(toEvent(row, epoch));
         last = row.seq;
         size += row.details?.length ?? 0;
       }
     }
-    return { events, last };
+    return { events, last, isCut: false };
   }
 
   function everything(after: number, limit: number): OnwardPage {
@@ -58,7 +63,7 @@ export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
     const { events, last } = pageOf(limit, (count) => {
       const rows = following.all(from, count) as EventRow[];
       from = rows.at(-1)?.seq ?? from;
-      return rows;
+      return rows.length > 0 ? rows : undefined;
     });
     return { events, upTo: Math.max(after, last) };
   }
@@ -73,12 +78,13 @@ export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
     }
     if (passed.length > limit) passed.pop();
     let taken = 0;
-    const { events, last } = pageOf(passed.length, (count) => {
-      const rows = inOrder.all(JSON.stringify(passed.slice(taken, taken + count))) as EventRow[];
-      taken += count;
-      return rows;
+    // Of those some may have been purged since: they are missing, and those behind them come all the same.
+    const { events, last, isCut } = pageOf(passed.length, (count) => {
+      const seqs = passed.slice(taken, taken + count);
+      taken += seqs.length;
+      return seqs.length > 0 ? (inOrder.all(JSON.stringify(seqs)) as EventRow[]) : undefined;
     });
-    return { events, upTo: events.length < passed.length ? last : upTo };
+    return { events, upTo: isCut ? last : upTo };
   }
 
   return {
@@ -91,7 +97,7 @@ export function onwardReaderOf(db: DatabaseSync, epoch: string): OnwardReader {
       const looked = behind.all(before, maxLookedAt) as unknown as Looked[];
       let passed = 0;
       for (const [seq, facet] of looked)
-        if (passes(judgedOf(facet)) && ++passed === count) return { passed, at: seq - 1 };
+        if ((passes === undefined || passes(judgedOf(facet))) && ++passed === count) return { passed, at: seq - 1 };
       return { passed, at: looked.length < maxLookedAt ? 0 : (looked.at(-1) as Looked)[0] - 1 };
     },
   };
