@@ -239,6 +239,18 @@ describe('streams and their limits', () => {
     for (const reader of readers) reader.leave();
   });
 
+  it('begins with the last so many that are left after a purge', async (t) => {
+    const own = await startBusProcess({ yaml: "bus: { retention: [{ actions: 'noise', max_count: 1 }] }" }, t);
+    const ownCall = await callerOf(own);
+    for (const target of ['1', '2', '3']) await ownCall.publish({ target });
+    for (let n = 0; n < 20; n++) await ownCall.publish({ action: 'noise', target: 'noise' });
+    assert.equal((await ownCall.post('/retention:run')).body.purged, 19);
+    const reader = await openReader(`${own.url}/events/stream?last=4`);
+    assert.deepEqual(targets(await reader.has(4)), ['2', '3', 'noise', null]);
+    reader.leave();
+    await own.stop();
+  });
+
   it('has a stock EventSource back after a restart, where it was', async (t) => {
     const home = temporaryHome(t);
     const first = await startBusProcess({ home }, t);

@@ -20,7 +20,7 @@ async function onward(store: Store, after: number, limit: number, passes?: Passe
 }
 
 /** Where to begin in order to read the last `count` that pass. */
-async function placeOfLast(store: Store, count: number, passes: Passes) {
+async function placeOfLast(store: Store, count: number, passes?: Passes) {
   let at = store.head();
   for (let left = count; left > 0 && at > 0; ) {
     const back = await store.lookBack(at + 1, left, passes);
@@ -98,6 +98,17 @@ export function testOnward(driver: string, fresh: Fresh): void {
         assert.deepEqual((await onward(store, await placeOfLast(store, count, ofB), 50, ofB)).targets, targets);
       assert.equal(await placeOfLast(store, 3, () => true), 4497);
       assert.equal(await placeOfLast(store, 1, () => false), 0);
+    });
+
+    it('counts what is there, not what was purged, among the last so many', async (t) => {
+      const { store } = await fresh(t);
+      const actions: string[] = ['b', 'b', ...Array(3000).fill('a')];
+      await Promise.all(actions.map((action) => stored(store, aFact({ action }))));
+      const seqs = Array.from({ length: 3000 }, (_, i) => i + 3);
+      while (seqs.length > 0) await store.purge(seqs.splice(0, 250));
+      assert.equal(await placeOfLast(store, 13), 1, 'the 12 that tell of the purge, and one before');
+      assert.equal(await placeOfLast(store, 13, ({ action }) => action !== 'a'), 1);
+      assert.equal(await placeOfLast(store, 1000), 0);
     });
   });
 }

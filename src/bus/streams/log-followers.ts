@@ -10,8 +10,6 @@ import type { Rounds } from './rounds.ts';
 
 /** Bytes that may wait for one reader. Beyond them it is no longer sent what happens but reads on by itself. */
 const maxUnsentBytes = 256 * 1024;
-/** Also where nothing is filtered events are counted one by one: some may have been purged. */
-const everything: Passes = () => true;
 /** Events read and written in one go. */
 const maxPage = 64;
 
@@ -120,7 +118,7 @@ export function followersOf(store: Store, streams: OpenStreams, rounds: Rounds, 
       outlet.write(greeting(bookmark()));
       void catchUp(follower);
     },
-    async placeOfLast(count, passes = everything) {
+    async placeOfLast(count, passes) {
       let at = store.head();
       for (let left = count; left > 0 && at > 0; ) {
         await rounds.next();
