@@ -173,6 +173,15 @@ export function testDeadLetters(driver: string, plain: Fresh): void {
       assert.equal((await store.events({ status: 'failed' }, whole)).events.length, 0);
     });
 
+    it('redrives all of them also after the clock was set back', async (t) => {
+      const { store, clock } = await fresh(t);
+      await hunt(store);
+      await reject(store);
+      clock.now -= 60 * minute;
+      assert.equal(await store.redriveAll({ agent }), 1);
+      assert.equal((await claimed(store)).attempt, 1);
+    });
+
     it('lists newest first, by agent or all, in pages without a repeat or a gap', async (t) => {
       const { store, clock } = await fresh(t);
       await store.addSubscription(aSubscription({ agent_name: 'ORION' }), 'operator');

@@ -11,10 +11,13 @@ export type DeadLetters = {
   /** Call it for a delivery that was owed and lies in no other table any more. */
   bury(row: DeliveryRow, reason: DeathReason, error: string | null): void;
   redrive(agent: string, key: DeliveryKey): Redriven;
-  /** At most `maxRedriven` of those that died by then, by default by now. */
-  redriveSome(agent: string | undefined, diedBy: number | undefined): { redriven: number; diedBy: number };
+  /** At most `maxRedriven` of those that died by then, by default of all there are now. */
+  redriveSome(agent: string | undefined, diedBy: number | undefined): RedrivenSome;
   discard(agent: string, key: DeliveryKey): Discarded;
 };
+
+/** `outOf`: how many dead letters there were before, of all agents. */
+export type RedrivenSome = { redriven: number; diedBy: number; outOf: number };
 
 type EventRow = {
   id: string;
@@ -43,6 +46,10 @@ export function deadLettersOf(ledger: Ledger, rows: DeliveryRows, events: () => 
   const diedOf = db.prepare(
     `SELECT agent, seq, priority FROM dead_deliveries WHERE agent = ? AND died_at <= ? ORDER BY died_at LIMIT ${maxRedriven}`,
   );
+
+  const newest = db.prepare('SELECT max(died_at) AS at FROM dead_deliveries');
+  /** Where the clock was set back meanwhile some died later than now. */
+  const latestDeath = () => Math.max(ledger.clock(), (newest.get()?.at as number | null) ?? 0);
 
   /** Says that a delivery was given up; of saying so itself it says nothing, or it would never end. */
   function announce(event: EventRow, row: DeliveryRow, reason: DeathReason, error: string | null): void {
@@ -83,10 +90,11 @@ export function deadLettersOf(ledger: Ledger, rows: DeliveryRows, events: () => 
       announce(event, row, reason, error);
     },
     redrive: (agent, key) => (redrive(agent, key) ? { kind: 'redriven' } : { kind: 'unknown' }),
-    redriveSome(agent, diedBy = ledger.clock()) {
+    redriveSome(agent, diedBy = latestDeath()) {
+      const outOf = committed.deadLetters;
       const found = agent === undefined ? died.all(diedBy) : diedOf.all(agent, diedBy);
       for (const row of found as (DeliveryKey & { agent: string })[]) redrive(row.agent, row);
-      return { redriven: found.length, diedBy };
+      return { redriven: found.length, diedBy, outOf };
     },
     discard(agent, { seq, priority }) {
       if (remove.run(agent, seq, priority).changes === 0) return { kind: 'unknown' };

@@ -2,6 +2,7 @@ import { rfc3339 } from '../../../base/clock.ts';
 import { maxClaim } from '../../../events/delivery.ts';
 import { type DeliveryStore, newLease } from '../deliveries.ts';
 import type { Command, DeliveryKey } from './commands.ts';
+import type { RedrivenSome } from './dead-letters.ts';
 import { deliveryId } from './delivery-rows.ts';
 import type { Reader } from './reader.ts';
 import type { Claimed } from './write-delivery.ts';
@@ -44,12 +45,12 @@ export function deliveryStoreOf(write: Write, read: Read): DeliveryStore {
     discard: (agent, id) => onDelivery(id, (delivery) => write({ op: 'discard', agent, delivery })),
     async redriveAll({ agent }) {
       let all = 0;
-      // What dies again meanwhile died after the first step, so this ends.
-      for (let diedBy: number | undefined; ; ) {
-        const step = await write<{ redriven: number; diedBy: number }>({ op: 'redrive-some', agent, diedBy });
-        if (step.redriven === 0) return all;
+      for (let first: RedrivenSome | undefined; ; ) {
+        const step = await write<RedrivenSome>({ op: 'redrive-some', agent, diedBy: first?.diedBy });
+        first ??= step;
         all += step.redriven;
-        diedBy = step.diedBy;
+        // What dies again meanwhile is left for the next call.
+        if (step.redriven === 0 || all >= first.outOf) return all;
       }
     },
   };
