@@ -55,3 +55,8 @@ const kept: readonly string[] = [busActions.eventsPurged, busActions.auditKeyCha
 export function isKept(source: string, action: string): boolean {
   return source === busAgent && kept.includes(action);
 }
+
+/** An event that is delivered later is not purged before. */
+export function isYetToCome(deliverAt: number | null, now: number): boolean {
+  return deliverAt !== null && deliverAt > now;
+}

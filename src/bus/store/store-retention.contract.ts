@@ -71,6 +71,26 @@ export function testRetention(driver: string, fresh: Fresh): void {
       assert.deepEqual((await due(store, rules)).seqs, [1, 2]);
     });
 
+    it('keeps what is delivered later until then', async (t) => {
+      const { store, clock } = await fresh(t);
+      await store.addSubscription(aSubscription({ agent_name: 'LATER', action_pattern: 'x', priority: 2 }), 'operator');
+      const deliver_at = new Date(clock.now + 3 * day).toISOString();
+      await stored(store, aFact({ action: 'x', deliver_at }));
+      clock.now += 2 * day;
+      for (const limits of [{ maxAgeDays: 1 }, { maxCount: 0 }])
+        assert.deepEqual(await due(store, [rule('x', limits)]), {
+          seqs: [],
+          counts: [{ due: 0, open_questions: 0, owed_at_priority_1: 0 }],
+        });
+      assert.equal((await store.purge([1])).purged, 0);
+      clock.now += 1.5 * day;
+      assert.deepEqual((await due(store, [rule('x', { maxAgeDays: 1 })])).seqs, [], 'its age counts from then');
+      assert.deepEqual((await due(store, [rule('x', { maxCount: 0 })])).seqs, [1]);
+      clock.now += day;
+      assert.deepEqual((await due(store, [rule('x', { maxAgeDays: 1 })])).seqs, [1]);
+      assert.equal((await store.purge([1])).purged, 1);
+    });
+
     it('says what went, with whom it was dropped, in an event that stays', async (t) => {
       const { store } = await fresh(t);
       await store.addSubscription(aSubscription({ agent_name: 'SLOW', action_pattern: 'x*', priority: 2 }), 'operator');

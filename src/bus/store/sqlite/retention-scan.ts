@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import {
   cutoffOf,
+  isYetToCome,
   maxPurged,
   type RetentionPlace,
   type RetentionRule,
@@ -13,7 +14,8 @@ import { owedOf } from './event-deliveries.ts';
 /** Looks through a part of the log for what the rules no longer keep; begins anew without a place. Changes nothing. */
 export type ScanRetention = (rules: readonly RetentionRule[], now: number, place?: RetentionPlace) => RetentionScan;
 
-type Candidate = { seq: number; at: number; facet: number };
+/** `at`: from when on its age counts. */
+type Candidate = { seq: number; at: number; facet: number; deliver_at: number | null };
 type Facet = { rule: number; mayBeOwed: boolean };
 type Assigned = { upTo: number; facets: Map<number, Facet>; byRule: number[][] };
 
@@ -33,12 +35,13 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
     const found = oldest(active.flat(), after, maxPurged);
     const due: number[] = [];
     let last = after;
-    for (const { seq, at, facet } of found) {
+    for (const { seq, at, facet, deliver_at } of found) {
       last = seq;
       const { rule, mayBeOwed } = facets.get(facet) as Facet;
       const isTooMany = (left[rule] as number) > 0;
       if (isTooMany) left[rule] = (left[rule] as number) - 1;
       if (!isTooMany && at >= (cutoffs[rule]?.at as number)) continue;
+      if (isYetToCome(deliver_at, now)) continue;
       const count = counts[rule] as RuleCount;
       if (isOpen.get(seq)) count.open_questions += 1;
       else if (mayBeOwed && owed(seq).some(({ priority }) => priority === 1)) count.owed_at_priority_1 += 1;
@@ -90,7 +93,8 @@ function oldestOf(db: DatabaseSync): (facets: readonly number[], after: number, 
      FROM json_each(?1) WHERE first IS NOT NULL ORDER BY first LIMIT ?3`,
   );
   const above = db.prepare(
-    `SELECT seq, at, facet_id AS facet FROM event_log WHERE facet_id = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
+    `SELECT seq, max(at, coalesce(deliver_at, at)) AS at, facet_id AS facet, deliver_at
+     FROM event_log WHERE facet_id = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
   );
   return (facets, after, limit) => {
     if (facets.length === 0) return [];

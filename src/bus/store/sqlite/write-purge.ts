@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { busActions, busAgent } from '../../../events/event.ts';
 import { noHash } from '../chain.ts';
-import { isKept, maxPurged, type Purged } from '../retention.ts';
+import { isKept, isYetToCome, maxPurged, type Purged } from '../retention.ts';
 import { rangesOf, type SeqRange, writeRanges } from '../seq-ranges.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import { owedOf } from './event-deliveries.ts';
@@ -12,7 +12,14 @@ import type { EventWriter } from './write-event.ts';
 /** Hexadecimal digits of a hash in an announcement: half of it, which nobody can hit. */
 const announcedDigits = 32;
 
-type Row = { seq: number; hash: string; source_agent: string; action: string; state: string | null };
+type Row = {
+  seq: number;
+  hash: string;
+  source_agent: string;
+  action: string;
+  state: string | null;
+  deliver_at: number | null;
+};
 
 /**
  * Purges events with all that hangs on them, as far as nothing keeps them, and says so in an event of the same
@@ -21,7 +28,7 @@ type Row = { seq: number; hash: string; source_agent: string; action: string; st
 export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter): (seqs: readonly number[]) => Purged {
   const { db } = ledger;
   const find = db.prepare(
-    `SELECT e.seq, hex(e.hash) AS hash, f.source_agent, f.action, q.state
+    `SELECT e.seq, hex(e.hash) AS hash, f.source_agent, f.action, q.state, e.deliver_at
      FROM event_log e JOIN facets f USING (facet_id) LEFT JOIN questions q USING (seq) WHERE e.seq = ?`,
   );
   const deletes = ['event_log', 'questions', 'acknowledgements'].map((table) =>
@@ -40,6 +47,7 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
       const row = find.get(seq) as Row | undefined;
       // What has no hash is damage, which must stay to be seen.
       if (!row || row.hash === '' || row.state === 'open' || isKept(row.source_agent, row.action)) continue;
+      if (isYetToCome(row.deliver_at, ledger.clock())) continue;
       const owed = owedFor(seq);
       // What somebody works on just now is not taken from under their hands; a later run finds it.
       if (owed.some(({ priority, leased }) => priority === 1 || leased === 1)) continue;
