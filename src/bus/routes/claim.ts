@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { claimSchema, deliverySchema, type ParsedClaim, type WireDelivery } from '../../events/delivery.ts';
 import type { Bus } from '../bus.ts';
+import { requireStillGood } from '../gate.ts';
 import { type Ask, bodyOf, type Route, route } from '../route.ts';
 import type { Delivery } from '../store/deliveries.ts';
 import { agentOf } from './agent-param.ts';
@@ -30,9 +31,9 @@ export function claim(bus: Bus): Route {
     body: { ...bodyOf(claimSchema, 'The claim', { max: 10, lease_seconds: 60, wait_seconds: 50 }), isOptional: true },
     answers: { 200: { description: 'What is leased to you now; perhaps nothing', schema: claimedSchema } },
     faults: ['queue-full'],
-    async handle({ params, body, gone, left }) {
+    async handle({ params, body, principal, gone, left }) {
       const agent = agentOf(params.agent as string);
-      const deliveries = await claimOrWait(bus, agent, body, { gone, left });
+      const deliveries = await claimOrWait(bus, agent, body, { principal, gone, left });
       const lease = deliveries[0]?.lease;
       return {
         status: 200,
@@ -44,13 +45,13 @@ export function claim(bus: Bus): Route {
   });
 }
 
-type Caller = Pick<Ask<unknown, unknown>, 'gone' | 'left'>;
+type Caller = Pick<Ask<unknown, unknown>, 'principal' | 'gone' | 'left'>;
 
 async function claimOrWait(
-  { store, turns }: Bus,
+  { store, turns, clock }: Bus,
   agent: string,
   { max, lease_seconds, wait_seconds }: ParsedClaim,
-  { gone, left }: Caller,
+  { principal, gone, left }: Caller,
 ): Promise<Delivery[]> {
   const request = { max, leaseMs: lease_seconds * 1000 };
   if (wait_seconds === 0) return store.claim(agent, request);
@@ -62,6 +63,7 @@ async function claimOrWait(
     try {
       // One that ended its sending before it had to wait may still read; later it more likely went away for good.
       if (signal.aborted || turns.isReleased || (left() && !isFirst)) return [];
+      if (!isFirst) await requireStillGood({ store, clock }, principal);
       const found = await store.claim(agent, request);
       // As much as it can take: there may be more. Fewer can also mean that they were large.
       if (found.length > 0) turns.wake(agent, 2);

@@ -3,6 +3,7 @@ import { cloudEventOf, cloudEventSchema, cloudEventType } from '../../events/clo
 import { type Event, eventSchema } from '../../events/event.ts';
 import type { Bus } from '../bus.ts';
 import { asksFor } from '../cloud-event-answer.ts';
+import { requireStillGood } from '../gate.ts';
 import { wholeNumber } from '../query.ts';
 import { noSuchEvent } from '../refusals.ts';
 import { type Ask, type Route, route } from '../route.ts';
@@ -46,9 +47,9 @@ export function getEvent(bus: Bus): Route {
 }
 
 async function readOrWait(
-  { store, waiters }: Bus,
+  { store, waiters, clock }: Bus,
   id: string,
-  { query, gone, left }: Ask<{ wait: number }, undefined>,
+  { query, principal, gone, left }: Ask<{ wait: number }, undefined>,
 ): Promise<Event | undefined> {
   const event = await store.event(id);
   if (query.wait === 0 || event?.human_state !== 'open') return event;
@@ -60,5 +61,6 @@ async function readOrWait(
   } finally {
     waiting.stop();
   }
+  await requireStillGood({ store, clock }, principal);
   return store.event(id);
 }
