@@ -3,14 +3,15 @@ import { eventSchema } from './event.ts';
 
 /** Deliveries in one claim. */
 export const maxClaim = 100;
-const maxLeaseSeconds = 3600;
+/** A lease, however it was asked for. */
+export const maxLeaseSeconds = 3600;
 /** Under the minute after which many proxies give up. */
 const maxWaitSeconds = 50;
 const maxDelaySeconds = 604_800;
 const maxReason = 1000;
 const maxLeaseText = 100;
 
-const usualLeaseSeconds = 60;
+export const usualLeaseSeconds = 60;
 
 const time = z.string().meta({ format: 'date-time' });
 

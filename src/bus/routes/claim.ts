@@ -37,7 +37,7 @@ export function claim(bus: Bus): Route {
       const lease = deliveries[0]?.lease;
       return {
         status: 200,
-        body: { agent, deliveries: deliveries.map(onTheWire), count: deliveries.length },
+        body: { agent, deliveries: deliveries.map(deliveryOnTheWire), count: deliveries.length },
         // Whoever never got the answer holds nothing.
         ...(lease === undefined ? {} : { unsent: () => bus.store.release(agent, lease) }),
       };
@@ -77,7 +77,7 @@ async function claimOrWait(
   }
 }
 
-/** A delivery as it is on the wire. */
-export function onTheWire({ id, lease, leasedUntil, attempt, priority, event }: Delivery): WireDelivery {
+/** A delivery as it is on the wire, in a claim as in a stream. */
+export function deliveryOnTheWire({ id, lease, leasedUntil, attempt, priority, event }: Delivery): WireDelivery {
   return { id, lease, leased_until: leasedUntil, attempt, priority, event };
 }

@@ -123,8 +123,8 @@ const nowItIs: Record<LostTo, string> = {
 /** Why this caller may not settle the delivery. */
 function refused(outcome: LeaseLost | UnknownDelivery, agent: string, id: string): Fault {
   if (outcome.kind === 'unknown')
-    return new Fault('not-found', `${quoted(agent)} never had a delivery ${quoted(id)}.`, {
-      hint: 'Ids of deliveries come from POST /agents/{agent}/deliveries:claim, and belong to that agent.',
+    return new Fault('not-found', `${quoted(agent)} has no delivery ${quoted(id)}.`, {
+      hint: 'Ids of deliveries come from POST /agents/{agent}/deliveries:claim, and belong to that agent. Retention may have taken its event since.',
     });
   return new Fault('lease-lost', `You do not hold the delivery ${quoted(id)}: ${nowItIs[outcome.to]}.`, {
     hint: 'Nothing was changed. Claim again; where the work was done already, the id of the event tells. Extend leases that are too short.',

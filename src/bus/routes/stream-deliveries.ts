@@ -1,13 +1,12 @@
 import { z } from 'zod';
+import { maxLeaseSeconds, usualLeaseSeconds } from '../../events/delivery.ts';
 import type { Bus } from '../bus.ts';
 import { wholeNumber } from '../query.ts';
 import { type Route, route } from '../route.ts';
 import { watchToken } from '../watch-token.ts';
 import { agentOf } from './agent-param.ts';
-import { onTheWire } from './claim.ts';
+import { deliveryOnTheWire } from './claim.ts';
 
-const maxLeaseSeconds = 3_600;
-const usualLeaseSeconds = 60;
 const maxInFlight = 100;
 
 /** GET /agents/{agent}/stream: an agent's deliveries as they become ready, each leased to the reader. */
@@ -40,7 +39,7 @@ export function streamDeliveries(bus: Bus): Route {
       return {
         stream(outlet) {
           watchToken(bus, principal, outlet);
-          streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show: onTheWire });
+          streams.deliver(outlet, { agent, leaseMs, maxInFlight: query.max_in_flight, show: deliveryOnTheWire });
         },
       };
     },
