@@ -36,6 +36,8 @@ export function deadLettersOf(ledger: Ledger, rows: DeliveryRows, events: () => 
     `SELECT e.id, f.source_agent, f.action, f.status, f.audience_id, e.target, e.correlation_id, q.state
      FROM event_log e JOIN facets f USING (facet_id) LEFT JOIN questions q USING (seq) WHERE e.seq = ?`,
   );
+  /** Undefined where somebody removed the event behind the bus: that must not stop what others are owed. */
+  const eventAt = (seq: number) => findEvent.get(seq) as EventRow | undefined;
   const add = db.prepare(
     'INSERT INTO dead_deliveries (agent, seq, priority, attempts, reason, error, died_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
@@ -72,8 +74,8 @@ export function deadLettersOf(ledger: Ledger, rows: DeliveryRows, events: () => 
     committed.deadLetters -= 1;
     committed.openDeliveries += 1;
     rows.makeReady({ agent, seq, priority, attempts: 0 }, ledger.clock());
-    const event = findEvent.get(seq) as EventRow;
-    if (event.state === null && event.status === 'failed') {
+    const event = eventAt(seq);
+    if (event?.state === null && event.status === 'failed') {
       const status = rows.statusBy(ledger.interning.audienceById(event.audience_id), seq, true);
       if (status !== 'failed') ledger.setStatus(seq, status);
     }
@@ -85,7 +87,8 @@ export function deadLettersOf(ledger: Ledger, rows: DeliveryRows, events: () => 
       add.run(row.agent, row.seq, row.priority, row.attempts, reason, error, ledger.clock());
       committed.openDeliveries -= 1;
       committed.deadLetters += 1;
-      const event = findEvent.get(row.seq) as EventRow;
+      const event = eventAt(row.seq);
+      if (event === undefined) return;
       if (event.state === null && event.status === 'pending') ledger.setStatus(row.seq, 'failed');
       announce(event, row, reason, error);
     },

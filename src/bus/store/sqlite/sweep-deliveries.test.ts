@@ -68,6 +68,25 @@ describe('expiry of what nobody claims', () => {
     const { timedOut, expired } = await store.sweep();
     assert.deepEqual([question.kind, timedOut, expired], ['stored', 1, 2]);
   });
+
+  it('and deadlines go on where the event of what expires was removed behind the bus', async (t) => {
+    const clock = testClock();
+    const file = join(tempFolder(t), 'events.db');
+    const store = await openSqliteStore({ file, clock: clock.read });
+    t.after(() => store.close());
+    for (let n = 0; n < 2; n++) await store.publish(aFact());
+    await store.publish(aQuestion({ human_timeout_minutes: 1 }));
+    await store.sweep();
+    const db = new DatabaseSync(file);
+    db.exec('DELETE FROM event_log WHERE seq = 1');
+    db.close();
+    clock.now += 31 * dayMs;
+    const { timedOut, expired } = await store.sweep();
+    assert.equal(timedOut, 1);
+    assert.ok(expired >= 2);
+    assert.equal((await store.deadLetters({ agent: 'CHRONOS' }, { limit: 9 })).deadLetters.length, 1);
+    assert.ok((await store.redriveAll({ agent: 'CHRONOS' })) >= 1);
+  });
 });
 
 /** Overwrites the leaves of the log in which its middle lies. */
