@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
 
 describe('GET /metrics', () => {
@@ -36,6 +37,31 @@ describe('GET /metrics', () => {
     assert.ok((valueIn(text, 'leveredge_store_commit_duration_seconds_count') as number) >= 4);
     assert.equal(valueIn(text, 'leveredge_build_info{version="0.0.0-test"}'), 1);
     assert.ok((valueIn(text, 'process_resident_memory_bytes') as number) > 10_000_000);
+  });
+
+  it('counts dead letters, and who follows or waits for deliveries', async () => {
+    await post('/events', { source_agent: 'A', action: 'build_started' });
+    const claimed = (await (await post('/agents/CHRONOS/deliveries:claim')).json()) as Wire;
+    const [{ id, lease }] = claimed.deliveries;
+    await post(`/agents/CHRONOS/deliveries/${id}:nack`, { lease, dead: true });
+    const leave = new AbortController();
+    const { signal } = leave;
+    const stream = await fetch(`${bus.url}/events/stream`, { signal });
+    const body = JSON.stringify({ wait_seconds: 20 });
+    const claiming = fetch(`${bus.url}/agents/NOBODY/deliveries:claim`, { method: 'POST', body, signal });
+    const cut = assert.rejects(claiming, { name: 'AbortError' });
+    await stream.body?.getReader().read();
+    const followers = ['leveredge_dead_letters', 'leveredge_streams', 'leveredge_claims_waiting'];
+    const read = async () => {
+      const text = await scrape();
+      return followers.map((name) => valueIn(text, name));
+    };
+    for (let left = 100; left > 0 && (await read())[2] !== 1; left--) await new Promise((go) => setTimeout(go, 20));
+    assert.deepEqual(await read(), [1, 1, 1]);
+    leave.abort();
+    await cut;
+    for (let left = 100; left > 0 && (await read())[1] !== 0; left--) await new Promise((go) => setTimeout(go, 20));
+    assert.deepEqual((await read())[1], 0);
   });
 
   it('times requests by route and status, whatever the path was', async () => {

@@ -95,8 +95,9 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const retention = startRetention(store, config.retention, log);
     undo.unshift(() => retention.stop());
     let address = { url: '', port: 0 };
-    metrics.gauge('leveredge_streams_open', 'Streams that are open', () => streams.count);
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
+    metrics.gauge('leveredge_claims_waiting', 'Callers that wait for deliveries', () => turns.count);
+    metrics.gauge('leveredge_streams', 'Streams that are open', () => streams.count);
     const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
     const bus: Bus = { store, waiters, turns, metrics, streams, checkpointer, retention, clock, ...about };
     const guard = makeGuard(config.allowedHosts, !isLoopback(host));
