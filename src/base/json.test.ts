@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { Fault, type FaultCode } from './fault.ts';
-import { parseJson } from './json.ts';
+import { parseJson, parseJsonElements } from './json.ts';
 
 describe('parsing JSON', () => {
   const refused: [name: string, text: string, code: FaultCode, says: RegExp][] = [
@@ -33,6 +33,13 @@ describe('parsing JSON', () => {
         (error) => error instanceof Fault && error.code === code && says.test(error.message),
       );
     });
+
+  it('tells of each element of a list what it is, also beside a number that no double holds', () => {
+    const [lossy, huge, fine] = parseJsonElements(`[[9007199254740993], [${'9'.repeat(400)}], [1]]`) as unknown[];
+    assert.match((lossy as Fault).message, /\/0\/0 is 9007199254740993, beyond 2\^53/);
+    assert.match((huge as Fault).message, /\/1\/0 is a number too large/);
+    assert.deepEqual(fine, [1]);
+  });
 
   it('lets large numbers through that a double holds exactly', () => {
     assert.deepEqual(parseJson('[1e20, 1152921504606846976, 9007199254740991]'), [1e20, 2 ** 60, 2 ** 53 - 1]);

@@ -116,6 +116,8 @@ function markLossy(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
     const source = context?.source ?? '';
     if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return value;
+    // Too large for any double; the walk says so of the element it stands in, which may be another.
+    if (!Number.isFinite(value)) return value;
     return String(value) === source || BigInt(source) === BigInt(value) ? value : new Lossy(source);
   });
 }

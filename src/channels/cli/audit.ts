@@ -69,7 +69,10 @@ function concludedOf(report: AuditReport, file: string, hasKeys: boolean): Concl
       columns: [{ head: 'FINDING' }, { head: 'EVENT', align: 'right' }, { head: 'WHAT', least: 20 }],
       rows: findings.map(({ kind, seq, says }) => [kind, String(seq), says]),
     },
-    notes: [...more, 'Keep the file as it is. A copy from before event may be sound: leveredge audit verify --db COPY'],
+    notes: [
+      ...more,
+      'Keep the file as it is. A copy from before that event may be sound: leveredge audit verify --db COPY',
+    ],
   };
 }
 
