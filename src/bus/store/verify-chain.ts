@@ -37,6 +37,9 @@ const maxFindings = 100;
 /** `follows`: by the first event of each range, the beginning of the hash that it was chained to. */
 export type AnnouncedPurges = { ranges: readonly SeqRange[]; follows: ReadonlyMap<number, string> };
 
+/** `ended`: the epoch of the backup. `head`: its newest event. `at`: when the log was put back, in milliseconds. */
+export type Restore = { ended: string; head: number; at: number };
+
 export type VerifyInput = {
   links: Iterable<ChainLink>;
   /** By seq. */
@@ -46,8 +49,8 @@ export type VerifyInput = {
   epoch: string;
   /** Which events went by retention, as the bus announced it. */
   purged: AnnouncedPurges;
-  /** Earlier lives of the log: what was its newest event in the backup that followed it. */
-  ended: ReadonlyMap<string, number>;
+  /** Each restore from a backup that the log tells of. */
+  restores: readonly Restore[];
   keys: ReadonlyMap<string, KeyObject>;
   /** Called after each link. */
   progress?: ((seq: number) => void) | undefined;
@@ -148,7 +151,7 @@ function walkOf({ head, purged: announced }: VerifyInput, { note }: Report) {
   return { state, take: (link: ChainLink) => (link.kind === 'event' ? event(link) : purged(link)) };
 }
 
-function checkpointJudgeOf({ checkpoints, epoch, ended, keys }: VerifyInput, { note }: Report) {
+function checkpointJudgeOf({ checkpoints, epoch, restores, keys }: VerifyInput, { note }: Report) {
   const iterator = checkpoints[Symbol.iterator]();
   const summary: Verdict['checkpoints'] = { sound: 0, newest: null, lost: 0 };
   let next = iterator.next();
@@ -173,7 +176,11 @@ function checkpointJudgeOf({ checkpoints, epoch, ended, keys }: VerifyInput, { n
     }
   }
 
-  const isLost = ({ epoch: life, seq }: Checkpoint) => life !== epoch && seq > (ended.get(life) ?? Infinity);
+  const known = new Set(restores.map(({ ended }) => ended));
+  /** A life of which the log knows nothing went with all its events when a backup of before it was put back once more. */
+  const isLost = ({ epoch: life, seq, at }: Checkpoint) =>
+    life !== epoch &&
+    restores.some((restore) => seq > restore.head && (known.has(life) ? restore.ended === life : at <= restore.at));
 
   function take(until: number, hash: (seq: number) => string | undefined): void {
     for (; !next.done && next.value.seq <= until; next = iterator.next()) {

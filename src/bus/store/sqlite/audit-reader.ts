@@ -13,7 +13,7 @@ export type AuditReader = {
   scanRetention: ScanRetention;
 };
 
-export const checkpointColumns = 'seq, hash, at, epoch, key_id, signature';
+const checkpointColumns = 'seq, hash, at, epoch, key_id, signature';
 
 /** Prepared at the first use: most connections never ask. */
 export function auditReaderOf(db: DatabaseSync): AuditReader {

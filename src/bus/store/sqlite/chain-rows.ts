@@ -2,16 +2,22 @@ import type { DatabaseSync } from 'node:sqlite';
 import { askedEscalation, type ChainedEvent, type ChainedQuestion, chained, envelopeOf, noHash } from '../chain.ts';
 import type { ChainLink } from '../verify-chain.ts';
 
+/** A number that node:sqlite would refuse to read, because no double holds it, as the nearest one that it reads. */
+export function readable(column: string): string {
+  return `min(max(${column}, ${Number.MIN_SAFE_INTEGER}), ${Number.MAX_SAFE_INTEGER})`;
+}
+
 /** All that the chain speaks for, in one row. What is missing elsewhere is null, so that no event falls out of a join. */
 function select(db: DatabaseSync): string {
   const has = db.prepare("SELECT 1 FROM pragma_table_info('event_log') WHERE name = 'deliver_at'").get() !== undefined;
-  return `SELECT e.seq, lower(hex(e.hash)) AS hash, e.id, e.at, f.source_agent, f.action, e.target, e.details,
+  return `SELECT ${readable('e.seq')} AS seq, lower(hex(e.hash)) AS hash, e.id, ${readable('e.at')} AS at, f.source_agent, f.action, e.target, e.details,
     e.source_workflow_id, e.source_execution_id, e.correlation_id, e.causation_id, e.traceparent, e.tags,
-    ${has ? 'e.deliver_at' : 'NULL'} AS deliver_at, a.hearers, a.agents, e.first_created_at, e.first_updated_at,
-    q.seq AS asks, q.state, q.question, q.options, q.timeout_minutes, q.fallback, q.free_text, q.answerers,
-    q.payload_hash, q.deadline, q.escalation
+    ${has ? readable('e.deliver_at') : 'NULL'} AS deliver_at, a.hearers, a.agents,
+    ${readable('e.first_created_at')} AS first_created_at, ${readable('e.first_updated_at')} AS first_updated_at,
+    ${readable('q.seq')} AS asks, q.state, q.question, q.options, q.timeout_minutes, q.fallback,
+    ${readable('q.free_text')} AS free_text, q.answerers, q.payload_hash, ${readable('q.deadline')} AS deadline, q.escalation
   FROM event_log e LEFT JOIN facets f USING (facet_id) LEFT JOIN audiences a USING (audience_id)
-  LEFT JOIN questions q USING (seq)`;
+  LEFT JOIN questions q ON q.seq = e.seq`;
 }
 
 type Row = ChainedEvent & { hash: string; agents: string; asks: number | null; state: string | null } & Omit<
@@ -52,7 +58,8 @@ export function chainAll(db: DatabaseSync): number {
 export function linksOf(db: DatabaseSync): (after: number) => Generator<ChainLink> {
   const rows = db.prepare(`${select(db)} WHERE e.seq > ? ORDER BY e.seq`);
   const runs = db.prepare(
-    'SELECT from_seq, to_seq, lower(hex(hash)) AS hash FROM purged_runs WHERE from_seq > ? ORDER BY from_seq',
+    `SELECT ${readable('from_seq')} AS from_seq, ${readable('to_seq')} AS to_seq, lower(hex(hash)) AS hash
+     FROM purged_runs WHERE from_seq > ? ORDER BY purged_runs.from_seq`,
   );
   const genuine = genuineOf(db);
 
@@ -74,7 +81,11 @@ export function linksOf(db: DatabaseSync): (after: number) => Generator<ChainLin
 }
 
 function toRun({ from_seq, to_seq, hash }: { from_seq: number; to_seq: number; hash: string }): ChainLink {
-  return { kind: 'purged', from: from_seq, to: to_seq, hash };
+  const isRun = Number.isSafeInteger(to_seq) && to_seq >= from_seq;
+  // The bus writes no such run, so nothing follows it.
+  return isRun
+    ? { kind: 'purged', from: from_seq, to: to_seq, hash }
+    : { kind: 'purged', from: from_seq, to: from_seq, hash: '' };
 }
 
 /**
@@ -89,8 +100,8 @@ function genuineOf(db: DatabaseSync): (row: Row) => string | null {
   );
   const isAudience = audienceCheck();
   const isUtf8 = (row: Row) => {
-    const found = bytes.get(row.seq) as Record<string, Uint8Array | null>;
-    return texts.every((name) => row[name] === null || Buffer.from(row[name]).equals(found[name] ?? noBytes));
+    const found = bytes.get(row.seq) as Record<string, Uint8Array | null> | undefined;
+    return texts.every((name) => row[name] === null || Buffer.from(row[name]).equals(found?.[name] ?? noBytes));
   };
   return (row) => {
     if (!texts.every((name) => row[name] === null || typeof row[name] === 'string')) return null;

@@ -15,7 +15,10 @@ type Case = [name: string, change: string | ((db: DatabaseSync) => void), kind: 
 
 const noCheckpoints = 'DELETE FROM checkpoints;';
 const rest = 'facet_id, at, target, details, tags';
+/** What SQLite holds and no double does. */
+const tooLarge = '9223372036854775807';
 const copyOfLast = `INSERT INTO event_log (seq, id, ${rest}, hash) SELECT 16, 'added', ${rest}, hash`;
+const addedAt = (seq: string) => `${copyOfLast.replace('16', seq)} FROM event_log WHERE seq = 15`;
 
 /** What somebody may do to the file, and what must be said of it, with the first event it strikes. */
 const cases: Case[] = [
@@ -86,7 +89,7 @@ const cases: Case[] = [
   ],
   ['all gone', 'DELETE FROM event_log; DELETE FROM purged_runs', 'deleted', 1],
   ['no hash', 'UPDATE event_log SET hash = NULL WHERE seq = 3', 'unchained', 3],
-  ['a row added after the end', `${copyOfLast} FROM event_log WHERE seq = 15`, 'unchained', 16],
+  ['a row added after the end', addedAt('16'), 'unchained', 16],
   [
     'a row added without a hash',
     `${copyOfLast.replace(/hash$/, 'NULL')} FROM event_log WHERE seq = 15; UPDATE bus_meta SET value = 16 WHERE name = 'head'`,
@@ -100,7 +103,7 @@ const cases: Case[] = [
     16,
   ],
   ['a row before the beginning', `UPDATE event_log SET seq = 0 WHERE seq = 1`, 'unchained', 0],
-  ['a row where events were purged', `${copyOfLast.replace('16', '9')} FROM event_log WHERE seq = 15`, 'unchained', 9],
+  ['a row where events were purged', addedAt('9'), 'unchained', 9],
   ['a chain that begins anew', (db) => rechainFromNothing(db, 12), 'unchained', 12],
   ['changed and chained anew', changedAndChained, 'checkpoint-mismatch', 6],
   [
@@ -133,6 +136,16 @@ const cases: Case[] = [
     11,
   ],
   ['another hash of a purge', 'UPDATE purged_runs SET hash = zeroblob(32)', 'unchained', 11],
+  ['a purge that ends at no number', `UPDATE purged_runs SET to_seq = 'x'`, 'deleted', 11],
+  ['a purge that ends before it begins', 'UPDATE purged_runs SET to_seq = 1', 'deleted', 10],
+  ['a purge without an end', `UPDATE purged_runs SET to_seq = ${tooLarge}`, 'deleted', 11],
+  ['a time beyond all times', `UPDATE event_log SET at = ${tooLarge} WHERE seq = 4`, 'altered', 4],
+  ['a deadline beyond all times', `UPDATE questions SET deadline = ${tooLarge}`, 'altered', 5],
+  ['a time of delivery beyond all', `UPDATE event_log SET deliver_at = ${tooLarge} WHERE seq = 2`, 'altered', 2],
+  ['a row beyond all numbers', `UPDATE event_log SET seq = ${tooLarge} WHERE seq = 7`, 'deleted', 7],
+  ['a row added beyond all numbers', addedAt(tooLarge), 'deleted', 16],
+  ['a row below all numbers', addedAt(`-${tooLarge}`), 'unchained', Number.MIN_SAFE_INTEGER],
+  ['a checkpoint beyond all times', `UPDATE checkpoints SET at = ${tooLarge} WHERE seq = 6`, 'checkpoint-mismatch', 6],
   ['the trace of a purge gone', 'DELETE FROM purged_runs', 'deleted', 9],
   [
     'an announcement of a purge that says more',
@@ -214,6 +227,14 @@ describe('verifying a database', () => {
     }
   });
 
+  it('verifies nothing that does not say where it ends', async (t) => {
+    const log = await aLog(t);
+    for (const [n, change] of [`DELETE FROM bus_meta`, `UPDATE bus_meta SET value = ${tooLarge}`].entries()) {
+      const file = changed(log, `head-${n}`, (db) => db.exec(`${change} WHERE name = 'head'`));
+      assert.throws(() => verify(file), { name: 'Fault', code: 'damaged' });
+    }
+  });
+
   it('says one thing of one change', async (t) => {
     const log = await aLog(t);
     for (const change of [
@@ -275,7 +296,10 @@ describe('verifying a database', () => {
     const store = await openSqliteStore({ file: log.file, clock: Date.now, restored: note });
     await store.close();
     assert.deepEqual(verify(log.file, { checkpoints: [last, later] }).checkpoints, { sound: 2, newest: 15, lost: 1 });
-    const other = signCheckpoint({ ...unsigned, epoch: 'other' }, key.privateKey);
+    // The same backup put back twice: of the life in between nothing is left, nor of its end.
+    const between = signCheckpoint({ ...unsigned, epoch: 'between' }, key.privateKey);
+    assert.deepEqual(verify(log.file, { checkpoints: [between] }).checkpoints, { sound: 2, newest: 15, lost: 1 });
+    const other = signCheckpoint({ ...unsigned, epoch: 'other', at: Date.now() + 60_000 }, key.privateKey);
     const { findings } = verify(log.file, { checkpoints: [other] });
     assert.deepEqual([findings[0]?.kind, findings[0]?.seq], ['deleted', 17]);
   });

@@ -5,9 +5,8 @@ import { Fault } from '../../../base/fault.ts';
 import { busActions, busAgent } from '../../../events/event.ts';
 import { parseRanges, type SeqRange, unionOf } from '../seq-ranges.ts';
 import { type Checkpoint, keyIdOf, publicKeyOf } from '../signed-checkpoint.ts';
-import { type Verdict, verifyChain } from '../verify-chain.ts';
-import { checkpointColumns } from './audit-reader.ts';
-import { linksOf } from './chain-rows.ts';
+import { type Restore, type Verdict, verifyChain } from '../verify-chain.ts';
+import { linksOf, readable } from './chain-rows.ts';
 import { openUntouched } from './inspect-file.ts';
 import { requireOurs } from './read-only.ts';
 import { sqliteFault } from './sqlite-fault.ts';
@@ -40,15 +39,15 @@ export function verifyFile({ file, checkpoints, keys, trustsOwnKeys, progress }:
     // One moment of it, however long this takes.
     db.exec('BEGIN');
     const said = announcementsIn(db);
-    const head = Number(meta(db, 'head'));
+    const head = headIn(db, file);
     const all = [...keys, ...(trustsOwnKeys ? ownKeys(said.keys, meta(db, 'audit_key')) : [])];
     return verifyChain({
-      links: linksOf(db)(Number.MIN_SAFE_INTEGER),
+      links: linksOf(db)(Number.NEGATIVE_INFINITY),
       checkpoints: merged(checkpointsIn(db), checkpoints),
       head,
       epoch: String(meta(db, 'epoch')),
       purged: { ranges: unionOf(said.purged), follows: said.follows },
-      ended: said.ended,
+      restores: said.restores,
       keys: new Map(all.map((key) => [keyIdOf(key), key])),
       progress: everySoMany((seq) => progress(seq, head)),
     });
@@ -66,25 +65,33 @@ function everySoMany(tell: (seq: number) => void): (seq: number) => void {
   };
 }
 
-function meta(db: DatabaseSync, name: string): unknown {
-  return db.prepare('SELECT value FROM bus_meta WHERE name = ?').get(name)?.value;
+/** Without it nothing says where the log ends, and any tail could be cut. */
+function headIn(db: DatabaseSync, file: string): number {
+  const head = Number(meta(db, 'head') ?? Number.NaN);
+  if (Number.isSafeInteger(head) && head >= 0) return head;
+  throw new Fault('damaged', `${file} does not say which event is its newest: head in bus_meta is no number of one.`);
 }
 
-type Announcements = { purged: SeqRange[]; follows: Map<number, string>; ended: Map<string, number>; keys: unknown[] };
+function meta(db: DatabaseSync, name: string): unknown {
+  return db.prepare('SELECT CAST(value AS TEXT) AS value FROM bus_meta WHERE name = ?').get(name)?.value;
+}
+
+type Announcements = { purged: SeqRange[]; follows: Map<number, string>; restores: Restore[]; keys: unknown[] };
 
 /** What the bus itself said of its log, in events that the chain holds as every other. */
 function announcementsIn(db: DatabaseSync): Announcements {
   const rows = db
     .prepare(
-      `SELECT e.seq, f.action, e.details FROM facets f JOIN event_log e USING (facet_id)
+      `SELECT ${readable('e.seq')} AS seq, ${readable('e.at')} AS at, f.action, e.details FROM facets f JOIN event_log e USING (facet_id)
        WHERE f.source_agent = ? AND f.action IN (?, ?, ?) ORDER BY e.seq`,
     )
     .iterate(busAgent, busActions.eventsPurged, busActions.busRestored, busActions.auditKeyChanged);
-  const said: Announcements = { purged: [], follows: new Map(), ended: new Map(), keys: [] };
-  for (const { seq, action, details } of rows) {
+  const said: Announcements = { purged: [], follows: new Map(), restores: [], keys: [] };
+  for (const { seq, at, action, details } of rows) {
     const values = objectIn(details);
     if (action === busActions.eventsPurged) notePurge(said, values, seq as number);
-    else if (action === busActions.busRestored) said.ended.set(String(values.previous_epoch), Number(values.head));
+    else if (action === busActions.busRestored)
+      said.restores.push({ ended: String(values.previous_epoch), head: Number(values.head), at: Number(at) });
     else said.keys.push(values.public_key, values.previous_public_key);
   }
   return said;
@@ -120,7 +127,10 @@ function ownKeys(named: readonly unknown[], noted: unknown): KeyObject[] {
 }
 
 function* checkpointsIn(db: DatabaseSync): Generator<Checkpoint> {
-  const rows = db.prepare(`SELECT ${checkpointColumns} FROM checkpoints ORDER BY seq`).iterate();
+  const rows = db
+    .prepare(`SELECT ${readable('seq')} AS seq, hash, ${readable('at')} AS at, epoch, key_id, signature
+     FROM checkpoints ORDER BY checkpoints.seq`)
+    .iterate();
   for (const { seq, hash, at, epoch, key_id, signature } of rows)
     yield {
       seq: Number(seq),
