@@ -7,9 +7,20 @@ import type { Nack } from '../deliveries.ts';
 import type { Checkpoint } from '../signed-checkpoint.ts';
 import type { AuditKey, Once, Restored } from '../store.ts';
 
-/** How many events a command may store, so that a transaction can be bounded. */
+/** Characters of details for which an event counts as one more: so 1,000 events have at most some 8 million. */
+const charactersEach = 8192;
+
+/** How many usual events a command may store, so that a transaction, and what waits for one, can be bounded. */
 export function weightOf(command: Command): number {
-  return command.op === 'publish-batch' ? command.drafts.length : 1;
+  if (command.op === 'publish') return weightOfDraft(command.draft);
+  if (command.op !== 'publish-batch') return 1;
+  let weight = 0;
+  for (const draft of command.drafts) weight += draft === null ? 1 : weightOfDraft(draft);
+  return weight;
+}
+
+function weightOfDraft({ details }: WrittenDraft): number {
+  return details === null ? 1 : 1 + Math.floor(details.length / charactersEach);
 }
 
 /** A draft on its way to the writer: details are already JSON text, since that is what is stored and cheap to hand over. */

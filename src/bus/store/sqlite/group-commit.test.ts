@@ -124,6 +124,23 @@ describe('group commit', () => {
     assert.equal(await settled(after), 1);
   });
 
+  it('counts large events for more, so that neither a transaction nor what waits takes all memory', async () => {
+    const disk = slowDisk();
+    const draft = { source_agent: 'A', action: 'b', details: 'x'.repeat(250_000) };
+    const large: Command = { op: 'publish', draft };
+    const many: Command = { op: 'publish-batch', drafts: [draft, null, draft], once: null };
+    const answers = numbers(60).map(() => disk.queue.run(large));
+    await turn();
+    while (!disk.isIdle()) await disk.finish();
+    assert.deepEqual(disk.sizes, [32, 28], 'eight megabytes at a time');
+    await settled(Promise.all(answers));
+    const waiting = numbers(400).map((n) => disk.queue.run(n % 2 ? large : many));
+    await assert.rejects(settled(Promise.all(numbers(400).map(() => disk.queue.run(large)))), faultCode('queue-full'));
+    await turn();
+    while (!disk.isIdle()) await disk.finish();
+    await settled(Promise.all(waiting));
+  });
+
   it('tells a sender to come back when 20,000 writes wait, and takes it when there is room', async () => {
     const disk = slowDisk();
     const answers = [disk.queue.run(write(0))];

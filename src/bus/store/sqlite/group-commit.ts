@@ -3,7 +3,10 @@ import type { StoreObserver } from '../store.ts';
 import { type BatchResult, type Command, type Committed, type Outcome, weightOf } from './commands.ts';
 import { faultOf } from './sqlite-fault.ts';
 
-/** Events in one transaction, any other command counting as one. More wait for the next; one command is never split. */
+/**
+ * Events in one transaction, a large one counting for several and any other command as one. More wait for the next; one
+ * command is never split.
+ */
 const maxBatch = 1000;
 /** Events that may wait. Beyond this the sender is told to come back (429). */
 const maxWaiting = 20_000;
@@ -83,7 +86,7 @@ export function groupCommit(
       if (isClosed) return Promise.reject(new Fault('unavailable', 'The bus is stopping; nothing was stored.'));
       if (waitingWeight >= maxWaiting)
         return Promise.reject(
-          new Fault('queue-full', `${maxWaiting} writes are waiting for the disk; nothing was stored.`, {
+          new Fault('queue-full', 'All writes that may wait for the disk do; nothing was stored.', {
             hint: 'Send it again in a moment. If this lasts, look at the disk.',
           }),
         );
