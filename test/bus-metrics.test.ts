@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
+import { tokenFor } from './bus-token.fixtures.ts';
 
 describe('GET /metrics', () => {
   let bus: BusProcess;
@@ -73,6 +74,18 @@ describe('GET /metrics', () => {
     assert.ok(!text.includes('xxx'), 'nothing of what was asked for is in it');
   });
 
+  it('counts also who was let in no further than the door', async () => {
+    const ask = (token: string) => fetch(`${bus.url}/events`, { headers: { authorization: token } });
+    assert.equal((await ask('Bearer nothing')).status, 401);
+    const { headers } = await tokenFor(bus, { scopes: ['ack:self'] });
+    assert.equal((await ask(headers.authorization)).status, 403);
+    const text = await scrape();
+    for (const status of [401, 403]) {
+      const labels = `http_request_method="GET",http_route="/events",http_response_status_code="${status}"`;
+      assert.equal(valueIn(text, `http_server_request_duration_seconds_count{${labels}}`), 1);
+    }
+  });
+
   it('has no name of an agent, an action or an id in it', async () => {
     const names = ['PETER-THE-AGENT', 'spoon_bent', 'id-of-mine'] as const;
     await post('/events', { source_agent: names[0], action: names[1], id: names[2], target: 'kitchen' });
@@ -82,14 +95,17 @@ describe('GET /metrics', () => {
 
   it('is text that Prometheus can read: each series after its HELP and TYPE, numbers only', async () => {
     const known = new Set<string>();
+    const counters = new Set<string>();
     for (const line of (await scrape()).trimEnd().split('\n')) {
       if (line.startsWith('# HELP ')) continue;
       const type = /^# TYPE (\w+) (counter|gauge|histogram|summary)$/.exec(line);
+      if (type?.[2] === 'counter') counters.add(type[1] as string);
       if (type) known.add(type[1] as string);
       else if (line !== '') {
         const series = /^([a-z_]\w*)(\{(?:\w+="[^"\n]*",?)*\})? (-?[\d.e+-]+|[+-]Inf|Nan)$/i.exec(line);
         assert.ok(series, line);
         const name = series[1] as string;
+        assert.ok(!/_total$/.test(name) || counters.has(name), `${name} is no counter`);
         assert.ok(known.has(name) || known.has(name.replace(/_(bucket|sum|count)$/, '')), line);
       }
     }

@@ -105,13 +105,15 @@ export function makeHttp(routes: readonly Route[], guard: Guard, gate: Gate, log
       method: route.method,
       url: fastifyPath(route.path),
       handler(request, reply) {
-        const who = admit(request.raw, request.params as Record<string, string>);
-        if (who instanceof Promise)
-          who.then(
-            (bearer) => enter(request, reply, bearer),
-            (error) => fail(error, request, reply),
-          );
-        else enter(request, reply, who);
+        const began = performance.now();
+        const refuse = (error: unknown) => note?.(fail(error, request, reply), (performance.now() - began) / 1000);
+        try {
+          const who = admit(request.raw, request.params as Record<string, string>);
+          if (who instanceof Promise) who.then((bearer) => enter(request, reply, bearer), refuse);
+          else enter(request, reply, who);
+        } catch (error) {
+          refuse(error);
+        }
       },
     });
   }
