@@ -205,6 +205,27 @@ describe('tokens on a bus that runs', () => {
     for (const path of ['/docs', '/openapi.json']) assert.equal((await fetch(bus.url + path)).status, 200);
   });
 
+  it('are asked for again when a call has waited', async () => {
+    const name = 'LATECOMER';
+    const { headers, id } = await tokenFor(bus, { name, scopes: ['admin'] });
+    const other = await tokenFor(bus, { name, scopes: ['admin'] });
+    const own = { agent_name: name, action_pattern: 'late_*', mode: 'queue' };
+    assert.equal((await call.post('/subscriptions', own, other.headers)).status, 201);
+    const publish = (draft: object) =>
+      call.post('/events', { source_agent: 'A', action: 'late_on', ...draft }, other.headers);
+    await publish({ id: 'late-question', action: 'asked', requires_human: true });
+    const claimed = call.post(`/agents/${name}/deliveries:claim`, { wait_seconds: 20 }, headers);
+    await new Promise((go) => setTimeout(go, 100));
+    const next = call.post(`/agents/${name}/deliveries:claim`, { wait_seconds: 20 }, other.headers);
+    const read = fetch(`${bus.url}/events/late-question?wait=20`, { headers });
+    await new Promise((go) => setTimeout(go, 300));
+    await revokeTokens(bus.databaseFile, id, Date.now);
+    await publish({});
+    await call.post('/events/late-question/respond', { response: 'yes' }, other.headers);
+    assert.deepEqual([(await claimed).status, (await read).status], [401, 401]);
+    assert.equal((await next).body.count, 1, 'who waited behind it gets what it did not');
+  });
+
   it('have a limit of their own, which slows nobody else', async () => {
     const hasty = await tokenFor(bus, { name: 'HASTY', per_minute: 2 });
     const other = await tokenFor(bus, { name: 'HASTY' });
