@@ -91,6 +91,19 @@ export function testRetention(driver: string, fresh: Fresh): void {
       assert.equal((await store.purge([1])).purged, 1);
     });
 
+    it('leaves what somebody works on, and does not count it as due', async (t) => {
+      const { store } = await fresh(t);
+      await store.addSubscription(aSubscription({ agent_name: 'SLOW', action_pattern: 'x', priority: 2 }), 'operator');
+      await stored(store, aFact({ action: 'x' }));
+      await stored(store, aFact({ action: 'x' }));
+      const [held] = await store.claim('SLOW', { max: 1, leaseMs: minute });
+      const rules = [rule('x', { maxCount: 0 })];
+      assert.deepEqual((await due(store, rules)).seqs, [2]);
+      assert.equal((await store.purge([1, 2])).purged, 1, 'also where it became so after the scan');
+      assert.equal((await store.ack('SLOW', held?.id ?? '', held?.lease ?? '')).kind, 'acknowledged');
+      assert.deepEqual((await due(store, rules)).seqs, [1]);
+    });
+
     it('says what went, with whom it was dropped, in an event that stays', async (t) => {
       const { store } = await fresh(t);
       await store.addSubscription(aSubscription({ agent_name: 'SLOW', action_pattern: 'x*', priority: 2 }), 'operator');

@@ -43,9 +43,11 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
       if (!isTooMany && at >= (cutoffs[rule]?.at as number)) continue;
       if (isYetToCome(deliver_at, now)) continue;
       const count = counts[rule] as RuleCount;
+      const owing = mayBeOwed ? owed(seq) : [];
       if (isOpen.get(seq)) count.open_questions += 1;
-      else if (mayBeOwed && owed(seq).some(({ priority }) => priority === 1)) count.owed_at_priority_1 += 1;
-      else {
+      else if (owing.some(({ priority }) => priority === 1)) count.owed_at_priority_1 += 1;
+      // What somebody works on just now will be due when that is over.
+      else if (!owing.some(({ leased }) => leased === 1)) {
         count.due += 1;
         due.push(seq);
       }
