@@ -33,6 +33,7 @@ describe('web pages', () => {
       { origin: 'null', 'content-type': 'text/plain' },
       { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
       { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
       { origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' },
       { origin: `https://127.0.0.1.evil.example:${bus.port}` },
       { origin: `http://127.0.0.1@evil.example:${bus.port}` },

@@ -51,6 +51,7 @@ describe('the guard', () => {
     { host: 'localhost:8099', origin: 'ftp://localhost:8099' },
     { host: 'localhost:8099', origin: 'http://localhost:8099.evil.example' },
     { host: 'localhost', 'sec-fetch-site': 'cross-site' },
+    { host: 'localhost:8099', 'sec-fetch-site': 'same-site' },
     { host: '10.0.0.1:8099' },
   ];
   for (const headers of refuses)

@@ -21,6 +21,12 @@ export function requireProtection({ host, auth }: { host: string; auth: 'loopbac
 /** Says why a request is refused for where it comes from, or undefined when it may pass. */
 export type Guard = (headers: IncomingHttpHeaders) => Fault | undefined;
 
+/**
+ * What a browser says of a page that is not this server's. Another port of this machine is the same site, and its pages
+ * need not say their Origin with a GET, such as one that takes deliveries from a stream.
+ */
+const foreignSites: ReadonlySet<unknown> = new Set(['cross-site', 'same-site']);
+
 /** How many Host headers are remembered as good. Emptied, not grown, beyond this. */
 const maxRemembered = 100;
 
@@ -41,7 +47,7 @@ export function makeGuard(allowedHosts: readonly string[], anyAddress = false): 
       if (good.size >= maxRemembered) good.clear();
       good.add(host);
     }
-    if (headers['sec-fetch-site'] === 'cross-site') return foreignPage('another site');
+    if (foreignSites.has(headers['sec-fetch-site'])) return foreignPage('another site');
     if (headers.origin !== undefined && !isSameServer(headers.origin, host)) return foreignPage(headers.origin);
     return undefined;
   };
