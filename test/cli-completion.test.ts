@@ -19,6 +19,16 @@ describe('completion at the shell', () => {
     assert.ok((await offered('ask', '--')).includes('--fallback'));
   });
 
+  it('prints the script wherever the options stand that every command has', async () => {
+    const script = (await leveredge(['completion', 'zsh'])).stdout;
+    assert.match(script, /leveredge/);
+    for (const words of [
+      ['--home', '/nowhere', 'completion', 'zsh'],
+      ['completion', '-q', 'zsh'],
+    ])
+      assert.equal((await leveredge(words)).stdout, script);
+  });
+
   it('has a script for bash that completes a word', async (t) => {
     const { stdout, exit } = await leveredge(['completion', 'bash']);
     assert.equal(exit, 0);

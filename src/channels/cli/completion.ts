@@ -14,7 +14,7 @@ export function completion(): Command {
 
 /** Whether this command line asks for the script, or comes from it. */
 export function isAboutCompletion(argv: readonly string[]): boolean {
-  return (argv[0] === 'completion' && shells.includes(argv[1] ?? '')) || (argv[0] === 'complete' && argv[1] === '--');
+  return shellAskedFor(argv) !== undefined || (argv[0] === 'complete' && argv[1] === '--');
 }
 
 /**
@@ -24,7 +24,15 @@ export function isAboutCompletion(argv: readonly string[]): boolean {
 export async function addCompletions(program: Command, argv: readonly string[]): Promise<string> {
   const { default: tab } = await import('@bomb.sh/tab/commander');
   tab(program, { completionCommandName: 'completion' });
-  return argv[0] === 'completion' && argv[1] === 'bash' ? withoutBashCompletion : '';
+  return shellAskedFor(argv) === 'bash' ? withoutBashCompletion : '';
+}
+
+const optionsWithValue = ['--url', '--home'];
+
+/** The shell of `completion SHELL`, wherever the options that every command has stand. */
+function shellAskedFor(argv: readonly string[]): string | undefined {
+  const words = argv.filter((word, at) => !word.startsWith('-') && !optionsWithValue.includes(argv[at - 1] ?? ''));
+  return words[0] === 'completion' && words.length === 2 ? shells.find((shell) => shell === words[1]) : undefined;
 }
 
 /** The library's script for bash leans on a function of the package bash-completion, which a server often lacks. */
