@@ -40,15 +40,19 @@ describe('the command line, about deliveries', () => {
     const [id, lease, until, attempt, event, action, target] = (rows[0] ?? '').split('\t');
     assert.deepEqual([attempt, action, target], ['1', `work_${n}`, '0']);
     assert.ok(Date.parse(until as string) - Date.now() > 500_000);
-    assert.match(
-      stderr,
-      new RegExp(`^Done: leveredge ack EVENT ${agent}\\nNot done: leveredge nack ${agent} ID LEASE\\n$`),
-    );
+    const [done, notDone] = stderr.trimEnd().split('\n');
+    assert.match(done ?? '', new RegExp(`^Done: (npx )?leveredge ack EVENT ${agent} --url http`));
+    assert.match(notDone ?? '', new RegExp(`^Not done: (npx )?leveredge nack ${agent} ID LEASE --url http`));
     assert.equal((await cli('ack', event as string, agent)).exit, 0);
     const late = await cli('nack', agent, id as string, lease as string);
     assert.equal(late.exit, 6);
     assert.match(late.stderr, /it was acknowledged/);
     const shown = await onTerminal('claim', agent);
+    assert.match(
+      shown.stderr.replaceAll('\n', ' '),
+      new RegExp(`nack ${agent} +\\d+-\\d+ +\\d+ `),
+      'one can be pasted whole',
+    );
     for (const line of shown.stdout.split('\n')) assert.ok(displayWidth(line) <= 80, line);
     assert.match(shown.stdout, /^ID +LEASE/);
   });

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import type { WireDelivery } from '../../events/delivery.ts';
+import { command } from './as-typed.ts';
 import type { Concluding } from './concluding.ts';
 import type { Door } from './door.ts';
 import { wholeNumber, wholeOrNone } from './option-values.ts';
@@ -25,15 +26,25 @@ export function claim(concludes: Concluding): Command {
       concludes(async (door, agent: string, { max, lease, wait }: Options) => {
         const asked = { max, lease_seconds: lease, wait_seconds: wait };
         const claimed = await door.client.claim(agent, asked, door.signal);
-        const done = `leveredge ack EVENT ${shellWord(agent)}`;
         const notes =
-          claimed.count === 0
-            ? [`Nothing is ready for ${agent}.`]
-            : [`Done: ${done}`, `Not done: leveredge nack ${shellWord(agent)} ID LEASE`];
+          claimed.count === 0 ? [`Nothing is ready for ${agent}.`] : nextSteps(claimed.deliveries, agent, door);
         return { exit: Exit.ok, table: tableOf(claimed.deliveries, door), json: claimed, notes };
       }),
     );
 }
+
+/** What settles a delivery, to be pasted where there is only one. */
+function nextSteps(deliveries: readonly WireDelivery[], agent: string, door: Door): string[] {
+  const [only, another] = deliveries;
+  const { event, id, lease } = only && !another ? { ...only, event: only.event.id } : placeholders;
+  const name = shellWord(agent);
+  return [
+    `Done: ${command(door, `ack ${shellWord(event)} ${name}`)}`,
+    `Not done: ${command(door, `nack ${name} ${id} ${lease}`)}`,
+  ];
+}
+
+const placeholders = { event: 'EVENT', id: 'ID', lease: 'LEASE' };
 
 function tableOf(deliveries: readonly WireDelivery[], { terminal, clock }: Door): Table {
   return {
