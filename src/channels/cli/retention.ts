@@ -32,7 +32,7 @@ const nothingToDo: Conclusion = {
   exit: Exit.ok,
   lines: ['Everything is kept for ever: the settings have no rules.'],
   json: { rules: [] },
-  notes: ['See bus.retention in docs/settings.md.'],
+  notes: ['Rules stand under bus.retention in config/leveredge.yaml; see docs/retention.md.'],
 };
 
 function planned(rules: readonly RetentionRuleCount[]): Conclusion {
