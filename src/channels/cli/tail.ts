@@ -22,7 +22,7 @@ export function tail(concludes: Concluding): Command {
     .description('Show events as they happen, until Ctrl-C')
     .argument('[pattern]', 'only actions that fit, such as "*_failed"; * stands for anything')
     .option('-s, --source <agent>', 'only what this agent published')
-    .option('-a, --agent <agent>', 'only what this agent hears')
+    .option('--agent <agent>', 'only what this agent hears')
     .option('-n, --last <n>', 'begin with the last so many, up to 1000', wholeNumber)
     .option('--from-start', 'begin with the oldest')
     .option('--after <bookmark>', 'begin after this bookmark')
