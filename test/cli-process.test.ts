@@ -214,7 +214,7 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     const { stderr } = await leveredge(['ask', 'Well?', '--no-wait', '--id', 'a;b', '--url', bus.url]);
     assert.match(stderr, new RegExp(`^ {2}Answer it: npx leveredge answer 'a;b' RESPONSE --url ${bus.url}$`, 'm'));
     const found = await leveredge(['ask', 'Well?', '--no-wait', '--home', bus.home]);
-    assert.match(found.stderr, new RegExp(`RESPONSE --url ${bus.url}$`, 'm'));
+    assert.match(found.stderr, new RegExp(`RESPONSE --home ${bus.home}$`, 'm'));
     for (const [args, says] of [
       [['events', 'no-such', '--home', bus.home], 'See: npx leveredge events\\.'],
       [['events', '--bogus'], 'See: npx leveredge events --help\\n'],

@@ -57,6 +57,25 @@ describe('the token of the command line', () => {
     assert.match(reads.stderr, /it has no scope read/);
   });
 
+  it('claims and acknowledges with the scope for that alone', async () => {
+    await at('subscriptions', 'add', 'TAKER', 'take_this');
+    const published = (await at('publish', 'take_this', '--quiet')).stdout.trim();
+    const env = { LEVEREDGE_TOKEN_FILE: await made('TAKER', '--kind', 'agent', '--scope', 'ack') };
+    const claimed = await leveredge(['claim', 'TAKER', '--url', bus.url], env);
+    assert.match(claimed.stderr, new RegExp(`leveredge ack ${published} TAKER`));
+    const done = await leveredge(['ack', published, 'TAKER', '--url', bus.url], env);
+    assert.deepEqual([done.exit, done.stderr], [0, '']);
+    assert.equal((await leveredge(['ack', published, 'OTHER', '--url', bus.url], env)).exit, 3);
+  });
+
+  it('suggests commands that find the bus and the token of a home that was named', async () => {
+    await at('publish', 'take_this', '--quiet');
+    const claimed = await at('claim', 'TAKER');
+    const done = claimed.stderr.match(/^Done: (?:npx )?leveredge (.*)$/m)?.[1] ?? '';
+    assert.match(done, /^ack \S+ TAKER --home /);
+    assert.equal((await leveredge(done.split(' '))).exit, 0);
+  });
+
   it('is refused from a file that others can read, or that holds none', async () => {
     const file = await made('AEGIS', '--kind', 'agent', '--scope', 'read');
     const secret = readFileSync(file, 'utf8').trim();

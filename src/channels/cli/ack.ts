@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
 import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import { findEvent } from './find-event.ts';
@@ -12,16 +13,22 @@ export function ack(concludes: Concluding): Command {
     .argument('<agent>', 'the agent that has taken note')
     .action(
       concludes(async ({ client }, idOrPrefix: string, agent: string) => {
-        const { id, subscribed_agents } = await findEvent(client, idOrPrefix);
+        const event = await findEvent(client, idOrPrefix).catch(unlessUnreadable);
+        const id = event?.id ?? idOrPrefix;
         const receipt = await client.acknowledge(id, agent);
         return {
           exit: Exit.ok,
           lines: [`${id} is acknowledged by ${agent}`],
           json: { id, ...receipt },
-          notes: subscribed_agents.includes(agent) ? [] : [owedNothing(agent, subscribed_agents)],
+          notes: event && !event.subscribed_agents.includes(agent) ? [owedNothing(agent, event.subscribed_agents)] : [],
         };
       }),
     );
+}
+
+/** An agent's own token may acknowledge without reading events; then the id must be whole. */
+function unlessUnreadable(error: unknown): undefined {
+  if (!(error instanceof Fault) || error.code !== 'forbidden') throw error;
 }
 
 /** Noted all the same, because the bus takes it; but most likely a name was mistyped. */

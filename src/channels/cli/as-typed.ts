@@ -22,6 +22,12 @@ export function hintAsTyped(thrown: unknown, program: ProgramName): unknown {
 }
 
 /** A command for another shell, which has neither this one's --url nor its environment. */
-export function command({ program, url, urlIsGiven }: Pick<Door, 'program' | 'url' | 'urlIsGiven'>, words: string) {
-  return `${program} ${words}${urlIsGiven || url !== usualUrl ? ` --url ${shellWord(url)}` : ''}`;
+export function command(door: Door, words: string): string {
+  const { program, url, urlIsGiven } = door;
+  const home = door.findHome(door.home);
+  // A home that was named has the token too, so it must be named again, also beside a URL.
+  const isNamed = home.because === '--home' || home.because === 'LEVEREDGE_HOME';
+  const leadsThere = isNamed && !urlIsGiven && door.recordedBus(door.databaseFile(home.dir))?.url === url;
+  const at = (urlIsGiven || url !== usualUrl) && !leadsThere ? ` --url ${shellWord(url)}` : '';
+  return `${program} ${words}${at}${isNamed ? ` --home ${shellWord(home.dir)}` : ''}`;
 }
