@@ -63,13 +63,14 @@ async function claimOrWait(
     try {
       // One that ended its sending before it had to wait may still read; later it more likely went away for good.
       if (signal.aborted || turns.isReleased || (left() && !isFirst)) return [];
-      if (!isFirst) await requireStillGood({ store, clock }, principal);
       const found = await store.claim(agent, request);
       // As much as it can take: there may be more. Fewer can also mean that they were large.
       if (found.length > 0) turns.wake(agent, 2);
       const leftMs = until - performance.now();
       if (found.length > 0 || leftMs <= 0) return found;
       await turn.comes(leftMs, signal);
+      // A token that was revoked meanwhile takes nothing; somebody else should look.
+      await requireStillGood({ store, clock }, principal);
       looks = !signal.aborted && !left();
     } finally {
       turn.end(looks);
