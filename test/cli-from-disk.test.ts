@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { makeClient } from '../src/client/client.ts';
 import type { WireDelivery } from '../src/events/delivery.ts';
-import { type Ended, leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { type Ended, inProcess, leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
 
@@ -54,7 +54,8 @@ describe('the command line without a bus', { concurrency: 2 }, () => {
     }
     const question = { source_agent: 'ME', action: 'may_i', requires_human: true, human_question: 'May I?' };
     await client.publish({ ...question, human_timeout_minutes: 60 });
-    for (const args of reading) answered.push((await leveredge([...args, '--json', '--url', bus.url])).stdout);
+    const here = inProcess(bus.url);
+    for (const args of reading) answered.push((await here(...args, '--json')).stdout);
     await bus.stop('SIGKILL');
     cpSync(killed, stopped, { recursive: true });
     await (await startBus(stopped)).stop();
