@@ -49,6 +49,12 @@ export function startBus(home: string, core: string | undefined, env?: Slow): Pr
   });
 }
 
+/** The bare ceiling with group commit, wherever the kernel puts it. */
+export function startCeiling(folder: string): Promise<Running> {
+  const anywhere = { server: undefined, load: undefined };
+  return ceiling('group')({ folder, cores: anywhere, connections: [], seconds: 0 });
+}
+
 function ceiling(commit: 'group' | 'each'): (course: Course) => Promise<Running> {
   return ({ folder, cores, env }) =>
     startServer({

@@ -4,17 +4,21 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startBus } from './contestants.ts';
+import { startBus, startCeiling } from './contestants.ts';
 import { post } from './load/post.ts';
 import { subscribe } from './load/subscriber.ts';
 import { percentile } from './machine.ts';
 import type { Running } from './server.ts';
 
 export type DeliverOptions = { seconds: number; idleStreams: number; note(line: string): void };
-export type Latency = { subscribers: number; p50Ms: number; p99Ms: number; maxMs: number; published: number };
+type Timing = { p50Ms: number; p99Ms: number };
+/** `answered`: the publishes themselves, at the same rate. */
+export type Latency = Timing & { subscribers: number; maxMs: number; published: number; answered: Timing };
 export type Claims = { consumers: number; perSecond: number; p50Ms: number; p99Ms: number };
 export type DeliverResult = {
   latencies: Latency[];
+  /** The same rate of publishes, answered by the bare ceiling. */
+  ceiling: Timing;
   idle: { streams: number; beforeMiB: number; withMiB: number };
   claims: Claims[];
 };
@@ -34,6 +38,8 @@ export async function benchDeliver({ seconds, idleStreams, note }: DeliverOption
     note(`${subscribers} subscribers: p50 ${latency.p50Ms.toFixed(2)} ms, p99 ${latency.p99Ms.toFixed(2)} ms`);
     latencies.push(latency);
   }
+  const ceiling = await withCeiling(({ url }) => answeredAtRate(url, seconds));
+  note(`bare ceiling, answers: p50 ${ceiling.p50Ms.toFixed(2)} ms, p99 ${ceiling.p99Ms.toFixed(2)} ms`);
   const idle = await withBus((bus) => idleMemory(bus, idleStreams));
   note(`${idleStreams} idle streams: ${idle.withMiB.toFixed(0)} MiB (${idle.beforeMiB.toFixed(0)} MiB before)`);
   const claims: Claims[] = [];
@@ -42,7 +48,18 @@ export async function benchDeliver({ seconds, idleStreams, note }: DeliverOption
     note(`${consumers} consumers: ${rate.perSecond.toFixed(0)} claimed and acknowledged a second`);
     claims.push(rate);
   }
-  return { latencies, idle, claims };
+  return { latencies, ceiling, idle, claims };
+}
+
+async function withCeiling<T>(measure: (server: Running) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-deliver-'));
+  const server = await startCeiling(folder);
+  try {
+    return await measure(server);
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 async function withBus<T>(measure: (bus: Running) => Promise<T>): Promise<T> {
@@ -60,42 +77,63 @@ async function withBus<T>(measure: (bus: Running) => Promise<T>): Promise<T> {
 async function latencyOf({ url }: Running, subscribers: number, seconds: number): Promise<Latency> {
   const sentAt: number[] = [];
   const took: number[] = [];
-  let counts = false;
+  let first = Number.POSITIVE_INFINITY;
   const hear = (n: number) => {
-    if (counts && n >= first) took.push(performance.now() - (sentAt[n] as number));
+    if (n >= first) took.push(performance.now() - (sentAt[n] as number));
   };
   const all = Array.from({ length: subscribers }, () => subscribe(url, '/events/stream', hear));
   await Promise.all(all.map(({ ready }) => ready));
-  const agent = new Agent({ keepAlive: true });
-  let first = Number.POSITIVE_INFINITY;
-  const began = performance.now();
-  for (let n = 0; ; n++) {
-    const due = began + (n * 1000) / perSecond;
-    const now = performance.now();
-    if (now - began > warmUpMs + seconds * 1000) break;
-    if (!counts && now - began > warmUpMs) {
-      counts = true;
+  const answered = await publishAtRate(url, seconds, {
+    sent: (n) => {
+      sentAt[n] = performance.now();
+    },
+    counts: (n) => {
       first = n;
-    }
-    if (due > now) await pause(due - now);
-    sentAt[n] = performance.now();
-    post(agent, `${url}/events`, { source_agent: 'ARGUS', action: 'cpu_sampled', details: { n } }).catch((error) => {
-      throw error;
-    });
-  }
+    },
+  });
   await pause(500);
   const published = sentAt.length - first;
   for (const { end } of all) end();
-  agent.destroy();
   if (took.length !== published * subscribers)
     throw new Error(`${published} events for ${subscribers} subscribers were heard ${took.length} times.`);
-  return {
-    subscribers,
-    published,
-    p50Ms: percentile(took, 0.5),
-    p99Ms: percentile(took, 0.99),
-    maxMs: Math.max(...took),
-  };
+  const maxMs = took.reduce((most, ms) => Math.max(most, ms), 0);
+  return { subscribers, published, ...timingOf(took), maxMs, answered };
+}
+
+async function answeredAtRate(url: string, seconds: number): Promise<Timing> {
+  return publishAtRate(url, seconds, { sent: () => undefined, counts: () => undefined });
+}
+
+/** Publishes `perSecond`, warming up first. `sent` is told of each number, `counts` of the first after the warm-up. */
+async function publishAtRate(
+  url: string,
+  seconds: number,
+  tell: { sent(n: number): void; counts(n: number): void },
+): Promise<Timing> {
+  const agent = new Agent({ keepAlive: true });
+  const took: number[] = [];
+  const began = performance.now();
+  let isCounting = false;
+  for (let n = 0; ; n++) {
+    const due = began + (n * 1000) / perSecond;
+    if (due > performance.now()) await pause(due - performance.now());
+    const sent = performance.now();
+    if (sent - began > warmUpMs + seconds * 1000) break;
+    if (!isCounting && sent - began > warmUpMs) {
+      isCounting = true;
+      tell.counts(n);
+    }
+    tell.sent(n);
+    const answer = post(agent, `${url}/events`, { source_agent: 'ARGUS', action: 'cpu_sampled', details: { n } });
+    if (isCounting) void answer.then(() => took.push(performance.now() - sent));
+  }
+  await pause(200);
+  agent.destroy();
+  return timingOf(took);
+}
+
+function timingOf(took: readonly number[]): Timing {
+  return { p50Ms: percentile(took, 0.5), p99Ms: percentile(took, 0.99) };
 }
 
 /** The memory of the whole process with so many streams open, none of which says anything. */

@@ -66,16 +66,18 @@ export function readReport(result: ReadResult): string {
 
 /** The deliver part of docs/performance.md. */
 export function deliverReport(result: DeliverResult): string {
-  const { latencies, idle, claims } = result;
+  const { latencies, ceiling, idle, claims } = result;
   const timing = ({ p50Ms, p99Ms }: { p50Ms: number; p99Ms: number }) => `${ms(p50Ms)} | ${ms(p99Ms)}`;
   return [
     '### Delivery',
     '',
     'From sending a publish until a subscriber of `GET /events/stream` has the event, 200 publishes a second, in ms:',
     '',
-    '| subscribers | p50 | p99 | longest |',
-    '|---|---|---|---|',
-    ...latencies.map((row) => `| ${row.subscribers} | ${timing(row)} | ${ms(row.maxMs)} |`),
+    '| subscribers | p50 | p99 | longest | the publish’s own answer, p50 | p99 |',
+    '|---|---|---|---|---|---|',
+    ...latencies.map((row) => `| ${row.subscribers} | ${timing(row)} | ${ms(row.maxMs)} | ${timing(row.answered)} |`),
+    '',
+    `The bare ceiling answers at the same rate after ${ms(ceiling.p50Ms)} ms (p99 ${ms(ceiling.p99Ms)}).`,
     '',
     'Deliveries claimed and acknowledged, one at a time by each consumer (two requests for each), in ms:',
     '',
