@@ -41,9 +41,13 @@ describe('the command line, about deliveries', () => {
     assert.deepEqual([attempt, action, target], ['1', `work_${n}`, '0']);
     assert.ok(Date.parse(until as string) - Date.now() > 500_000);
     const [done, notDone] = stderr.trimEnd().split('\n');
-    assert.match(done ?? '', new RegExp(`^Done: (npx )?leveredge ack EVENT ${agent} --url http`));
+    assert.match(done ?? '', new RegExp(`^Done: (npx )?leveredge ack ID ${agent} --lease LEASE --url http`));
     assert.match(notDone ?? '', new RegExp(`^Not done: (npx )?leveredge nack ${agent} ID LEASE --url http`));
-    assert.equal((await cli('ack', event as string, agent)).exit, 0);
+    const wrong = await cli('ack', id as string, agent, '--lease', '1');
+    assert.equal(wrong.exit, 6, 'another lease settles nothing');
+    assert.ok(event);
+    assert.equal((await cli('ack', id as string, agent, '--lease', lease as string)).exit, 0);
+    assert.equal((await cli('ack', id as string, agent, '--lease', lease as string)).exit, 0, 'safe to repeat');
     const late = await cli('nack', agent, id as string, lease as string);
     assert.equal(late.exit, 6);
     assert.match(late.stderr, /it was acknowledged/);

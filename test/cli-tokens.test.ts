@@ -62,7 +62,7 @@ describe('the token of the command line', () => {
     const published = (await at('publish', 'take_this', '--quiet')).stdout.trim();
     const env = { LEVEREDGE_TOKEN_FILE: await made('TAKER', '--kind', 'agent', '--scope', 'ack') };
     const claimed = await leveredge(['claim', 'TAKER', '--url', bus.url], env);
-    assert.match(claimed.stderr, new RegExp(`leveredge ack ${published} TAKER`));
+    assert.match(claimed.stderr, /leveredge ack \d+-\d+ TAKER --lease \d+/);
     const done = await leveredge(['ack', published, 'TAKER', '--url', bus.url], env);
     assert.deepEqual([done.exit, done.stderr], [0, '']);
     assert.equal((await leveredge(['ack', published, 'OTHER', '--url', bus.url], env)).exit, 3);
@@ -72,7 +72,7 @@ describe('the token of the command line', () => {
     await at('publish', 'take_this', '--quiet');
     const claimed = await at('claim', 'TAKER');
     const done = claimed.stderr.match(/^Done: (?:npx )?leveredge (.*)$/m)?.[1] ?? '';
-    assert.match(done, /^ack \S+ TAKER --home /);
+    assert.match(done, /^ack \S+ TAKER --lease \d+ --home /);
     assert.equal((await leveredge(done.split(' '))).exit, 0);
   });
 

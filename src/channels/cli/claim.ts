@@ -12,7 +12,7 @@ import type { Table } from './table.ts';
 type Options = { max: number; lease?: number; wait: number };
 
 /**
- * leveredge claim — leases what is ready for an agent. `ack` with the event's id then settles it, `nack` gives it back,
+ * leveredge claim — leases what is ready for an agent. `ack --lease` then settles it, `nack` gives it back,
  * and else it is ready again when the lease ends. Exit 0, also when nothing is ready.
  */
 export function claim(concludes: Concluding): Command {
@@ -36,15 +36,15 @@ export function claim(concludes: Concluding): Command {
 /** What settles a delivery, to be pasted where there is only one. */
 function nextSteps(deliveries: readonly WireDelivery[], agent: string, door: Door): string[] {
   const [only, another] = deliveries;
-  const { event, id, lease } = only && !another ? { ...only, event: only.event.id } : placeholders;
+  const { id, lease } = only && !another ? only : placeholders;
   const name = shellWord(agent);
   return [
-    `Done: ${command(door, `ack ${shellWord(event)} ${name}`)}`,
+    `Done: ${command(door, `ack ${id} ${name} --lease ${lease}`)}`,
     `Not done: ${command(door, `nack ${name} ${id} ${lease}`)}`,
   ];
 }
 
-const placeholders = { event: 'EVENT', id: 'ID', lease: 'LEASE' };
+const placeholders = { id: 'ID', lease: 'LEASE' };
 
 function tableOf(deliveries: readonly WireDelivery[], { terminal, clock }: Door): Table {
   return {
