@@ -41,6 +41,13 @@ describe('parsing JSON', () => {
     assert.deepEqual(fine, [1]);
   });
 
+  it('looks at no element of a list that is too long anyway', () => {
+    const text = '[9007199254740993, 1e400, 1]';
+    assert.equal((parseJsonElements(text, 2) as unknown[]).length, 3);
+    assert.ok((parseJsonElements(text, 3) as unknown[])[0] instanceof Fault);
+    assert.ok(!((parseJsonElements(text, 2) as unknown[])[0] instanceof Fault));
+  });
+
   it('lets large numbers through that a double holds exactly', () => {
     assert.deepEqual(parseJson('[1e20, 1152921504606846976, 9007199254740991]'), [1e20, 2 ** 60, 2 ** 53 - 1]);
     assert.deepEqual(parseJson('[123456789012345670000]'), [123456789012345670000]);

@@ -24,12 +24,13 @@ export function parseJson(text: string): unknown {
 /**
  * As `parseJson`, but each element of a list is judged by itself, as if it had been sent alone: in the place of one that
  * would not survive stands the Fault that says why, its pointers beginning with the element's index. What is no list is
- * judged whole.
+ * judged whole. A list of more than `maxJudged` is not judged at all: its caller refuses it for its length.
  * @throws Fault as `parseJson`
  */
-export function parseJsonElements(text: string): unknown {
+export function parseJsonElements(text: string, maxJudged = Number.POSITIVE_INFINITY): unknown {
   const value = parseText(text);
   if (!Array.isArray(value)) return parseJson(text);
+  if (value.length > maxJudged) return value;
   let marked: unknown[] | undefined;
   for (let i = 0; i < value.length; i++) {
     if (survives(value[i], 0)) continue;

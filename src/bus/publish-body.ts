@@ -77,7 +77,9 @@ function batchOf<T extends z.ZodType>(schema: T) {
 }
 
 function readBatch(body: RawBody, headers: IncomingHttpHeaders): unknown {
-  const elements = parseJsonElements(textOf(body, headers['content-type'], [cloudEventBatchType]));
+  const elements = parseJsonElements(textOf(body, headers['content-type'], [cloudEventBatchType]), maxBatchDrafts);
+  // So many are refused as a whole; to look at each of a million first would keep everybody else waiting.
+  if (Array.isArray(elements) && elements.length > maxBatchDrafts) return elements;
   // In a body no larger than that no event is.
   if (body.kind === 'bytes' && body.bytes.length > usualBodyBytes && Array.isArray(elements))
     for (const [i, element] of elements.entries())
