@@ -35,6 +35,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['@bomb.sh/tab', 'commander', 'zod'],
   },
   'src/recovery': { folders: ['src/base'], packages: [] },
+  'src/recovery/config': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
   'src/gaia': { folders: ['src/base', 'src/recovery'], packages: [] },
   'src/bin': { folders: ['src'], packages: ['commander', 'yaml', 'zod'] },
   'src/house.ts': { folders: [], packages: [] },
@@ -44,7 +45,7 @@ const rooms: Readonly<Record<string, Room>> = {
 /** What tests may import beside what their room may. */
 const testPackages = ['fast-check'];
 /** The statements are the product, and they stay where the store's contract holds them. The lock is an SQLite file. */
-const sqlRooms = ['src/bus/store/', 'src/bus/lock'];
+const sqlRooms = ['src/bus/store/', 'src/bus/lock', 'src/recovery/source/', 'src/recovery/run/lock'];
 /** What is the same for everyone. Environment, arguments, streams, signals and the exit belong to `src/bin/`. */
 const processMembers = ['pid', 'platform'];
 const maxLines = 400;

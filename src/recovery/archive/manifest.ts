@@ -1,0 +1,56 @@
+/**
+ * What stands beside an archive as `<name>.manifest.json`, signed in `<name>.manifest.json.sig` (64 bytes, Ed25519 over
+ * the manifest's bytes). It is written after the archive was read back whole, so that its existence is the proof of that.
+ */
+export type Manifest = {
+  format: 'leveredge-archive/1';
+  /** The archive's file name: `dev-2026-01-16-103000.tar.zst`. */
+  name: string;
+  target: string;
+  /** RFC 3339, UTC. Also in the name, to the second. */
+  created_at: string;
+  tool: string;
+  reason: 'manual' | 'scheduled' | 'pre-change' | 'pre-restore';
+  /** Shared by the archives of one `gaia backup full`. */
+  set: string | null;
+  /** What makes it less than whole, as sentences; empty for a sound backup. */
+  degraded: readonly string[];
+  /** What is no fault but worth knowing: a socket that was left out, an excluded mount. */
+  notes: readonly string[];
+  archive: { bytes: number; sha256: string; frames: number };
+  /** FILES.ndjson in the archive: where its header lies in the tar stream, and its contents. */
+  list: { offset: number; bytes: number; sha256: string; entries: number };
+  totals: Totals;
+  trees: readonly { name: string; root: string }[];
+  databases: readonly ManifestDatabase[];
+  host: { name: string; kernel: string; os: string };
+  /** SHA-256 (hex) of the manifest of the backup of this target before this one; null for the first. */
+  previous_manifest_sha256: string | null;
+  /** Ed25519, raw 32 bytes as base64. A convenience: trust comes from the key that the machine or the kit knows. */
+  public_key: string;
+};
+
+export type Totals = {
+  files: number;
+  directories: number;
+  symlinks: number;
+  hardlinks: number;
+  /** Bytes of all files as programs read them, holes included. */
+  bytes: number;
+  /** Bytes of all files as stored, without holes. */
+  stored_bytes: number;
+};
+
+export type ManifestDatabase = {
+  name: string;
+  engine: 'sqlite';
+  /** `sqlite/<name>.db` */
+  member: string;
+  /** The tree it lies in and the path within, else null and the absolute path. */
+  tree: string | null;
+  path: string;
+  bytes: number;
+  sha256: string;
+  /** Found in the tree though the configuration does not name it. */
+  discovered: boolean;
+};

@@ -1,0 +1,12 @@
+/** How far something is. Told often; whoever shows it decides how often it is shown. */
+export type Progress = (step: ProgressStep) => void;
+
+export type ProgressStep = {
+  /** A word for people and scripts: `copy databases`, `write`, `read back`, `stage`, `compare`. */
+  phase: string;
+  /** Uncompressed bytes done in this phase. */
+  doneBytes: number;
+  /** Undefined while nobody knows. */
+  totalBytes: number | undefined;
+  doneFiles: number;
+};

@@ -1,0 +1,28 @@
+/** What is backed up and restored as one: folders and databases that belong together. */
+export type Target = {
+  /** `control-plane`, `prod`, `dev` or another name of the configuration; lowercase letters, digits and `-`. */
+  name: string;
+  /** At least one. Names are unique within the target and become folders in the archive: `files/<name>/…`. */
+  trees: readonly Tree[];
+  databases: readonly SqliteDatabase[];
+  /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask. */
+  health: 'none' | 'unproven';
+};
+
+/** A folder that is backed up whole and put back whole. */
+export type Tree = {
+  name: string;
+  /** Absolute, without a trailing slash. */
+  root: string;
+  /** Relative to the root. A path (`cache`, `n8n/tmp`) or a glob (`*` within a name, `**` across). Never touched by a restore. */
+  exclude: readonly string[];
+  /** Mount points under the root, relative to it: each must be named in one of the two lists. */
+  mounts: { include: readonly string[]; exclude: readonly string[] };
+};
+
+export type SqliteDatabase = {
+  /** Unique in the target; lowercase letters, digits, `-`, `_`, `.`. In the archive: `sqlite/<name>.db`. */
+  name: string;
+  /** Absolute. Within a tree or outside of all. */
+  path: string;
+};
