@@ -87,6 +87,7 @@ const around: Surroundings = {
     return disk && { ...makeClient({ url: 'http://localhost', fetcher: disk.fetcher }), close: disk.close };
   },
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
+  databaseLife: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).databaseLife(file),
   verifyDatabase: async (request) => (await import('./verify-database.ts')).verifyDatabase(request),
   auditKey: async (home) => (await import('./verify-database.ts')).auditKey(home),
   recordedBus,

@@ -7,6 +7,7 @@ import type { Conclusion } from './conclusion.ts';
 import { elseFromDisk } from './else-from-disk.ts';
 import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
 import { findToken } from './find-token.ts';
+import { onlyOfHome } from './only-of-home.ts';
 
 /** What a copy of the database turned out to be, after it was read back. */
 export type CopyReport = { file: string; events: number; openQuestions: number; bytes: number };
@@ -140,6 +141,8 @@ export type Surroundings = {
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
   readDatabase(file: string): Promise<OnDisk | undefined>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
+  /** Which life the log in this database has; `unknown` when this user cannot tell. */
+  databaseLife(file: string): Promise<{ kind: 'absent' | 'unknown' } | { kind: 'known'; epoch: string }>;
   /** @throws Fault `not-found`, `damaged`, `usage` for checkpoints or keys that are none. */
   verifyDatabase(request: VerifyRequest): Promise<AuditReport>;
   /** The public key of a home, or undefined when there is none. */
@@ -183,7 +186,7 @@ export async function openDoor(
   color: boolean,
 ): Promise<Door> {
   const { url, home, json = false, quiet = false } = options;
-  let found: FoundBus = { url: usualUrl, isGiven: false };
+  let found: FoundBus = { url: usualUrl, isGiven: false, isGuess: true };
   let failure: unknown;
   try {
     found = await findBus(around, { url, home });
@@ -219,12 +222,16 @@ export async function openDoor(
 
 function connect(
   around: Surroundings,
-  { url, isGiven }: FoundBus,
+  { url, isGiven, isGuess }: FoundBus,
   onlyReads: boolean,
-  home: string | undefined,
+  homeFlag: string | undefined,
 ): Client {
-  const client = around.connect(url);
+  const home = around.findHome(homeFlag);
+  const file = around.databaseFile(home.dir);
+  const isNamed = home.because === '--home' || home.because === 'LEVEREDGE_HOME';
+  const answering = around.connect(url);
+  const client = isGuess && isNamed ? onlyOfHome(answering, around, file) : answering;
   // Whoever names a bus means that one, and what lies on this disk may be another's.
   if (!onlyReads || isGiven) return client;
-  return elseFromDisk(client, around, around.databaseFile(around.findHome(home).dir));
+  return elseFromDisk(client, around, file);
 }

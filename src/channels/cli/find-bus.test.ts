@@ -29,6 +29,7 @@ describe('the place where the bus is looked for', () => {
   const url = 'http://127.0.0.1:1';
   const recorded = { url: 'http://127.0.0.1:4', alive: true };
   const yaml = { port: 5 };
+  const guesses = ['http://127.0.0.1:5', 'http://127.0.0.1:8099'];
   const cases: [name: string, given: Given, found: string][] = [
     ['--url', { flags: { url }, env: { url: 'http://x', port: '2' }, recorded, yaml }, url],
     ['LEVEREDGE_URL', { env: { url, port: '2' }, recorded, yaml }, url],
@@ -49,6 +50,6 @@ describe('the place where the bus is looked for', () => {
   for (const [name, given, found] of cases)
     it(`is ${name}`, async () => {
       const isGiven = (given.flags?.url ?? given.env?.url) !== undefined;
-      assert.deepEqual(await find(given), { url: found, isGiven });
+      assert.deepEqual(await find(given), { url: found, isGiven, isGuess: guesses.includes(found) });
     });
 });

@@ -1,8 +1,11 @@
 import { urlOf } from '../../base/url.ts';
 import type { BusFlags, Surroundings } from './door.ts';
 
-/** `isGiven`: --url or LEVEREDGE_URL named it, so no other bus will do. */
-export type FoundBus = { url: string; isGiven: boolean };
+/**
+ * `isGiven`: --url or LEVEREDGE_URL named it, so no other bus will do. `isGuess`: nobody named the address, and no bus on
+ * the home says that it listens there.
+ */
+export type FoundBus = { url: string; isGiven: boolean; isGuess: boolean };
 
 /** Where a bus listens that nobody has told otherwise. */
 export const usualUrl = 'http://127.0.0.1:8099';
@@ -14,15 +17,16 @@ export const usualUrl = 'http://127.0.0.1:8099';
  */
 export async function findBus(
   around: Surroundings,
-  { url, home, port, host }: BusFlags & { url?: string | undefined },
+  { url: asked, home, port, host }: BusFlags & { url?: string | undefined },
 ): Promise<FoundBus> {
-  const given = url ?? around.env.url;
-  if (given !== undefined) return { url: given, isGiven: true };
+  const given = asked ?? around.env.url;
+  if (given !== undefined) return { url: given, isGiven: true, isGuess: false };
   const flags = { home, port, host };
   const outweighs = [port, host, around.env.port, around.env.host].some((value) => value !== undefined);
   const named = outweighs ? urlAt(await around.busAddress(flags)) : undefined;
-  const found = named ?? runningOn(around, home) ?? urlAt(await around.busAddress(flags)) ?? usualUrl;
-  return { url: found, isGiven: false };
+  const found = named ?? runningOn(around, home);
+  const url = found ?? urlAt(await around.busAddress(flags)) ?? usualUrl;
+  return { url, isGiven: false, isGuess: found === undefined };
 }
 
 function runningOn({ findHome, databaseFile, recordedBus }: Surroundings, home: string | undefined) {

@@ -38,6 +38,22 @@ export function inspectFile(file: string): Inspection {
   }
 }
 
+/** Which life the log of a database has, without reading further; `unknown` when that cannot be told. */
+export function databaseLife(file: string): { kind: 'absent' | 'unknown' } | { kind: 'known'; epoch: string } {
+  let db: DatabaseSync | undefined;
+  try {
+    statSync(file);
+    db = openUntouched(file);
+    const epoch = db.prepare("SELECT value FROM bus_meta WHERE name = 'epoch'").get()?.value;
+    return epoch === undefined ? { kind: 'unknown' } : { kind: 'known', epoch: String(epoch) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return { kind: code === 'ENOENT' || code === 'ENOTDIR' ? 'absent' : 'unknown' };
+  } finally {
+    db?.close();
+  }
+}
+
 /** How many events and open questions a database has, whoever made it. An empty one has none. */
 export function countsOf(db: DatabaseSync): { events: number; openQuestions: number } {
   const count = (sql: string) => Number(db.prepare(sql).get()?.n);
