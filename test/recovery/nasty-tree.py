@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 
-top = os.fsencode(sys.argv[1])
+top = os.fsencode(os.path.abspath(sys.argv[1]))
 os.mkdir(top, 0o755)
 here = os.open(top, os.O_RDONLY)
 

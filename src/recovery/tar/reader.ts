@@ -1,0 +1,291 @@
+import { type BytePath, bytePath } from '../byte-path.ts';
+import { damaged } from './damage.ts';
+import { blockBytes, type TarEntry, type TarHandler } from './entry.ts';
+import { paddingBytes } from './fields.ts';
+import { type Dialect, type Header, headerFrom, kindOf, parseHeader } from './header.ts';
+import { maxPaxBytes, type PaxRecords, parsePax } from './pax.ts';
+import { sparseMapReader, storedBytes } from './sparse-map.ts';
+import { headerOf } from './writer.ts';
+
+type ReaderOptions = {
+  /** `own`: what our writer writes, byte for byte. `gnu`: what GNU tar makes of a disk. `old`: archives of older tools. */
+  dialect: Dialect;
+  /** Told of devices, fifos and the like, which are then passed over. Without it they are an error. */
+  onForbidden?: (path: BytePath, what: string) => void;
+};
+
+type State = 'header' | 'extended' | 'long' | 'map' | 'data' | 'padding' | 'passed over' | 'one zero block' | 'end';
+
+const zeros = Buffer.alloc(blockBytes);
+/** Names longer than this cannot be opened, PATH_MAX with its NUL being 4,096. */
+const maxLongName = 8192;
+
+/**
+ * Reads a tar stream that is pushed into it in pieces of any size, and tells a handler what is in it. Contents are handed
+ * on without being copied. Whatever it does not understand wholly is an error; nothing is guessed and nothing skipped.
+ * Paths are cleaned of a leading `./` and a trailing `/`, and not judged further: see rules.ts.
+ * @throws Fault `damaged` from `push` and `end`, with the member where it is known
+ */
+export class TarReader {
+  readonly #handler: TarHandler;
+  readonly #options: ReaderOptions;
+  #state: State = 'header';
+  /** Bytes of the stream that are dealt with. */
+  #position = 0;
+  /** Where the member that is being read began. */
+  #start = 0;
+  /** Bytes still to come in the states that have a length. */
+  #left = 0;
+  #padding = 0;
+  /** A block, or the body of an extended header, that came in pieces. */
+  #pieces: Buffer[] = [];
+  #raw: Buffer[] = [];
+  #pax: PaxRecords | undefined;
+  #long: { path?: string; link?: string } = {};
+  #longKind: 'path' | 'link' = 'path';
+  #header: Header | undefined;
+  #entry: TarEntry | undefined;
+  #map: ReturnType<typeof sparseMapReader> | undefined;
+  #mapBytes = 0;
+
+  constructor(handler: TarHandler, options: ReaderOptions) {
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      const used = this.#step(at === 0 ? chunk : chunk.subarray(at));
+      at += used;
+      this.#position += used;
+    }
+  }
+
+  /** The stream is over. */
+  end(): void {
+    if (this.#state === 'end') return;
+    const member = this.#entry?.path ?? this.#header?.path;
+    const where = this.#state === 'header' || this.#state === 'one zero block' ? 'after a member' : 'within a member';
+    throw damaged(`The archive ends ${where}, before its own end mark: it is cut off.`, member as BytePath | undefined);
+  }
+
+  #step(chunk: Buffer): number {
+    switch (this.#state) {
+      case 'data':
+        return this.#data(chunk);
+      case 'padding':
+        return this.#fill(chunk, () => this.#finish());
+      case 'passed over':
+        return this.#passOver(chunk);
+      case 'extended':
+      case 'long':
+        return this.#body(chunk);
+      case 'map':
+        return this.#readMap(chunk);
+      case 'end':
+        return this.#requireZeros(chunk, 'Something lies behind the end mark of the archive.');
+      default:
+        return this.#block(chunk);
+    }
+  }
+
+  /** Collects `#left` bytes; undefined until they are there. */
+  #collect(chunk: Buffer): Buffer | undefined {
+    const piece = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk;
+    this.#left -= piece.length;
+    if (this.#left === 0 && this.#pieces.length === 0) return piece;
+    // A copy, because whoever pushes may use the buffer again.
+    this.#pieces.push(Buffer.from(piece));
+    if (this.#left > 0) return undefined;
+    const whole = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    return whole;
+  }
+
+  #block(chunk: Buffer): number {
+    if (this.#left === 0) this.#left = blockBytes;
+    const before = this.#left;
+    const block = this.#collect(chunk);
+    const used = before - this.#left;
+    if (block === undefined) return used;
+    if (block.equals(zeros)) this.#zeroBlock();
+    else {
+      if (this.#state === 'one zero block') throw damaged('A block of zeros stands between two members.');
+      this.#headerBlock(block, this.#position + used - blockBytes);
+    }
+    return used;
+  }
+
+  #zeroBlock(): void {
+    if (this.#pax !== undefined || this.#long.path !== undefined || this.#long.link !== undefined)
+      throw damaged('The archive ends with an extended header that belongs to nothing.');
+    this.#state = this.#state === 'one zero block' ? 'end' : 'one zero block';
+  }
+
+  #headerBlock(block: Buffer, at: number): void {
+    const { dialect } = this.#options;
+    const isContinued = this.#pax !== undefined || this.#long.path !== undefined || this.#long.link !== undefined;
+    if (!isContinued) {
+      this.#start = at;
+      this.#raw = [];
+    }
+    const header = parseHeader(block, dialect);
+    if (dialect === 'own') this.#raw.push(Buffer.from(block));
+    if (header.type === 'x') this.#beginExtended(header);
+    else if ((header.type === 'L' || header.type === 'K') && dialect === 'old') this.#beginLong(header);
+    else this.#beginMember(header);
+  }
+
+  #beginMember(header: Header): void {
+    this.#header = header;
+    const kind = kindOf(header, this.#pax, this.#options.dialect);
+    if (kind === undefined) this.#beginForbidden(header);
+    else if (this.#pax?.sparse !== undefined) this.#beginMap(header, kind);
+    else this.#beginEntry(headerFrom(header, kind, this.#pax, this.#long), this.#pax?.size ?? header.size);
+  }
+
+  #beginExtended(header: Header): void {
+    if (this.#pax !== undefined) throw damaged('Two extended headers stand before one member.');
+    if (header.size === 0 || header.size > maxPaxBytes)
+      throw damaged(`An extended header has ${header.size} bytes, where 1 to ${maxPaxBytes} are allowed.`);
+    this.#left = header.size + paddingBytes(header.size);
+    this.#padding = paddingBytes(header.size);
+    this.#state = 'extended';
+  }
+
+  #beginLong(header: Header): void {
+    this.#longKind = header.type === 'L' ? 'path' : 'link';
+    if (this.#long[this.#longKind] !== undefined || header.size === 0 || header.size > maxLongName)
+      throw damaged('A long name is given twice, or is longer than any path.');
+    this.#left = header.size + paddingBytes(header.size);
+    this.#padding = paddingBytes(header.size);
+    this.#state = 'long';
+  }
+
+  #body(chunk: Buffer): number {
+    const before = this.#left;
+    const whole = this.#collect(chunk);
+    if (whole === undefined) return before - this.#left;
+    if (this.#options.dialect === 'own') this.#raw.push(Buffer.from(whole));
+    const body = whole.subarray(0, whole.length - this.#padding);
+    if (whole.subarray(body.length).some((byte) => byte !== 0))
+      throw damaged('An extended header is not filled up with zeros.');
+    if (this.#state === 'extended') this.#pax = parsePax(body);
+    else this.#long[this.#longKind] = longName(body);
+    this.#state = 'header';
+    return before;
+  }
+
+  #beginMap(header: Header, kind: TarEntry['kind']): void {
+    const { sparse } = this.#pax as PaxRecords;
+    if (kind !== 'file' || sparse === undefined) throw damaged('Something that is no file is said to be sparse.');
+    this.#map = sparseMapReader(sparse.realSize);
+    this.#mapBytes = 0;
+    this.#left = this.#pax?.size ?? header.size;
+    this.#state = 'map';
+  }
+
+  #readMap(chunk: Buffer): number {
+    const map = this.#map as ReturnType<typeof sparseMapReader>;
+    const piece = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk;
+    const used = map.take(piece);
+    if (this.#options.dialect === 'own') this.#raw.push(Buffer.from(piece.subarray(0, used)));
+    this.#mapBytes += used;
+    this.#left -= used;
+    const segments = map.segments();
+    if (segments === undefined) {
+      if (this.#left === 0) throw damaged('The map of a sparse file is longer than what is stored of it.');
+      return used;
+    }
+    const { size } = this.#header as Header;
+    const stored = (this.#pax?.size ?? size) - this.#mapBytes;
+    const entry = { ...headerFrom(this.#header as Header, 'file', this.#pax, this.#long), segments };
+    if (storedBytes(entry.size, segments) !== stored)
+      throw damaged('The map of a sparse file does not fit what is stored of it.', entry.path);
+    this.#beginEntry(entry, stored);
+    return used;
+  }
+
+  #beginEntry(entry: TarEntry, stored: number): void {
+    if (entry.kind !== 'file' && stored !== 0) throw damaged('Something that is no file has contents.', entry.path);
+    if (this.#options.dialect === 'own' && !headerOf(entry).equals(Buffer.concat(this.#raw)))
+      throw damaged('Its header is not as LeverEdge writes one.', entry.path);
+    this.#pax = undefined;
+    this.#long = {};
+    this.#map = undefined;
+    this.#entry = entry;
+    this.#handler.entry(entry, { start: this.#start });
+    this.#padding = paddingBytes(stored);
+    this.#left = stored;
+    if (stored > 0) this.#state = 'data';
+    else this.#finish();
+  }
+
+  #beginForbidden(header: Header): void {
+    const { path } = headerFrom(header, 'file', this.#pax, this.#long);
+    const { onForbidden } = this.#options;
+    if (onForbidden === undefined) throw damaged(`It is ${header.typeName}, which no backup holds.`, path);
+    onForbidden(path, header.typeName);
+    const stored = this.#pax?.size ?? header.size;
+    this.#pax = undefined;
+    this.#long = {};
+    this.#left = stored + paddingBytes(stored);
+    this.#state = this.#left > 0 ? 'passed over' : 'header';
+  }
+
+  #passOver(chunk: Buffer): number {
+    const used = Math.min(chunk.length, this.#left);
+    this.#left -= used;
+    if (this.#left === 0) this.#state = 'header';
+    return used;
+  }
+
+  #data(chunk: Buffer): number {
+    if (chunk.length < this.#left) {
+      this.#left -= chunk.length;
+      this.#handler.data(chunk);
+      return chunk.length;
+    }
+    const used = this.#left;
+    this.#left = 0;
+    this.#handler.data(used === chunk.length ? chunk : chunk.subarray(0, used));
+    if (this.#padding === 0) this.#finish();
+    else {
+      this.#left = this.#padding;
+      this.#state = 'padding';
+    }
+    return used;
+  }
+
+  #fill(chunk: Buffer, then: () => void): number {
+    const used = Math.min(chunk.length, this.#left);
+    this.#requireZeros(chunk.subarray(0, used), 'Its last block is not filled up with zeros.');
+    this.#left -= used;
+    if (this.#left === 0) then();
+    return used;
+  }
+
+  #requireZeros(chunk: Buffer, complaint: string): number {
+    for (let at = 0; at < chunk.length; at += blockBytes) {
+      const piece = chunk.subarray(at, at + blockBytes);
+      if (!piece.equals(piece.length === blockBytes ? zeros : zeros.subarray(0, piece.length)))
+        throw damaged(complaint, this.#state === 'padding' ? this.#entry?.path : undefined);
+    }
+    return chunk.length;
+  }
+
+  #finish(): void {
+    this.#state = 'header';
+    this.#header = undefined;
+    this.#entry = undefined;
+    this.#handler.end();
+  }
+}
+
+/** GNU's long names end with a NUL. */
+function longName(body: Buffer): string {
+  const end = body.indexOf(0);
+  if (end <= 0 || end !== body.length - 1) throw damaged('A long name is none.');
+  return bytePath(body.subarray(0, end));
+}
