@@ -1,0 +1,188 @@
+import { close, fstat, open, read, type Stats } from 'node:fs';
+import { promisify } from 'node:util';
+import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { damaged } from '../tar/damage.ts';
+import { frameBytes } from './frame-writer.ts';
+import { type Frame, footerBytes, parseSeekTable, seekTableBytes } from './seek-table.ts';
+
+/** Frames that are read and decoded at a time. */
+const maxInFlight = 4;
+
+const opening = promisify(open);
+const closing = promisify(close) as (fd: number) => Promise<void>;
+const stating = promisify(fstat) as (fd: number) => Promise<Stats>;
+const reading = promisify(read) as unknown as (
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number }>;
+const decompressing = promisify(zstdDecompress) as (data: Uint8Array, options: object) => Promise<Buffer>;
+
+/** One frame as it lies in the file, and decoded. `index` counts from 0. */
+export type DecodedFrame = { index: number; raw: Buffer; plain: Buffer };
+
+export type FrameReader = {
+  readonly frames: readonly Frame[];
+  /** Bytes of the file. */
+  readonly bytes: number;
+  /** Bytes of the tar stream. */
+  readonly plainBytes: number;
+  /** The file's bytes behind the last frame: the seek table. */
+  readonly table: Buffer;
+  /** First byte of the frame in the tar stream. */
+  startOf(index: number): number;
+  /** The frame that holds this byte of the tar stream. */
+  frameAt(plainOffset: number): number;
+  /**
+   * Frames `from` up to, not including, `to`, decoded several at a time, in order.
+   * @throws Fault `damaged` with `extra.frame` for one that does not decode to its size with a sound checksum
+   */
+  read(from: number, to: number): AsyncGenerator<DecodedFrame, void, undefined>;
+  close(): Promise<void>;
+};
+
+/**
+ * Opens an archive of our own by its seek table.
+ * @throws Fault `not-found`, `damaged` when there is no seek table or it does not fit the file; `internal` on a Node that
+ * takes cut-off input for whole
+ */
+export async function openFrames(path: string): Promise<FrameReader> {
+  requireStrictNode();
+  const fd = await openingFile(path);
+  try {
+    const { size } = await stating(fd);
+    const table = await tableOf(fd, size);
+    const frames = parseSeekTable(table, size, frameBytes);
+    return readerOf(fd, size, table, frames);
+  } catch (error) {
+    await closing(fd);
+    throw error;
+  }
+}
+
+async function openingFile(path: string): Promise<number> {
+  try {
+    return await opening(path, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new Fault('not-found', `There is no archive at ${path}.`, { hint: 'See: gaia list' });
+    throw new Fault('usage', `${path} cannot be read: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+async function tableOf(fd: number, size: number): Promise<Buffer> {
+  const footer = size < footerBytes ? Buffer.alloc(0) : await readExactly(fd, size - footerBytes, footerBytes);
+  const length = seekTableBytes(footer);
+  if (length === undefined || length > size)
+    throw damaged('The archive has no seek table at its end: it is cut off, or it is no archive of LeverEdge.');
+  return readExactly(fd, size - length, length);
+}
+
+function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Frame[]): FrameReader {
+  const inFile: number[] = [];
+  const inStream: number[] = [];
+  let [fileAt, plainAt] = [0, 0];
+  for (const { compressed, plain } of frames) {
+    inFile.push(fileAt);
+    inStream.push(plainAt);
+    fileAt += compressed;
+    plainAt += plain;
+  }
+
+  async function decode(index: number): Promise<DecodedFrame> {
+    const { compressed, plain } = frames[index] as Frame;
+    const raw = await readExactly(fd, inFile[index] as number, compressed);
+    let decoded: Buffer;
+    try {
+      decoded = await decompressing(raw, { chunkSize: Math.max(plain, 64), maxOutputLength: plain });
+    } catch (error) {
+      throw brokenFrame(index, reasonOf(error));
+    }
+    if (decoded.length !== plain) throw brokenFrame(index, `it holds ${decoded.length} bytes instead of ${plain}`);
+    return { index, raw, plain: decoded };
+  }
+
+  return {
+    frames,
+    bytes,
+    plainBytes: plainAt,
+    table,
+    startOf: (index) => inStream[index] ?? plainAt,
+    frameAt(offset) {
+      let [low, high] = [0, frames.length - 1];
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if ((inStream[middle] as number) <= offset) low = middle;
+        else high = middle - 1;
+      }
+      return low;
+    },
+    async *read(from, to) {
+      const pending: Promise<DecodedFrame>[] = [];
+      let next = from;
+      const begin = () => {
+        const frame = decode(next++);
+        // Awaited below; until then a failure is nobody's surprise.
+        frame.catch(() => undefined /* thrown where it is awaited */);
+        pending.push(frame);
+      };
+      try {
+        while (next < to || pending.length > 0) {
+          while (next < to && pending.length < maxInFlight) begin();
+          yield await (pending.shift() as Promise<DecodedFrame>);
+        }
+      } finally {
+        await Promise.allSettled(pending);
+      }
+    },
+    close: () => closing(fd),
+  };
+}
+
+function brokenFrame(index: number, why: string): Fault {
+  return new Fault('damaged', `Frame ${index} of the archive does not decode: ${why}.`, { extra: { frame: index } });
+}
+
+async function readExactly(fd: number, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await reading(fd, buffer, at, length - at, position + at);
+    if (bytesRead === 0) throw damaged('The archive became shorter while it was read.');
+    at += bytesRead;
+  }
+  return buffer;
+}
+
+let isStrict: boolean | undefined;
+
+/** Some releases of Node 26 took a frame that is cut off for a whole one. Then no verification here would mean anything. */
+function requireStrictNode(): void {
+  isStrict ??= refusesCutOff();
+  if (!isStrict)
+    throw new Fault(
+      'internal',
+      'This release of Node takes damaged zstd frames for sound ones, so nothing is read with it.',
+      {
+        hint: 'Use the Node that LeverEdge brings along.',
+      },
+    );
+}
+
+function refusesCutOff(): boolean {
+  const sample = zstdCompressSync(Buffer.from('a frame that is long enough to be cut'.repeat(20)), {
+    params: { [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+  const flipped = Buffer.from(sample);
+  flipped.writeUInt8(flipped.readUInt8(flipped.length - 1) ^ 1, flipped.length - 1);
+  return [sample.subarray(0, -1), sample.subarray(0, sample.length >> 1), flipped].every((bad) => {
+    try {
+      zstdDecompressSync(bad);
+      return false;
+    } catch {
+      return true; // As it should be.
+    }
+  });
+}
