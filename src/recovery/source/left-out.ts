@@ -5,7 +5,7 @@ export type LeftOut = (path: BytePath) => boolean;
 
 /**
  * Globs as in `exclude` of the configuration: a path, `*` and `?` within a name, `**` across names. All are anchored at the
- * root; `**` and `/name` finds a name anywhere.
+ * root; `**` before a name finds it anywhere.
  */
 export function leftOutBy(globs: readonly string[]): LeftOut {
   if (globs.length === 0) return () => false;

@@ -1,0 +1,274 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { Fault } from '../../base/fault.ts';
+import { type BytePath, shownPath } from '../byte-path.ts';
+import type { Progress } from '../progress.ts';
+import type { TarEntry } from '../tar/entry.ts';
+import { TarReader } from '../tar/reader.ts';
+import { makeRules, type Rules } from '../tar/rules.ts';
+import { listName } from './archive-builder.ts';
+import { fileListParser, listedOf, mismatch, pathOf } from './file-list.ts';
+import { type FrameReader, openFrames } from './frame-reader.ts';
+import type { Listed } from './listed.ts';
+import type { Manifest } from './manifest.ts';
+import { readManifest, type SignedManifest } from './manifest-file.ts';
+import { MemberHash } from './member-hash.ts';
+import type { Signature } from './sign.ts';
+
+export type Verdict =
+  | { kind: 'sound'; files: number; bytes: number; manifest: Manifest; signature: Signature }
+  /** `member` where it can be told; `reason` is a sentence. */
+  | { kind: 'damaged'; member: string | undefined; reason: string }
+  /** An archive of ours beside which no manifest lies: nobody says that it is what was written. */
+  | { kind: 'no-manifest' };
+
+type Expected = { archive: Manifest['archive']; list: Manifest['list'] };
+
+/**
+ * Proves that a backup can be read back whole: signature, digest of the file, each frame, each member's contents and
+ * attributes against the list of files. Reads everything, changes nothing.
+ * @throws Fault `not-found`, `usage` when it cannot be read
+ */
+export async function verifyArchive(
+  path: string,
+  { known, progress }: { known: KeyObject | undefined; progress?: Progress | undefined },
+): Promise<Verdict> {
+  try {
+    statOf(path);
+    const signed = readManifest(path, known);
+    if (signed === undefined) return { kind: 'no-manifest' };
+    await readBack(path, signed.manifest, progress);
+    const { totals } = signed.manifest;
+    return { kind: 'sound', files: totals.files, bytes: totals.bytes, ...pick(signed) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'damaged') throw error;
+    const { member } = error.extra as { member?: string };
+    return { kind: 'damaged', member, reason: error.message };
+  }
+}
+
+const pick = ({ manifest, signature }: SignedManifest) => ({ manifest, signature });
+
+function statOf(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+    throw new Fault('not-found', `There is no archive at ${path}.`, { hint: 'See: gaia list' });
+}
+
+/**
+ * Reads an archive from one end to the other and compares it with what its manifest promises.
+ * @throws Fault `damaged`, naming the member where it is known
+ */
+export async function readBack(path: string, expected: Expected, progress?: Progress): Promise<void> {
+  const frames = await openFrames(path);
+  try {
+    if (frames.bytes !== expected.archive.bytes || frames.frames.length !== expected.archive.frames)
+      throw new Fault(
+        'damaged',
+        `The archive has ${frames.bytes} bytes, and its manifest says ${expected.archive.bytes}.`,
+      );
+    const reading = new Reading(expected);
+    const hash = createHash('sha256');
+    try {
+      for await (const { raw, plain } of frames.read(0, frames.frames.length)) {
+        hash.update(raw);
+        reading.push(plain);
+        progress?.({
+          phase: 'read',
+          doneBytes: reading.bytes,
+          totalBytes: frames.plainBytes,
+          doneFiles: reading.entries,
+        });
+      }
+      reading.finish();
+    } catch (error) {
+      throw await named(error, frames, expected, reading.last);
+    }
+    if (hash.update(frames.table).digest('hex') !== expected.archive.sha256)
+      throw new Fault(
+        'damaged',
+        'The archive is not the one that was written: its digest is not what its manifest says.',
+      );
+  } finally {
+    await frames.close();
+  }
+}
+
+/** Judges the members as they come, and makes the list of files anew, which must be the one that was promised. */
+class Reading {
+  readonly #expected: Expected;
+  readonly #reader: TarReader;
+  readonly #rules: Rules;
+  readonly #member = new MemberHash();
+  readonly #made = createHash('sha256');
+  readonly #found = createHash('sha256');
+  #lines = '';
+  #entry: TarEntry | undefined;
+  #offset = 0;
+  #listSeen = false;
+  entries = 0;
+  bytes = 0;
+
+  constructor(expected: Expected) {
+    this.#expected = expected;
+    this.#rules = makeRules({ entries: expected.list.entries + 1, bytes: Number.MAX_SAFE_INTEGER });
+    const handler = {
+      entry: (entry: TarEntry, { start }: { start: number }) => this.#begin(entry, start),
+      data: (chunk: Buffer) => (this.#listSeen ? this.#found.update(chunk) : this.#member.data(chunk)),
+      end: () => this.#end(),
+    };
+    this.#reader = new TarReader(handler, { dialect: 'own' });
+  }
+
+  get last(): BytePath | undefined {
+    return this.#entry?.path;
+  }
+
+  push(plain: Buffer): void {
+    this.bytes += plain.length;
+    this.#reader.push(plain);
+  }
+
+  finish(): void {
+    this.#reader.end();
+    const { list } = this.#expected;
+    this.#made.update(this.#lines);
+    if (!this.#listSeen) throw new Fault('damaged', 'The archive has no list of files at its end.');
+    if (this.#found.digest('hex') !== list.sha256)
+      throw new Fault('damaged', 'The list of files is not the one that was written.', { extra: { member: listName } });
+    if (this.entries !== list.entries || this.#made.digest('hex') !== list.sha256)
+      throw new Fault('damaged', 'A member of the archive is not what the list of files says.', {
+        extra: { compare: true },
+      });
+  }
+
+  #begin(entry: TarEntry, start: number): void {
+    if (this.#listSeen) throw new Fault('damaged', 'Something lies behind the list of files.');
+    this.#rules.admit(entry);
+    this.#entry = entry;
+    this.#offset = start;
+    if (entry.path === listName) {
+      this.#listSeen = true;
+      const { list } = this.#expected;
+      if (start !== list.offset || entry.size !== list.bytes)
+        throw new Fault('damaged', 'The list of files is not where it was written.', { extra: { member: listName } });
+    } else this.#member.begin(entry);
+  }
+
+  #end(): void {
+    if (this.#listSeen) return;
+    this.entries++;
+    this.#lines += `${JSON.stringify(listedOf(this.#entry as TarEntry, this.#offset, this.#member.end()))}\n`;
+    if (this.#lines.length < 65536) return;
+    this.#made.update(this.#lines);
+    this.#lines = '';
+  }
+}
+
+/** The same damage with the member it hit, found through the list of files as far as that can be read itself. */
+async function named(
+  error: unknown,
+  frames: FrameReader,
+  expected: Expected,
+  last: BytePath | undefined,
+): Promise<unknown> {
+  if (!(error instanceof Fault) || error.code !== 'damaged' || error.extra.member !== undefined) return error;
+  const { frame, compare } = error.extra as { frame?: number; compare?: boolean };
+  const member = compare ? await firstMismatch(frames, expected) : await memberOfFrame(frames, expected, frame);
+  const path = member ?? last;
+  if (path === undefined) return error;
+  const shown = shownPath(path);
+  return new Fault('damaged', `${shown}: ${error.message}`, {
+    hint: error.hint,
+    extra: { member: shown },
+    cause: error,
+  });
+}
+
+async function memberOfFrame(
+  frames: FrameReader,
+  expected: Expected,
+  frame: number | undefined,
+): Promise<BytePath | undefined> {
+  if (frame === undefined) return undefined;
+  const end = frames.startOf(frame + 1);
+  const start = frames.startOf(frame);
+  let found: BytePath | undefined = start >= expected.list.offset ? listName : undefined;
+  const look = (listed: Listed) => {
+    if (listed.offset < end) found = pathOf(listed);
+  };
+  if (found === undefined) await readList(frames, expected.list, look).catch(() => undefined /* then nobody knows */);
+  return found;
+}
+
+/** Compares member by member, to find the one that differs. */
+async function firstMismatch(frames: FrameReader, expected: Expected): Promise<BytePath | undefined> {
+  const list: Listed[] = [];
+  await readList(frames, expected.list, (listed) => list.push(listed));
+  const member = new MemberHash();
+  let at = 0;
+  let found: BytePath | undefined;
+  let current: { entry: TarEntry; start: number } | undefined;
+  const reader = new TarReader(
+    {
+      entry(entry, { start }) {
+        current = { entry, start };
+        member.begin(entry);
+      },
+      data: (chunk) => member.data(chunk),
+      end() {
+        const { entry, start } = current as { entry: TarEntry; start: number };
+        const listed = list[at++];
+        if (entry.path === listName || found !== undefined) return;
+        if (
+          listed === undefined ||
+          mismatch(entry, start, listed) ||
+          (entry.kind === 'file' && member.end() !== listed.sha256)
+        )
+          found = entry.path;
+      },
+    },
+    { dialect: 'own' },
+  );
+  for await (const { plain } of frames.read(0, frames.frames.length)) {
+    reader.push(plain);
+    if (found !== undefined) return found;
+  }
+  return found;
+}
+
+/**
+ * Reads the list of files through the seek table, without what stands before it.
+ * @throws Fault `damaged` when it is not the list that the manifest promises
+ */
+export async function readList(
+  frames: FrameReader,
+  { offset, bytes, sha256, entries }: Manifest['list'],
+  take: (listed: Listed) => void,
+): Promise<void> {
+  const first = frames.frameAt(offset);
+  if (frames.startOf(first) !== offset) throw new Fault('damaged', 'The list of files is not where the manifest says.');
+  const hash = createHash('sha256');
+  const parser = fileListParser(take);
+  let seen = 0;
+  let isList = false;
+  const reader = new TarReader(
+    {
+      entry(entry) {
+        isList = entry.path === listName && entry.size === bytes;
+      },
+      data(chunk) {
+        hash.update(chunk);
+        parser.push(chunk);
+      },
+      end: () => seen++,
+    },
+    { dialect: 'own' },
+  );
+  for await (const { plain } of frames.read(first, frames.frames.length)) reader.push(plain);
+  reader.end();
+  parser.end();
+  if (!isList || seen !== 1 || hash.digest('hex') !== sha256)
+    throw new Fault('damaged', 'The list of files is not the one that was written.', {
+      extra: { member: listName, entries },
+    });
+}

@@ -1,0 +1,90 @@
+import type { ManifestDatabase } from '../archive/manifest.ts';
+import type { Tree } from '../target.ts';
+
+/** A word for a POSIX shell, whatever is in it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+export const tarFlags = "--xattrs --xattrs-include='*' --acls --numeric-owner --same-owner --sparse -p";
+
+type What = {
+  archive: string;
+  target: string;
+  created: string;
+  trees: readonly Pick<Tree, 'name' | 'root'>[];
+  databases: readonly ManifestDatabase[];
+};
+
+/**
+ * What a person with a rescue disk types to put this backup back with zstd, tar and sqlite3 alone, as a script that stops at
+ * the first failure. `$ARCHIVE` and `$WORK` may be set before it. What is there is moved aside, never removed.
+ */
+export function byHandScript({ archive, target, created, trees, databases }: What): string[] {
+  const lines = [
+    `# ${target}, as it was ${created}. As root, with everything stopped that works in these folders.`,
+    'set -eu',
+    `ARCHIVE=\${ARCHIVE:-${shellWord(archive)}}`,
+    // Beside the first tree, so that moving into place is a rename.
+    `WORK=\${WORK:-${shellWord(`${trees[0]?.root ?? '/var/tmp/restore'}.by-hand`)}}`,
+    'ASIDE=before-restore.$(date -u +%Y%m%dT%H%M%SZ)',
+    '',
+    '# 1. Is the archive whole? Each frame has a checksum.',
+    'zstd -tq "$ARCHIVE"',
+    '',
+    '# 2. Unpack it beside what is there. As root, so that owners are kept.',
+    'mkdir -m 0700 "$WORK"',
+    `zstd -dcq "$ARCHIVE" | tar -x ${tarFlags} -f - -C "$WORK"`,
+    '',
+  ];
+  if (databases.length > 0) {
+    lines.push('# 3. Databases were copied by SQLite and lie apart. Check each, and put it where it belongs.');
+    for (const database of databases) lines.push(...databaseLines(database));
+    lines.push('');
+  }
+  lines.push('# 4. Move what is there aside, and the new one into its place.');
+  for (const { name, root } of trees) {
+    const at = shellWord(root);
+    lines.push(`if [ -e ${at} ]; then mv -T ${at} ${at}."$ASIDE"; fi`);
+    lines.push(`mkdir -p "$(dirname ${at})"`, `mv -T "$WORK"/files/${name} ${at}`);
+  }
+  for (const { member, path } of databases.filter(({ tree }) => tree === null)) {
+    const at = shellWord(path);
+    lines.push(
+      `for END in '' -wal -shm -journal; do if [ -e ${at}$END ]; then mv ${at}$END ${at}."$ASIDE"$END; fi; done`,
+    );
+    lines.push(`cp -a "$WORK"/${member} ${at}`);
+  }
+  lines.push('sync', 'echo "Done. What was there before ends in .$ASIDE; $WORK can go when all is well."');
+  return lines;
+}
+
+function databaseLines({ member, tree, path }: ManifestDatabase): string[] {
+  const check = `[ "$(sqlite3 "$WORK"/${member} 'PRAGMA integrity_check')" = ok ]`;
+  if (tree === null) return [check];
+  const to = `"$WORK"/files/${tree}/${shellWord(path)}`;
+  return [
+    check,
+    `cp -a "$WORK"/${member} ${to}`,
+    `printf '{"backup":"%s","restored_at":"%s"}\\n' "$(basename "$ARCHIVE")" "$(date -u +%FT%TZ)" > "$(dirname ${to})"/RESTORED.json`,
+  ];
+}
+
+/** RESTORE.txt within an archive. */
+export function restoreText(what: What): string {
+  return [
+    `This is a backup of ${what.target}, made ${what.created} by LeverEdge.`,
+    '',
+    `With GAIA:          gaia restore ${what.target}`,
+    'Without:            the commands below need zstd, GNU tar and sqlite3 only.',
+    '',
+    'What is where:      HEADER.json     what this is',
+    '                    files/NAME/     each folder that was backed up, whole',
+    '                    sqlite/         SQLite databases, copied while they were in use',
+    '                    recipe/         where all of it belongs',
+    '                    FILES.ndjson    each member with its SHA-256, a line each',
+    '',
+    ...byHandScript(what),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import { makeFolder } from '../../base/files.ts';
+import type { Manifest } from '../archive/manifest.ts';
+import { filesBeside, writeManifest } from '../archive/manifest-file.ts';
+import { loadSigner } from '../archive/sign.ts';
+import { readBack } from '../archive/verify-archive.ts';
+import { diskFault, syncFolder } from '../disk.ts';
+import type { Place } from '../place.ts';
+import type { Progress } from '../progress.ts';
+import type { Target } from '../target.ts';
+import { freeName } from './backup-name.ts';
+import { survey } from './survey.ts';
+import { writeArchive } from './write-archive.ts';
+
+export type BackupRequest = {
+  target: Target;
+  place: Place;
+  reason: Manifest['reason'];
+  set: string | null;
+  /** `LeverEdge 0.1.0` */
+  tool: string;
+  host: Manifest['host'];
+  /** The manifest of the newest backup of this target, to be named in the new one. */
+  previousManifest: string | null;
+  clock: Clock;
+  progress?: Progress | undefined;
+};
+
+/** `degraded`: something in it changed while it was read, or could not be read; it does not count as a backup. */
+export type MadeBackup = { kind: 'sound' | 'degraded'; file: string; manifest: Manifest };
+
+/** How often a tree is read anew because it changed meanwhile. */
+const maxAttempts = 3;
+const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
+
+/**
+ * Backs a target up: databases through SQLite, folders through GNU tar, all of it read back and compared before it gets
+ * its name. Whatever goes wrong, nothing is left that looks like a backup. The caller holds the lock.
+ * @throws Fault `not-found` for a folder that is missing, `usage` for mounts nobody named and live PostgreSQL folders,
+ * `storage-full`, `damaged` when it reads back as something else
+ */
+export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
+  const { target, place, clock } = request;
+  const signer = loadSigner(place);
+  const folder = join(place.backups, target.name);
+  const startedMs = clock();
+  try {
+    makeFolder(folder, 0o700);
+    removeLeftovers(folder);
+    const surveyed = survey(target, place);
+    const name = freeName(target.name, startedMs, [folder, ...bucketNames.map((bucket) => join(folder, bucket))]);
+    const work = join(folder, `.${name}.work`);
+    const partial = join(folder, `.${name}.partial`);
+    mkdirSync(work, { mode: 0o700 });
+    try {
+      let written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed });
+      for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
+        rmSync(partial, { force: true });
+        written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed });
+      }
+      const manifest: Manifest = {
+        ...written.manifest,
+        degraded: [
+          ...written.manifest.degraded,
+          ...written.changed.map((text) => `changed while it was read: ${text}`),
+        ],
+        public_key: signer.publicKey,
+      };
+      await readBack(partial, manifest, relabelled(request.progress));
+      const file = join(folder, name);
+      writeManifest(file, manifest, signer);
+      renameSync(partial, file);
+      syncFolder(folder);
+      return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
+    } catch (error) {
+      removeBeside(join(folder, name));
+      throw error;
+    } finally {
+      rmSync(partial, { force: true });
+      rmSync(work, { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw diskFault(error, place.backups);
+  }
+}
+
+function relabelled(progress: Progress | undefined): Progress | undefined {
+  return progress && ((step) => progress({ ...step, phase: 'read back' }));
+}
+
+/** What runs that were ended in the middle have left: never a backup, since a backup has its name. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (/^\..+\.(partial|work)$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of readdirSync(folder).filter((each) => each.endsWith('.manifest.json')))
+    if (!existsSync(join(folder, name.replace(/\.manifest\.json$/, '.tar.zst'))))
+      removeBeside(join(folder, name.replace(/\.manifest\.json$/, '.tar.zst')));
+}
+
+function removeBeside(archive: string): void {
+  if (statSync(archive, { throwIfNoEntry: false }) !== undefined) return;
+  const { manifest, signature } = filesBeside(archive);
+  rmSync(manifest, { force: true });
+  rmSync(signature, { force: true });
+}

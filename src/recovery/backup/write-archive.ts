@@ -1,0 +1,165 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
+import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../archive/archive-builder.ts';
+import { openFrameWriter } from '../archive/frame-writer.ts';
+import type { Manifest, ManifestDatabase } from '../archive/manifest.ts';
+import { type BytePath, bytePathOf } from '../byte-path.ts';
+import type { Progress } from '../progress.ts';
+import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
+import { copySqlite } from '../source/sqlite-copy.ts';
+import type { Target } from '../target.ts';
+import { restoreText } from './by-hand.ts';
+import { pourTar } from './pour-tar.ts';
+import type { Survey, SurveyedTree } from './survey.ts';
+
+type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
+  target: Target;
+  previousManifest: string | null;
+  progress?: Progress | undefined;
+  name: string;
+  /** A folder of our own for copies of databases. */
+  work: string;
+  partial: string;
+  startedMs: number;
+  surveyed: Survey;
+};
+
+export type ArchiveDraft = { manifest: Omit<Manifest, 'public_key'>; changed: string[] };
+
+type CopiedDatabase = Omit<ManifestDatabase, 'sha256'>;
+
+/** Writes the whole archive under its temporary name, on disk when it returns. */
+export async function writeArchive(work: Work): Promise<ArchiveDraft> {
+  const { surveyed, partial, startedMs, target, name } = work;
+  const degraded = [...surveyed.degraded];
+  const { databases, folder } = await copyDatabases(work, degraded);
+  const frames = await openFrameWriter(partial);
+  const seconds = Math.floor(startedMs / 1000);
+  let builder: ArchiveBuilder | undefined;
+  try {
+    builder = buildArchive(frames, join(folder, 'FILES.ndjson'), seconds);
+    ownMembers(builder, work, databases, seconds);
+    const reports: TarReport[] = [];
+    if (databases.length > 0) reports.push(await pourDatabases(builder, frames.ready, folder));
+    builder.add(folderEntry('files' as BytePath, seconds));
+    for (const tree of surveyed.trees) reports.push(await pourTree(builder, frames.ready, tree, work));
+    const { written, list } = await builder.finish();
+    const { digests } = builder;
+    degraded.push(...reports.flatMap(({ unreadable }) => unreadable.map((text) => `could not be read: ${text}`)));
+    const manifest: ArchiveDraft['manifest'] = {
+      format: 'leveredge-archive/1',
+      name,
+      target: target.name,
+      created_at: rfc3339(startedMs),
+      tool: work.tool,
+      reason: work.reason,
+      set: work.set,
+      degraded,
+      notes: surveyed.notes,
+      archive: written,
+      list,
+      totals: { ...builder.totals },
+      trees: target.trees.map(({ name: tree, root }) => ({ name: tree, root })),
+      databases: databases.map((each) => ({ ...each, sha256: digests.get(bytePathOf(each.member)) ?? '' })),
+      host: work.host,
+      previous_manifest_sha256: work.previousManifest,
+    };
+    return { manifest, changed: reports.flatMap(({ changed }) => changed) };
+  } finally {
+    builder?.discard();
+    await frames.abort();
+  }
+}
+
+async function copyDatabases(
+  { surveyed, work, progress }: Work,
+  degraded: string[],
+): Promise<{ databases: CopiedDatabase[]; folder: string }> {
+  const folder = join(work, 'copies');
+  // A second attempt copies them anew: files and databases of one backup shall be of one time.
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, 'sqlite'), { recursive: true, mode: 0o700 });
+  const databases: CopiedDatabase[] = [];
+  let done = 0;
+  for (const { name, file, tree, path, discovered } of surveyed.databases) {
+    const member = `sqlite/${name}.db`;
+    const { bytes, damage } = await copySqlite(file, join(folder, member));
+    if (damage !== undefined) degraded.push(`the database ${file} is damaged: ${damage}`);
+    databases.push({ name, engine: 'sqlite', member, tree, path, bytes, discovered });
+    done += bytes;
+    progress?.({ phase: 'copy databases', doneBytes: done, totalBytes: undefined, doneFiles: databases.length });
+  }
+  return { databases, folder };
+}
+
+function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly CopiedDatabase[], seconds: number): void {
+  const { target, name, startedMs, tool, reason, set, host } = work;
+  const own = (path: string, text: string) => {
+    const bytes = Buffer.from(text);
+    builder.add(plainFile(path as BytePath, bytes.length, seconds), bytes);
+  };
+  const created = rfc3339(startedMs);
+  const json = (value: unknown) => `${JSON.stringify(value, null, 1)}\n`;
+  own(
+    'HEADER.json',
+    json({ format: 'leveredge-archive/1', name, target: target.name, created_at: created, tool, reason, set }),
+  );
+  const listed = databases.map((each) => ({ ...each, sha256: '' }));
+  own(
+    'RESTORE.txt',
+    restoreText({ archive: name, target: target.name, created, trees: target.trees, databases: listed }),
+  );
+  builder.add(folderEntry('recipe' as BytePath, seconds));
+  own('recipe/target.json', json({ name: target.name, trees: target.trees, databases, health: target.health, host }));
+}
+
+async function pourDatabases(builder: ArchiveBuilder, ready: () => Promise<void>, folder: string): Promise<TarReport> {
+  const run = readWithTar({ root: folder, members: ['sqlite' as BytePath], leaveOut: [] });
+  return pourTar(run, { builder, ready, rename: (path) => path, isLeftOut: () => false, progress: () => undefined });
+}
+
+async function pourTree(
+  builder: ArchiveBuilder,
+  ready: () => Promise<void>,
+  { tree, root, included, leaveOut }: SurveyedTree,
+  { surveyed, progress }: Work,
+): Promise<TarReport> {
+  const prefix = `files/${tree.name}`;
+  const members = ['.' as BytePath, ...included.map((path) => `./${path}` as BytePath)];
+  const report = await pourTar(readWithTar({ root, members, leaveOut }), {
+    builder,
+    ready,
+    rename: (path) => (path === '.' ? prefix : `${prefix}/${path}`) as BytePath,
+    isLeftOut: leftOutOf(leaveOut),
+    progress: () =>
+      progress?.({
+        phase: 'write',
+        doneBytes: builder.totals.bytes,
+        totalBytes: surveyed.bytes,
+        doneFiles: builder.totals.files,
+      }),
+  });
+  return { ...report, changed: report.changed.filter((text) => !isFolderOfDatabase(text, surveyed)) };
+}
+
+/** A path that is left out, or lies below one that is. Members come folders first. */
+function leftOutOf(paths: readonly BytePath[]): (path: BytePath) => boolean {
+  const dropped = new Set<string>(paths);
+  return (path) => {
+    if (dropped.has(path)) return true;
+    const slash = path.lastIndexOf('/');
+    if (slash < 0 || !dropped.has(path.slice(0, slash))) return false;
+    dropped.add(path);
+    return true;
+  };
+}
+
+/** SQLite makes and removes journals beside a database in use, which are not part of the backup. */
+function isFolderOfDatabase(text: string, { databases }: Survey): boolean {
+  const folder = text.replace(/: file changed as we read it$/, '');
+  return databases.some(({ path, tree }) => {
+    const slash = path.lastIndexOf('/');
+    return tree !== null && folder === (slash < 0 ? '.' : path.slice(0, slash));
+  });
+}
