@@ -1,0 +1,84 @@
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type Clock, rfc3339 } from '../../base/clock.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { makeFolder } from '../../base/files.ts';
+import { diskFault } from '../disk.ts';
+import type { Place } from '../place.ts';
+import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
+
+/** Who works on the backups, for people. */
+export type Holder = ProcessIdentity & { verb: string; since: string };
+
+export type Lock = {
+  /** Safe to repeat. */
+  release(): void;
+};
+
+const sqliteBusy = 5;
+
+/**
+ * Takes the one lock of a home, which whoever backs up, restores or prunes must hold. It is an exclusive transaction, so the
+ * kernel ends it with its process, however that ends: there is never a lock to remove by hand. `lock.json` beside it only
+ * says who.
+ * @throws Fault `locked` naming the holder, `storage-full` on a read-only or full disk, `usage`
+ */
+export function takeLock(place: Pick<Place, 'state'>, verb: string, clock: Clock): Lock {
+  const info = join(place.state, 'lock.json');
+  let database: DatabaseSync | undefined;
+  try {
+    makeFolder(place.state, 0o700);
+    requireWritable(place.state);
+    database = new DatabaseSync(join(place.state, 'lock.db'));
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database?.close();
+    if ((error as { errcode?: number }).errcode === sqliteBusy) throw held(place);
+    const fault = diskFault(error, place.state);
+    if (fault instanceof Fault) throw fault;
+    throw new Fault('usage', `${place.state} cannot be used: ${reasonOf(error)}.`, { cause: error });
+  }
+  const holding = database;
+  const holder: Holder = { ...mine(), verb, since: rfc3339(clock()) };
+  writeFileSync(info, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  return {
+    release() {
+      if (!holding.isOpen) return;
+      rmSync(info, { force: true });
+      holding.close();
+    },
+  };
+}
+
+function mine(): ProcessIdentity {
+  return identityOf(process.pid) ?? { pid: process.pid, boot_id: '', start_time: 0 };
+}
+
+/** SQLite's own complaints do not tell a read-only disk from a full one. */
+function requireWritable(folder: string): void {
+  const probe = join(folder, '.writable');
+  closeSync(openSync(probe, 'w', 0o600));
+  rmSync(probe);
+}
+
+function held(place: Pick<Place, 'state'>): Fault {
+  const holder = holderOf(place);
+  const who = holder
+    ? `${holder.verb}, process ${holder.pid}, since ${holder.since}`
+    : 'its process does not say who it is';
+  return new Fault('locked', `Another run works on these backups (${who}).`, {
+    hint: 'Watch it: gaia status --follow. It lets go when it ends, and also when it is killed.',
+    extra: holder ? { pid: holder.pid, verb: holder.verb } : {},
+  });
+}
+
+/** Who holds the lock, as it wrote down itself and as far as it lives; undefined when nobody does. Changes nothing. */
+export function holderOf(place: Pick<Place, 'state'>): Holder | undefined {
+  try {
+    const holder = JSON.parse(readFileSync(join(place.state, 'lock.json'), 'utf8')) as Holder;
+    return typeof holder.verb === 'string' && isAlive(holder) ? holder : undefined;
+  } catch {
+    return undefined; // Not there, or half written.
+  }
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeFolder } from '../../base/files.ts';
+import { writeWhole } from '../archive/manifest-file.ts';
+import { syncFolder } from '../disk.ts';
+import type { Place } from '../place.ts';
+import type { Target } from '../target.ts';
+
+/** What a run is to do, written before it begins, so that whoever goes on with it knows. */
+export type RunRequest = {
+  id: string;
+  kind: 'restore' | 'undo';
+  target: Target;
+  /** For a restore: the archive, and the digest of its manifest (null for an archive of an older tool). */
+  backup: { file: string; name: string; created_at: string | null; manifest_sha256: string | null } | null;
+  /** `db`, `files` or a path below the target. */
+  only: string | null;
+  /** For an undo: the run that is taken back. */
+  undoes: string | null;
+  /** What was confirmed; the runner makes the plan again and refuses when it is another. */
+  plan_hash: string;
+  ignore_open: boolean;
+  created_at: string;
+  tool: string;
+};
+
+/** `20261125T081500Z-1a2b3c`: sorts by time. Also part of the names of stages. */
+export function newRunId(nowMs: number): string {
+  return `${stampOf(nowMs)}-${randomBytes(3).toString('hex')}`;
+}
+
+/** `20261125T081500Z` */
+export function stampOf(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+}
+
+export const runsIn = (place: Pick<Place, 'state'>) => join(place.state, 'runs');
+export const journalOf = (folder: string) => join(folder, 'journal.ndjson');
+export const progressOf = (folder: string) => join(folder, 'progress.json');
+export const logOf = (folder: string) => join(folder, 'log');
+
+/** Makes the folder of a run with its request, on disk when it returns. */
+export function makeRun(place: Pick<Place, 'state'>, request: RunRequest): string {
+  const runs = runsIn(place);
+  makeFolder(runs, 0o700);
+  const folder = join(runs, request.id);
+  mkdirSync(folder, { mode: 0o700 });
+  writeWhole(join(folder, 'request.json'), Buffer.from(`${JSON.stringify(request, null, 1)}\n`));
+  syncFolder(folder);
+  syncFolder(runs);
+  return folder;
+}
+
+/** The request of a run, or undefined when it never was written whole: then nothing was begun either. */
+export function requestOf(folder: string): RunRequest | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'request.json'), 'utf8')) as RunRequest;
+  } catch {
+    return undefined; // The machine stopped before the run began.
+  }
+}
+
+/** Folders of all runs, oldest first. */
+export function runFolders(place: Pick<Place, 'state'>): string[] {
+  const runs = runsIn(place);
+  try {
+    return readdirSync(runs)
+      .filter((name) => /^\d{8}T\d{6}Z-/.test(name))
+      .sort()
+      .map((name) => join(runs, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
