@@ -1,0 +1,289 @@
+import { hash } from 'node:crypto';
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Fault, type FaultCode } from '../../base/fault.ts';
+import { pathOf } from '../archive/file-list.ts';
+import { type BytePath, shownPath } from '../byte-path.ts';
+import { leftOutBy } from '../source/left-out.ts';
+import { sortMounts } from '../source/mounts.ts';
+import { walkTree } from '../source/walk.ts';
+import type { Target } from '../target.ts';
+import type { OpenBackup } from './open-backup.ts';
+import { type OpenFile, openFilesBelow } from './open-files.ts';
+import { type PlacedDatabase, type PlacedTree, type Placement, placementOf } from './placement.ts';
+import { router, type Scope, scopeOf, selected } from './selection.ts';
+import { nearest, type Space, spaceAt } from './space.ts';
+
+/** Why a restore would not begin now. */
+export type Refusal = { code: FaultCode; says: string; hint: string };
+
+/** What a restore would do, for a person to read and confirm. */
+export type RestorePlan = {
+  target: string;
+  backup: { name: string; file: string; created_at: string | null; format: 'own' | 'old'; signer: string | null };
+  only: string | null;
+  /** Live paths that get a new state; the old one is put aside. */
+  replaces: string[];
+  /** Paths below them that stay as they are. */
+  keeps: string[];
+  files: number;
+  bytes: number;
+  space: Space[];
+  open: OpenFile[];
+  warnings: string[];
+  refusals: Refusal[];
+  /** Of what does not change by itself: what was confirmed is what is done. */
+  hash: string;
+};
+
+export type PlanRequest = {
+  target: Target;
+  only: string | null;
+  ignoreOpen: boolean;
+  run: { id: string; stamp: string };
+  /** The user that restores; only root may give files to others. */
+  uid: number;
+  /** Processes that do not count as holding files: this one and those above it. */
+  ownPids: ReadonlySet<number>;
+};
+
+export type Prepared = {
+  plan: RestorePlan;
+  placement: Placement;
+  scope: Scope;
+  /** For an archive of our own. */
+  selection: ReturnType<typeof selected>;
+  keep: ReadonlyMap<PlacedTree, ReadonlySet<BytePath>>;
+};
+
+const maxShown = 1000;
+/** Of an archive without a list nobody knows how much it holds before it is read; compressed text is about a fifth. */
+const oldRatio = 5;
+
+/**
+ * Finds out what restoring a backup would do here and now. Touches nothing.
+ * @throws Fault `usage` for a path outside the target, `not-found` when the backup does not hold it
+ */
+export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared {
+  const { target, only, run } = request;
+  const manifest = backup.kind === 'own' ? backup.signed.manifest : undefined;
+  if (manifest !== undefined && manifest.target !== target.name)
+    throw new Fault('conflict', `${manifest.name} is a backup of ${manifest.target}, and not of ${target.name}.`, {
+      hint: `See: gaia list --target ${target.name}`,
+    });
+  const placement = placementOf(target, manifest, run);
+  const scope = scopeOf(only, placement);
+  if (backup.kind === 'old' && scope.kind !== 'all')
+    throw new Fault('usage', 'Of an archive of an older tool everything is restored or nothing.', {
+      hint: 'Leave --only away, or take single files out by hand: gaia runbook',
+    });
+  const selection = backup.kind === 'own' ? selected(backup.list, router(placement, scope), only) : [];
+  const keep = new Map(placement.trees.map((tree) => [tree, keptIn(tree, scope, placement)]));
+  const files = selection.filter(({ listed }) => listed.type === 'file').length;
+  const bytes = selection.reduce((sum, { listed }) => sum + (listed.size ?? 0), 0);
+  const plan: RestorePlan = {
+    target: target.name,
+    backup: describe(backup),
+    only,
+    replaces: replacedBy(scope, placement),
+    keeps: [...keep]
+      .flatMap(([tree, paths]) => [...paths].map((path) => `${tree.live}/${shownPath(path)}`))
+      .slice(0, maxShown),
+    files,
+    bytes,
+    space: spaceFor(backup, placement, selection),
+    open: [],
+    warnings: warningsOf(backup),
+    refusals: [],
+    hash: '',
+  };
+  plan.hash = hashOf(plan);
+  plan.open = openFilesBelow(plan.replaces, request.ownPids);
+  plan.refusals = refusalsOf(plan, backup, placement, scope, request);
+  return { plan, placement, scope, selection, keep };
+}
+
+function describe(backup: OpenBackup): RestorePlan['backup'] {
+  const name = backup.file.slice(backup.file.lastIndexOf('/') + 1);
+  if (backup.kind === 'old') return { name, file: backup.file, created_at: null, format: 'old', signer: null };
+  const { manifest, signature } = backup.signed;
+  const signer = signature.kind === 'bad' ? null : `${signature.kind} ${signature.fingerprint}`;
+  return { name, file: backup.file, created_at: manifest.created_at, format: 'own', signer };
+}
+
+/** What must stay within a tree: what its backups leave out, and for `files` its databases. */
+function keptIn(tree: PlacedTree, scope: Scope, { databases }: Placement): Set<BytePath> {
+  const { excluded } = sortMounts(tree.tree, tree.mounts);
+  const kept = new Set<BytePath>(excluded);
+  if (tree.tree.exclude.length > 0) {
+    const leftOut = leftOutBy(tree.tree.exclude);
+    const walked =
+      nearest(tree.live) === tree.live ? walkTree(tree.live, { leftOut, notEntered: new Set(excluded) }) : undefined;
+    for (const path of walked?.leftOut ?? []) if (leftOut(path)) kept.add(path);
+  }
+  if (scope.kind === 'files')
+    for (const { tree: at, path } of databases)
+      if (at === tree) for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
+  return kept;
+}
+
+function replacedBy(scope: Scope, { trees, databases }: Placement): string[] {
+  if (scope.kind === 'path') return [`${scope.tree.live}/${shownPath(scope.path)}`];
+  const wanted = databases.filter(({ name }) => scope.kind !== 'db' || scope.name === undefined || scope.name === name);
+  if (scope.kind === 'db') return wanted.map(({ live }) => live);
+  const alone = scope.kind === 'all' ? databases.filter(({ tree }) => tree === undefined).map(({ live }) => live) : [];
+  return [...trees.map(({ live }) => live), ...alone];
+}
+
+function spaceFor(backup: OpenBackup, placement: Placement, selection: Prepared['selection']): Space[] {
+  const needs = new Map<string, { bytes: number; entries: number }>();
+  for (const { listed, to } of selection) {
+    const need = needs.get(to.stageFolder) ?? { bytes: 0, entries: 0 };
+    need.bytes += listed.size ?? 0;
+    need.entries++;
+    needs.set(to.stageFolder, need);
+  }
+  if (backup.kind === 'own') shrinkSparse(backup.signed.manifest.totals, needs);
+  else
+    for (const { stageFolder } of placement.trees)
+      needs.set(stageFolder, { bytes: sizeOf(backup.file) * oldRatio, entries: 16 });
+  return [...needs].map(([folder, { bytes, entries }]) => spaceAt(dirname(folder), bytes, entries));
+}
+
+/** Holes take no room; how much of which file is known in total only. */
+function shrinkSparse(totals: { bytes: number; stored_bytes: number }, needs: Map<string, { bytes: number }>): void {
+  const share = totals.bytes === 0 ? 1 : totals.stored_bytes / totals.bytes;
+  for (const need of needs.values()) need.bytes = Math.ceil(need.bytes * share);
+}
+
+function sizeOf(file: string): number {
+  const { size } = statSync(file);
+  return size;
+}
+
+function warningsOf(backup: OpenBackup): string[] {
+  if (backup.kind === 'old')
+    return [
+      'This archive was made by an older tool: nothing says what it should hold, so only its form can be checked.',
+    ];
+  const { manifest, signature } = backup.signed;
+  const warnings = manifest.degraded.map((text) => `The backup is not whole: ${text}.`);
+  if (signature.kind === 'unknown-signer')
+    warnings.push(
+      `This machine knows no key that signs backups. This one is signed by the key ${signature.fingerprint}: compare it with your recovery kit.`,
+    );
+  return warnings;
+}
+
+function hashOf({ target, backup, only, replaces, keeps, files, bytes }: RestorePlan): string {
+  return hash('sha256', JSON.stringify({ target, backup, only, replaces, keeps, files, bytes })).slice(0, 16);
+}
+
+function refusalsOf(
+  plan: RestorePlan,
+  backup: OpenBackup,
+  placement: Placement,
+  scope: Scope,
+  { uid, ignoreOpen, target }: PlanRequest,
+): Refusal[] {
+  const refusals: Refusal[] = [];
+  for (const space of plan.space) refusals.push(...noRoom(space));
+  for (const { stageFolder } of [...placement.trees, ...placement.databases])
+    refusals.push(...readOnly(dirname(stageFolder), refusals));
+  if (backup.kind === 'own' && uid !== 0) refusals.push(...otherOwners(backup, uid));
+  if (scope.kind !== 'db' && scope.kind !== 'path') refusals.push(...mountsInTheWay(placement));
+  if (scope.kind === 'path') refusals.push(...noParent(scope, target));
+  const writers = plan.open.filter(({ writes }) => writes);
+  if (writers.length > 0 && !ignoreOpen) refusals.push(heldOpen(writers));
+  return refusals;
+}
+
+function noRoom({ folder, neededBytes, freeBytes, neededInodes, freeInodes }: Space): Refusal[] {
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 1024 / 1024)} MiB`;
+  const hint = 'Free some there. What earlier restores put aside can go: gaia prune --dry-run';
+  if (neededBytes > freeBytes)
+    return [
+      {
+        code: 'storage-full',
+        says: `There is no room at ${folder}: ${mebibytes(neededBytes)} are needed beside what is there, and ${mebibytes(freeBytes)} are free.`,
+        hint,
+      },
+    ];
+  if (freeInodes !== null && neededInodes > freeInodes)
+    return [
+      {
+        code: 'storage-full',
+        says: `There are not enough inodes at ${folder}: ${neededInodes} are needed for files and folders, and ${freeInodes} are free.`,
+        hint: 'Remove what consists of many small files there.',
+      },
+    ];
+  return [];
+}
+
+function readOnly(folder: string, before: readonly Refusal[]): Refusal[] {
+  try {
+    accessSync(nearest(folder), constants.W_OK);
+    return [];
+  } catch (error) {
+    const isReadOnly = (error as NodeJS.ErrnoException).code === 'EROFS';
+    const says = isReadOnly ? `The file system of ${folder} is read-only.` : `This user may not write to ${folder}.`;
+    if (before.some((each) => each.says === says)) return [];
+    const hint = isReadOnly ? 'If it became so by itself, the disk may be failing: see dmesg.' : 'Run it as root.';
+    return [{ code: isReadOnly ? 'storage-full' : 'forbidden', says, hint }];
+  }
+}
+
+function otherOwners(backup: OpenBackup & { kind: 'own' }, uid: number): Refusal[] {
+  const other = backup.list.find((listed) => listed.uid !== uid && /^(files|sqlite)\//.test(pathOf(listed)));
+  if (other === undefined) return [];
+  return [
+    {
+      code: 'forbidden',
+      says: `${shownPath(pathOf(other))} belongs to user ${other.uid}, and only root can give files to others.`,
+      hint: 'Run it as root: sudo gaia …',
+    },
+  ];
+}
+
+function mountsInTheWay({ trees }: Placement): Refusal[] {
+  return trees.flatMap(({ tree, live, mounts }) => {
+    const { included } = sortMounts(tree, mounts);
+    return included.slice(0, 1).map(
+      (path): Refusal => ({
+        code: 'conflict',
+        says: `Another file system is mounted at ${live}/${shownPath(path)}, which the backup has as a folder.`,
+        hint: `Unmount it, restore, and move what is restored onto it. Or restore other parts with --only.`,
+      }),
+    );
+  });
+}
+
+function noParent({ tree, path }: { tree: PlacedTree; path: BytePath }, target: Target): Refusal[] {
+  const parent = `${tree.live}/${path}`.slice(0, `${tree.live}/${path}`.lastIndexOf('/'));
+  if (nearest(parent) === parent) return [];
+  return [
+    {
+      code: 'not-found',
+      says: `There is no folder ${parent} any more to restore into.`,
+      hint: `Restore a folder above it with --only, or all of ${target.name}.`,
+    },
+  ];
+}
+
+function heldOpen(writers: readonly OpenFile[]): Refusal {
+  const shown = writers.slice(0, 3).map(({ pid, command, path }) => `process ${pid} (${command}) has ${path} open`);
+  const more = writers.length > shown.length ? ` and ${writers.length - shown.length} more` : '';
+  return {
+    code: 'conflict',
+    says: `Files are open for writing: ${shown.join('; ')}${more}.`,
+    hint: 'What they write would go into the old state. Stop them and try again, or accept that: --ignore-open',
+  };
+}
+
+/** Databases that a scope replaces one by one, each with what lies beside it. */
+export function singleDatabases(scope: Scope, { databases }: Placement): PlacedDatabase[] {
+  if (scope.kind === 'all') return databases.filter(({ tree }) => tree === undefined);
+  if (scope.kind === 'db') return databases.filter(({ name }) => scope.name === undefined || scope.name === name);
+  if (scope.kind === 'path') return databases.filter(({ tree, path }) => tree === scope.tree && path === scope.path);
+  return [];
+}
