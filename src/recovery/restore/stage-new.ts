@@ -1,0 +1,133 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
+import { makeFolder } from '../../base/files.ts';
+import type { JournalLine, Step } from '../run/journal.ts';
+import { bootId } from '../run/process-identity.ts';
+import type { RunRequest } from '../run/run-folder.ts';
+import { compareStaged } from './compare.ts';
+import type { EngineDeps } from './engine.ts';
+import { flushTo } from './flush.ts';
+import { type OpenBackup, openBackup } from './open-backup.ts';
+import { openFilesBelow } from './open-files.ts';
+import { stageFolders } from './placement.ts';
+import { type Prepared, planRestore, singleDatabases } from './plan.ts';
+import { router } from './selection.ts';
+import { settleDatabases } from './settle-databases.ts';
+import { stageMembers } from './stage.ts';
+import { stageOld } from './stage-old.ts';
+import { recordSwap, type SwapRecord } from './swap-record.ts';
+
+type Staging = {
+  folder: string;
+  request: RunRequest;
+  stamp: string;
+  deps: EngineDeps;
+  note(step: Step, state: JournalLine['state'], facts?: Record<string, unknown>): void;
+};
+
+/**
+ * Preflight, stage, compare: everything up to the swap. Nothing live is touched.
+ * @throws Fault for whatever forbids going on
+ */
+export async function stageNew(staging: Staging): Promise<SwapRecord> {
+  const { request, deps, note, folder, stamp } = staging;
+  note('preflight', 'begin');
+  const { backup: asked } = request;
+  if (asked === null) throw new Fault('invalid', 'The request names no backup.');
+  const backup = await openBackup(asked.file, deps.known);
+  try {
+    const prepared = preflight(backup, staging);
+    note('preflight', 'done', { plan: prepared.plan });
+    const folders = stageFolders(prepared.placement);
+    note('stage', 'begin', { folders });
+    makeStages(folders);
+    if (backup.kind === 'own') await stageOwn(backup, prepared, staging);
+    else await stageOld(backup.file, prepared.placement, deps.progress);
+    note('stage', 'done', { files: prepared.plan.files, bytes: prepared.plan.bytes });
+    note('compare', 'begin');
+    if (backup.kind === 'own')
+      await compareStaged({ selected: prepared.selection, totalBytes: prepared.plan.bytes, progress: deps.progress });
+    await flushTo(folders);
+    note('compare', 'done', { compared: prepared.selection.length });
+    requireQuiet(prepared, staging);
+    return await recordSwap(folder, bootId(), prepared, stamp);
+  } finally {
+    await backup.close();
+  }
+}
+
+function preflight(backup: OpenBackup, { request, stamp, deps }: Staging): Prepared {
+  const { target, only, id } = request;
+  const manifest = backup.kind === 'own' ? backup.signed.sha256 : null;
+  if (manifest !== (request.backup?.manifest_sha256 ?? null))
+    throw new Fault('conflict', 'The backup is not the one that was confirmed: its manifest has changed since.', {
+      hint: 'Look at it again: gaia verify, gaia plan',
+    });
+  const prepared = planRestore(backup, {
+    target,
+    only,
+    ignoreOpen: request.ignore_open,
+    run: { id, stamp },
+    uid: deps.uid,
+    ownPids: deps.ownPids,
+  });
+  if (prepared.plan.hash !== request.plan_hash)
+    throw new Fault('conflict', 'What would be done now is not what was confirmed: the target has changed since.', {
+      hint: 'See the new plan: gaia plan, and confirm that.',
+    });
+  const [refusal] = prepared.plan.refusals;
+  if (refusal !== undefined) throw new Fault(refusal.code, refusal.says, { hint: refusal.hint });
+  return prepared;
+}
+
+/** Makes the folders in which is staged, and proves that files can be made there. */
+function makeStages(folders: readonly string[]): void {
+  for (const folder of folders) {
+    makeFolder(dirname(folder), 0o755);
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(`${folder}/.writable`, '');
+    rmSync(`${folder}/.writable`);
+  }
+}
+
+async function stageOwn(
+  backup: OpenBackup & { kind: 'own' },
+  prepared: Prepared,
+  { request, deps }: Staging,
+): Promise<void> {
+  const { placement, scope, selection } = prepared;
+  const { frames, list, signed } = backup;
+  const whole = scope.kind === 'all' || scope.kind === 'files';
+  await stageMembers({
+    frames,
+    list,
+    manifest: signed.manifest,
+    route: router(placement, scope),
+    whole,
+    wanted: selection.map(({ index }) => index),
+    progress: deps.progress,
+  });
+  const wanted = new Set(selection.flatMap(({ to }) => (to.database === undefined ? [] : [to.database])));
+  await settleDatabases([...wanted], {
+    backup: request.backup?.name ?? '',
+    backup_taken_at: signed.manifest.created_at,
+    restored_at: rfc3339(deps.clock()),
+  });
+}
+
+/** Somebody may have opened files while the new state was staged. */
+function requireQuiet({ plan, scope, placement }: Prepared, { request, deps }: Staging): void {
+  if (request.ignore_open) return;
+  const paths = [...plan.replaces, ...singleDatabases(scope, placement).map(({ live }) => live)];
+  const [writer] = openFilesBelow(paths, deps.ownPids).filter(({ writes }) => writes);
+  if (writer !== undefined)
+    throw new Fault(
+      'conflict',
+      `Process ${writer.pid} (${writer.command}) has opened ${writer.path} for writing meanwhile.`,
+      {
+        hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
+      },
+    );
+}

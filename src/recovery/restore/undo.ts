@@ -1,0 +1,101 @@
+import { copyFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault } from '../../base/fault.ts';
+import { writeWhole } from '../archive/manifest-file.ts';
+import { type BytePath, bytesOf, shownPath } from '../byte-path.ts';
+import type { Place } from '../place.ts';
+import { bootId } from '../run/process-identity.ts';
+import type { RunRequest } from '../run/run-folder.ts';
+import { type RunState, statusOf } from '../run/status.ts';
+import { identityAt, isSame } from './identity.ts';
+import { attributesOf } from './run-tar.ts';
+import { type Staying, type SwapRecord, swapRecordOf } from './swap-record.ts';
+
+/** The old state that a run put aside, as far as it is still there. */
+export type Leftover = { run: RunState; paths: string[]; sinceMs: number };
+
+/**
+ * The newest run of a target that can be undone: committed, and all that it put aside is still there.
+ * @throws Fault `not-found`
+ */
+export function undoable(place: Pick<Place, 'state'>, target: string): RunState {
+  const committed = statusOf(place).runs.filter(
+    ({ request, outcome }) => request.target.name === target && outcome?.kind === 'committed',
+  );
+  const newest = committed.at(-1);
+  if (newest === undefined)
+    throw new Fault('not-found', `Nothing was restored to ${target} that could be undone.`, {
+      hint: 'See: gaia status',
+    });
+  const record = swapRecordOf(newest.lines);
+  const gone = record?.units.find(({ old, aside }) => old !== null && identityAt(aside) === null);
+  if (record === undefined || gone !== undefined)
+    throw new Fault('not-found', `What the last restore of ${target} put aside is not there any more.`, {
+      hint: `Restore a backup of before it: gaia list --target ${target}`,
+    });
+  return newest;
+}
+
+/** How the state of before a run takes the place of what is there now. */
+export async function recordUndo(
+  folder: string,
+  request: RunRequest,
+  place: Pick<Place, 'state'>,
+  stamp: string,
+): Promise<SwapRecord> {
+  const run = statusOf(place).runs.find(({ id }) => id === request.undoes);
+  const before = run && swapRecordOf(run.lines);
+  if (run === undefined || before === undefined)
+    throw new Fault('not-found', `There is no run ${request.undoes} to undo.`);
+  const units = before.units.map((unit) => {
+    const there = identityAt(unit.aside);
+    if (unit.old !== null && !isSame(there, unit.old, before.boot_id === bootId()))
+      throw new Fault('conflict', `${shownPath(unit.aside)} is not what the restore put aside.`, {
+        hint: 'Somebody changed it. Look at it before you go on.',
+      });
+    return {
+      live: unit.live,
+      stage: unit.aside,
+      aside: asideFor(unit.aside, unit.live, stamp),
+      old: identityAt(unit.live),
+      new: unit.old === null ? null : there,
+    };
+  });
+  const staying: Staying[] = [];
+  for (const [n, each] of before.staying.entries()) {
+    const names = { before: `staying-${n}-before.tar`, after: `staying-${n}-after.tar` };
+    writeWhole(join(folder, names.before), await attributesOf(each.root, each.folders));
+    copyFileSync(join(run.folder, each.before), join(folder, names.after));
+    staying.push({ root: each.root, folders: each.folders, before: names.before, after: names.after });
+  }
+  return { boot_id: bootId(), units, staying };
+}
+
+const stampEnd = /\.pre-restore\.\d{8}T\d{6}Z/;
+
+/** As before, with the time of this run. */
+function asideFor(aside: BytePath, live: BytePath, stamp: string): BytePath {
+  const name = aside.replace(stampEnd, `.pre-restore.${stamp}`) as BytePath;
+  // Two runs in one second.
+  return name === aside || identityAt(name) !== null ? (`${live}.pre-restore.${stamp}-2` as BytePath) : name;
+}
+
+/** What restores have put aside and is still there, oldest first. */
+export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftover[] {
+  return statusOf(place).runs.flatMap((run) => {
+    if (run.outcome?.kind !== 'committed' || (target !== undefined && run.request.target.name !== target)) return [];
+    const units = swapRecordOf(run.lines)?.units ?? [];
+    const paths = units.flatMap(({ old, aside }) =>
+      old !== null && identityAt(aside) === old ? [shownPath(aside)] : [],
+    );
+    return paths.length === 0 ? [] : [{ run, paths, sinceMs: Date.parse(run.outcome.at) }];
+  });
+}
+
+/** Removes what a run put aside; it cannot be undone after that. Only what still is what was put there. */
+export function removeLeftover({ run }: Leftover): void {
+  const record = swapRecordOf(run.lines);
+  for (const { old, aside } of record?.units ?? [])
+    if (old !== null && isSame(identityAt(aside), old, record?.boot_id === bootId()))
+      rmSync(bytesOf(aside), { recursive: true, force: true });
+}
