@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { Fault, type Mistake } from '../base/fault.ts';
-import { nearest } from '../events/parse.ts';
+import { nearest } from '../base/nearest.ts';
 import { databaseFileIn } from './database-file.ts';
 import { deliveryRulesIn } from './delivery-settings.ts';
 import { isLoopback } from './guard.ts';

@@ -1,5 +1,5 @@
 import { isMap, isScalar, type Node } from 'yaml';
-import { nearest } from '../events/parse.ts';
+import { nearest } from '../base/nearest.ts';
 import type { DeliveryRules } from './store/deliveries.ts';
 
 /** What each setting below `bus.deliveries` sets, and within which bounds. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { Fault, type Mistake } from '../base/fault.ts';
 import { describe } from '../base/json.ts';
-import { nearest, type Warning } from '../events/parse.ts';
+import { nearest } from '../base/nearest.ts';
+import type { Warning } from '../events/parse.ts';
 
 /** A query string's parameters; one that was given twice has a list. */
 export type RawQuery = Readonly<Record<string, string | readonly string[]>>;

@@ -1,5 +1,5 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
-import { nearest } from '../events/parse.ts';
+import { nearest } from '../base/nearest.ts';
 import type { RetentionRule } from './store/retention.ts';
 
 type Note = (place: string, detail: string) => void;

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { nearest } from '../../base/nearest.ts';
 import type { Client } from '../../client/client.ts';
 import type { Held } from '../../client/deliveries.ts';
-import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { findEvent } from './find-event.ts';

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { nearest } from '../../base/nearest.ts';
 import type { WireDeadLetter } from '../../events/delivery.ts';
-import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import type { Door } from './door.ts';
 import { wholeNumber } from './option-values.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { nearest } from '../../base/nearest.ts';
 import type { Client } from '../../client/client.ts';
-import { nearest } from '../../events/parse.ts';
 import type { Concluding } from './concluding.ts';
 import { eventTable } from './event-table.ts';
 import { wholeNumber } from './option-values.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
-import { nearest } from '../../events/parse.ts';
+import { nearest } from '../../base/nearest.ts';
 import type { Mode, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';

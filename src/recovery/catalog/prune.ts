@@ -1,0 +1,79 @@
+import { existsSync, linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { makeFolder } from '../../base/files.ts';
+import { filesBeside } from '../archive/manifest-file.ts';
+import { syncFolder } from '../disk.ts';
+import type { Place } from '../place.ts';
+import { stampOf } from '../run/run-folder.ts';
+import { asKept, type Backup, listBackups, pinOf } from './catalog.ts';
+import { type Decision, decide, type RetentionPolicy } from './retention.ts';
+
+/** How long what was removed can still be taken back by hand. */
+export const trashHours = 48;
+const hourMs = 3_600_000;
+
+export type PrunePlan = { target: string; decisions: Decision<ReturnType<typeof asKept>>[] }[];
+
+/** What would go and what would stay, with the reason for each. Changes nothing. */
+export function planPrune(place: Place, targets: readonly string[], policy: RetentionPolicy): PrunePlan {
+  return targets.map((target) => ({ target, decisions: decide(listBackups(place, [target]).map(asKept), policy) }));
+}
+
+/** Moves what goes into the trash, archive and what belongs to it together. The caller holds the lock. */
+export function prune(place: Place, plan: PrunePlan, nowMs: number): Backup[] {
+  const gone = plan.flatMap(({ decisions }) =>
+    decisions.filter(({ keep }) => !keep).map(({ backup }) => backup.backup),
+  );
+  const trash = join(place.state, 'trash', stampOf(nowMs));
+  for (const backup of gone) for (const file of backup.files) intoTrash(place, trash, file);
+  for (const folder of new Set(gone.flatMap(({ files }) => files.map(dirname)))) syncFolder(folder);
+  return gone;
+}
+
+function intoTrash(place: Place, trash: string, file: string): void {
+  const { manifest, signature } = filesBeside(file);
+  // The archive goes first: what is left of it then is no backup to anybody.
+  for (const each of [file, manifest, signature, pinOf(file)]) {
+    if (!existsSync(each)) continue;
+    const to = join(trash, relative(place.backups, each));
+    makeFolder(dirname(to), 0o700);
+    renameSync(each, to);
+  }
+}
+
+/** What lies in the trash and how long it has. */
+export function trashed(place: Pick<Place, 'state'>, nowMs: number): { folder: string; expired: boolean }[] {
+  const trash = join(place.state, 'trash');
+  if (!existsSync(trash)) return [];
+  return readdirSync(trash).flatMap((name) => {
+    const since = timeOf(name);
+    return since === undefined ? [] : [{ folder: join(trash, name), expired: nowMs - since > trashHours * hourMs }];
+  });
+}
+
+/** Removes for good what lay in the trash long enough. */
+export function emptyTrash(place: Pick<Place, 'state'>, nowMs: number): string[] {
+  const expired = trashed(place, nowMs).filter((each) => each.expired);
+  for (const { folder } of expired) rmSync(folder, { recursive: true, force: true });
+  return expired.map(({ folder }) => folder);
+}
+
+function timeOf(stamp: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(stamp);
+  return match ? Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`) : undefined;
+}
+
+/** Files a backup into buckets as well, as hard links: no room is taken twice. Safe to repeat. */
+export function fileIntoBuckets(place: Place, target: string, file: string, into: readonly string[]): void {
+  for (const bucket of into) {
+    const folder = join(place.backups, target, bucket);
+    makeFolder(folder, 0o700);
+    const { manifest, signature } = filesBeside(file);
+    // The archive last: it is what makes a backup.
+    for (const each of [signature, manifest, file]) {
+      const to = join(folder, basename(each));
+      if (statSync(to, { throwIfNoEntry: false }) === undefined) linkSync(each, to);
+    }
+    syncFolder(folder);
+  }
+}

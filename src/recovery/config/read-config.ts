@@ -1,0 +1,110 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
+import type { Endpoint, RecoveryConfig } from './config.ts';
+import { type Located, Mistakes, parseLocated } from './located.ts';
+import { readTargets } from './read-targets.ts';
+
+const topKeys = [
+  'gaia',
+  'backup_locations',
+  'restore_targets',
+  'emergency_telegram',
+  'health_check',
+  'retention',
+  'keep_aside_hours',
+  'signing_key_file',
+];
+const keepAside = { usual: 72, least: 1, most: 24 * 365 };
+const maxKept = 10_000;
+
+/**
+ * Reads the configuration: the file that was named, else `gaia/config.json`, else `gaia/config.yaml` of the home. Nothing else
+ * is opened.
+ * @throws Fault `not-found` when there is none, `usage` with every mistake and its line
+ */
+export function readConfig(named: string | undefined, home: string): RecoveryConfig {
+  const file = named === undefined ? usualFile(home) : resolve(named);
+  return parseConfig(file, textOf(file), home);
+}
+
+function usualFile(home: string): string {
+  const json = join(home, 'gaia', 'config.json');
+  return existsSync(json) ? json : join(home, 'gaia', 'config.yaml');
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new Fault('not-found', `There is no configuration at ${file}.`, {
+        hint: 'Name one with --config or GAIA_CONFIG. How it looks: docs/recovery.md',
+        cause: error,
+      });
+    throw new Fault('usage', `The configuration ${file} cannot be read: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+/** The same for a text. @throws Fault `usage` */
+export function parseConfig(file: string, text: string, home: string): RecoveryConfig {
+  const mistakes = new Mistakes(file);
+  const root = parseLocated(file, text, mistakes);
+  root.knownKeys(topKeys);
+  const from = (path: string) => normalize(isAbsolute(path) ? path : join(home, path)).replace(/(?<=.)\/+$/, '');
+  const backups = from(root.section('backup_locations')?.text('local') ?? 'shared/backups');
+  const folder = dirname(file);
+  const place = {
+    home,
+    configFile: file,
+    backups,
+    state: join(backups, '.gaia'),
+    signingKey: from(root.text('signing_key_file') ?? join(folder, '.signing_key')),
+    publicKey: join(folder, 'signing.pub'),
+  };
+  const targets = readTargets(root, place, from);
+  const retention = retentionIn(root.section('retention'));
+  const keepAsideHours = root.count('keep_aside_hours', keepAside.least, keepAside.most) ?? keepAside.usual;
+  judgeTelegram(root.section('emergency_telegram'));
+  const endpoints = endpointsIn(root.section('health_check'));
+  mistakes.throwIfAny();
+  return { place, targets, retention, keepAsideHours, endpoints, notes: mistakes.notes };
+}
+
+function retentionIn(section: Located | undefined): RetentionPolicy {
+  if (section === undefined) return usualRetention;
+  const names = ['keep_last', 'hourly', 'daily', 'weekly', 'monthly'] as const;
+  section.knownKeys(names);
+  const policy = { ...usualRetention };
+  for (const name of names) {
+    const least = name === 'keep_last' ? 1 : 0;
+    const value = section.count(name, least, maxKept);
+    if (value !== undefined) policy[name === 'keep_last' ? 'keepLast' : name] = value;
+  }
+  return policy;
+}
+
+/** The emergency bot is not part of this version; what would weaken it is refused all the same. */
+function judgeTelegram(section: Located | undefined): void {
+  if (section === undefined) return;
+  section.knownKeys(['bot_token_file', 'authorized_users', 'require_2fa', '2fa_secret_file']);
+  const required = section.get('require_2fa');
+  if (required !== undefined && required.value !== true)
+    required.wrong('cannot be switched off: whoever has the phone would have the server');
+  const users = section.get('authorized_users');
+  for (const user of users?.items('must be a list of Telegram user ids') ?? [])
+    if (!Number.isSafeInteger(user.value) || (user.value as number) <= 0)
+      user.wrong('must be the number of a Telegram user, not a placeholder');
+}
+
+function endpointsIn(section: Located | undefined): Endpoint[] {
+  const list = section?.get('endpoints');
+  return (list?.items('must be a list of { name, url }') ?? []).flatMap((item) => {
+    const [name, url] = [item.text('name'), item.text('url')];
+    if (name !== undefined && url !== undefined && /^https?:\/\//.test(url) && URL.canParse(url))
+      return [{ name, url }];
+    item.wrong('must have a name and a url that begins with http:// or https://');
+    return [];
+  });
+}

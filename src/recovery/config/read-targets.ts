@@ -1,0 +1,181 @@
+import { isAbsolute, join, relative, sep } from 'node:path';
+import type { Place } from '../place.ts';
+import type { SqliteDatabase, Target, Tree } from '../target.ts';
+import type { Located } from './located.ts';
+
+type From = (path: string) => string;
+
+const targetName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const databaseName = /^[a-z0-9][a-z0-9._-]{0,99}$/;
+/** In this order a whole home comes back; others follow by name. */
+const order = ['control-plane', 'prod', 'dev'];
+const oldKeys = ['compose', 'n8n_data', 'supabase_data', 'n8n', 'agents'];
+const newKeys = [
+  'root',
+  'databases',
+  'exclude',
+  'mounts',
+  'health',
+  'units',
+  'volumes',
+  'compose',
+  'engine',
+  'encrypt_to',
+];
+/** Understood in a file, and acted on by a later version. */
+const notYet = ['units', 'volumes', 'compose', 'agents'];
+
+/** The targets of a configuration, checked against each other. Mistakes are noted in the tree of the file. */
+export function readTargets(root: Located, place: Place, from: From): Target[] {
+  const section = root.section('restore_targets');
+  if (section === undefined) {
+    if (root.get('restore_targets') === undefined)
+      root.wrong('names no restore_targets, so there is nothing to back up');
+    return [];
+  }
+  section.knownKeys(['control-plane', 'data-plane']);
+  const found: { target: Target; at: Located }[] = [];
+  const control = section.section('control-plane');
+  if (control !== undefined)
+    found.push({ target: readTarget('control-plane', control, join(place.home, 'control-plane'), from), at: control });
+  const data = section.section('data-plane');
+  for (const name of data?.keys ?? []) {
+    const at = data?.section(name);
+    if (at === undefined) continue;
+    if (!targetName.test(name) || name === 'full' || name === 'control-plane')
+      at.wrong('is no name of a target: small letters, digits and hyphens, and not full');
+    else found.push({ target: readTarget(name, at, join(place.home, 'data-plane', name), from), at });
+  }
+  for (const { target, at } of found) judge(target, at, place);
+  judgeOverlap(found);
+  const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
+  return found.map(({ target }) => target).sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+}
+
+function readTarget(name: string, at: Located, usualRoot: string, from: From): Target {
+  at.knownKeys([...newKeys, ...oldKeys]);
+  const root = from(at.text('root') ?? usualRoot);
+  const mounts = at.section('mounts');
+  mounts?.knownKeys(['include', 'exclude']);
+  const tree: Tree = {
+    name,
+    root,
+    exclude: pathsIn(at, 'exclude'),
+    mounts: { include: mounts ? pathsIn(mounts, 'include') : [], exclude: mounts ? pathsIn(mounts, 'exclude') : [] },
+  };
+  refuseLater(at);
+  return {
+    name,
+    trees: [tree, ...oldTrees(name, at, tree, from)],
+    databases: databasesIn(at, root, from),
+    health: healthIn(at),
+  };
+}
+
+/** Folders that old keys name outside the target's own. */
+function oldTrees(target: string, at: Located, { root, exclude }: Tree, from: From): Tree[] {
+  const folders = [
+    { key: at, name: 'n8n_data' },
+    { key: at.section('n8n'), name: 'data_dir' },
+    { key: at.section('agents'), name: 'dir' },
+  ];
+  const trees: Tree[] = [];
+  for (const { key, name } of folders) {
+    const text = key?.text(name);
+    if (text === undefined) continue;
+    const path = from(text);
+    if (isWithinOrSame(root, path) || trees.some((tree) => isWithinOrSame(tree.root, path))) continue;
+    trees.push({
+      name: `${target}-${name.replaceAll('_', '-')}`,
+      root: path,
+      exclude,
+      mounts: { include: [], exclude: [] },
+    });
+  }
+  return trees;
+}
+
+function databasesIn(at: Located, root: string, from: From): SqliteDatabase[] {
+  const list = at.get('databases');
+  const found: SqliteDatabase[] = [];
+  for (const item of list?.items('must be a list of { name, engine, path }') ?? []) {
+    if (!item.isMap) {
+      item.wrong('must be { name, engine: sqlite, path }');
+      continue;
+    }
+    item.knownKeys(['name', 'engine', 'path']);
+    const [name, engine, path] = [item.text('name'), item.text('engine'), item.text('path')];
+    if (name === undefined || !databaseName.test(name))
+      item.wrong('needs a name of small letters, digits, dots, hyphens and underscores');
+    else if (found.some((each) => each.name === name)) item.wrong(`has the name ${name}, which another database has`);
+    else if (engine !== undefined && /^postgres/.test(engine))
+      item.wrong('is a PostgreSQL database, which this version cannot back up yet');
+    else if (engine !== 'sqlite') item.wrong('needs engine: sqlite');
+    else if (path === undefined) item.wrong('needs the path of its file');
+    else found.push({ name, path: isAbsolute(path) ? from(path) : join(root, path) });
+  }
+  for (const key of ['supabase_data', 'n8n'] as const) {
+    const section = key === 'n8n' ? at.section('n8n')?.get('database') : at.get(key);
+    if (section !== undefined && section.value !== 'sqlite')
+      section.note('speaks of a PostgreSQL database, which this version does not back up yet');
+  }
+  return found;
+}
+
+function healthIn(at: Located): Target['health'] {
+  const health = at.get('health');
+  if (health === undefined) return 'unproven';
+  if (health.value === 'none') return 'none';
+  health.note('is not asked by this version, so a restore ends unproven');
+  return 'unproven';
+}
+
+function refuseLater(at: Located): void {
+  const engine = at.get('engine');
+  if (engine !== undefined && engine.value !== 'archive')
+    engine.wrong('must be archive; others come with a later version');
+  at.get('encrypt_to')?.wrong(
+    'cannot be kept yet: this version does not encrypt, and a backup that is not would be a surprise',
+  );
+  for (const key of notYet) at.get(key)?.note('is understood, and nothing of it is stopped or started by this version');
+}
+
+function pathsIn(at: Located, key: string): string[] {
+  return at.texts(key).flatMap((path) => {
+    const clean = path.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
+    if (clean !== '' && !clean.startsWith('/') && !clean.split('/').some((part) => part === '..' || part === '.'))
+      return [clean];
+    at.get(key)?.wrong(`has ${JSON.stringify(path)}, which is no path below the target's folder`);
+    return [];
+  });
+}
+
+function judge(target: Target, at: Located, place: Place): void {
+  for (const { root } of target.trees) {
+    const where = at.get('root') ?? at;
+    if (root === '/') where.wrong('is the whole machine; name a folder');
+    else if (isWithinOrSame(place.backups, root)) where.wrong(`lies within the folder of backups, ${place.backups}`);
+  }
+  for (const database of target.databases)
+    if (isWithinOrSame(place.backups, database.path))
+      at.get('databases')?.wrong(`has ${database.name}, which lies within the folder of backups`);
+  if (target.trees[0] !== undefined && isWithinOrSame(target.trees[0].root, place.backups))
+    at.note(
+      `holds the folder of backups, which is left out of its own backups. After a disk is lost both are gone: keep copies elsewhere`,
+    );
+}
+
+function judgeOverlap(found: readonly { target: Target; at: Located }[]): void {
+  const trees = found.flatMap(({ target, at }) => target.trees.map((tree) => ({ target, at, tree })));
+  for (const [n, one] of trees.entries())
+    for (const other of trees.slice(n + 1))
+      if (isWithinOrSame(one.tree.root, other.tree.root) || isWithinOrSame(other.tree.root, one.tree.root))
+        other.at.wrong(
+          `has the folder ${other.tree.root}, and ${one.target.name} has ${one.tree.root}: two restores would work on the same files`,
+        );
+}
+
+function isWithinOrSame(folder: string, path: string): boolean {
+  const below = relative(folder, path);
+  return below === '' || (below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below));
+}
