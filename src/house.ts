@@ -45,7 +45,13 @@ const rooms: Readonly<Record<string, Room>> = {
 /** What tests may import beside what their room may. */
 const testPackages = ['fast-check'];
 /** The statements are the product, and they stay where the store's contract holds them. The lock is an SQLite file. */
-const sqlRooms = ['src/bus/store/', 'src/bus/lock', 'src/recovery/source/', 'src/recovery/run/lock'];
+const sqlRooms = [
+  'src/bus/store/',
+  'src/bus/lock',
+  'src/recovery/source/',
+  'src/recovery/run/lock',
+  'src/recovery/backup/by-hand',
+];
 /** What is the same for everyone. Environment, arguments, streams, signals and the exit belong to `src/bin/`. */
 const processMembers = ['pid', 'platform'];
 const maxLines = 400;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { displayWidth } from '../src/channels/cli/display-width.ts';
+import { displayWidth } from '../src/base/display-width.ts';
 import type { Rendered } from '../src/channels/cli/render.ts';
 import { type Bus, inProcess, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 

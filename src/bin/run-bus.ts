@@ -3,12 +3,12 @@ import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import type { Home } from '../base/home.ts';
 import { makeLog, printable } from '../base/log.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { ownersTokenIn } from '../bus/owners-token.ts';
 import { type RunningBus, startBus } from '../bus/start.ts';
 import type { ProgramName } from '../channels/cli/as-typed.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { BusFlags } from '../channels/cli/door.ts';
-import { shellWord } from '../channels/cli/shell-word.ts';
 import { busConfig, type Env } from './bus-settings.ts';
 
 type Running = {

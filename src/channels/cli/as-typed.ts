@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Door } from './door.ts';
 import { usualUrl } from './find-bus.ts';
-import { shellWord } from './shell-word.ts';
 
 /** How a person at this machine starts the command line: by its name, or below npm in a checkout. */
 export type ProgramName = 'leveredge' | 'npx leveredge';

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import { ask as askAndWait } from '../../client/ask.ts';
 import type { PublishReceipt } from '../../client/client.ts';
 import type { Draft } from '../../events/draft.ts';
@@ -11,7 +12,6 @@ import { parseDetails } from './details.ts';
 import type { Door } from './door.ts';
 import { collect, minutes, notBlank } from './option-values.ts';
 import { defaultSource, warningsOf } from './publish.ts';
-import { shellWord } from './shell-word.ts';
 import { showDuration } from './show-time.ts';
 
 type Options = {

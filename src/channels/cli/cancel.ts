@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import { withWinner } from './answer.ts';
 import type { Concluding } from './concluding.ts';
 import { findQuestion } from './find-event.ts';
-import { shellWord } from './shell-word.ts';
 
 type Options = { as?: string; reason?: string };
 

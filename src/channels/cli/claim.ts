@@ -1,13 +1,13 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { shellWord } from '../../base/shell-word.ts';
+import type { Table } from '../../base/table.ts';
 import type { WireDelivery } from '../../events/delivery.ts';
 import { command } from './as-typed.ts';
 import type { Concluding } from './concluding.ts';
 import type { Door } from './door.ts';
 import { wholeNumber, wholeOrNone } from './option-values.ts';
-import { shellWord } from './shell-word.ts';
 import { showTime } from './show-time.ts';
-import type { Table } from './table.ts';
 
 type Options = { max: number; lease?: number; wait: number };
 

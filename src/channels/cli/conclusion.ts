@@ -1,5 +1,5 @@
 import type { ExitCode } from '../../base/exit.ts';
-import type { Table } from './table.ts';
+import type { Table } from '../../base/table.ts';
 
 /**
  * What a command concludes. It neither prints nor exits: `src/bin/leveredge.ts` does both, so a test is a table.

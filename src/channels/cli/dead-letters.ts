@@ -2,12 +2,12 @@ import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { nearest } from '../../base/nearest.ts';
+import type { Table } from '../../base/table.ts';
 import type { WireDeadLetter } from '../../events/delivery.ts';
 import type { Concluding } from './concluding.ts';
 import type { Door } from './door.ts';
 import { wholeNumber } from './option-values.ts';
 import { showTime } from './show-time.ts';
-import type { Table } from './table.ts';
 
 type ListOptions = { agent?: string; limit: number; after?: string };
 type RedriveOptions = { all?: boolean; agent?: string };

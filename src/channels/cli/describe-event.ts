@@ -1,7 +1,7 @@
+import { displayWidth, wrap } from '../../base/display-width.ts';
+import { linesOf } from '../../base/line-breaks.ts';
 import { printable } from '../../base/log.ts';
 import type { Event } from '../../events/event.ts';
-import { displayWidth, wrap } from './display-width.ts';
-import { linesOf } from './line-breaks.ts';
 
 const nameWidth = 18;
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { displayWidth } from '../../base/display-width.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { PendingQuestion } from '../../events/event.ts';
 import { describeQuestion } from './describe-question.ts';
-import { displayWidth } from './display-width.ts';
 
 const question: PendingQuestion = {
   id: 'q1',

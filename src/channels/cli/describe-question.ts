@@ -1,7 +1,7 @@
+import { breakAt, displayWidth, wrap } from '../../base/display-width.ts';
+import { linesOf } from '../../base/line-breaks.ts';
 import { printable } from '../../base/log.ts';
 import type { PendingQuestion } from '../../events/event.ts';
-import { breakAt, displayWidth, wrap } from './display-width.ts';
-import { linesOf } from './line-breaks.ts';
 import { showDeadline, showDuration } from './show-time.ts';
 
 /** So many lines of a question's details are shown; the rest is named. */

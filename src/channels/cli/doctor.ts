@@ -1,7 +1,7 @@
 import { Command } from 'commander';
+import { wrap } from '../../base/display-width.ts';
 import { Exit } from '../../base/exit.ts';
 import type { Concluding } from './concluding.ts';
-import { wrap } from './display-width.ts';
 import { examine, type Finding } from './examine.ts';
 
 /** leveredge doctor — looks whether all is well, and says what to do where it is not. Exit 0 all fine, 1 otherwise. */

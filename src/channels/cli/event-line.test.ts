@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import { displayWidth } from '../../base/display-width.ts';
 import type { Event } from '../../events/event.ts';
-import { displayWidth } from './display-width.ts';
 import { eventCells, eventLine } from './event-line.ts';
 
 const nowMs = Date.UTC(2026, 0, 16, 12);

@@ -1,7 +1,7 @@
+import { displayWidth, fitTo } from '../../base/display-width.ts';
+import { onOneLine } from '../../base/line-breaks.ts';
 import { printable } from '../../base/log.ts';
 import type { Event } from '../../events/event.ts';
-import { displayWidth, fitTo } from './display-width.ts';
-import { onOneLine } from './line-breaks.ts';
 import { showTime } from './show-time.ts';
 
 type Look = { columns: number; color: boolean; nowMs: number };

@@ -1,8 +1,8 @@
+import type { Table } from '../../base/table.ts';
 import type { Event } from '../../events/event.ts';
 import type { Door } from './door.ts';
 import { shortIds } from './short-id.ts';
 import { showTime } from './show-time.ts';
-import type { Table } from './table.ts';
 
 /** Events as rows: short times and ids on a terminal, whole ones in a pipe. The columns stay as they are for scripts. */
 export function eventTable(events: readonly Event[], { terminal, clock }: Pick<Door, 'terminal' | 'clock'>): Table {

@@ -1,9 +1,9 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Home } from '../../base/home.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Health } from '../../client/client.ts';
 import type { BusFlags, BusPlace, DatabaseReport, Door } from './door.ts';
 import { findBus, usualUrl } from './find-bus.ts';
-import { shellWord } from './shell-word.ts';
 import { showBytes, showDuration } from './show-time.ts';
 
 export type Finding = {

@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Client } from '../../client/client.ts';
 import type { Subscription } from '../../events/subscription.ts';
-import { shellWord } from './shell-word.ts';
 import { pickByPrefix } from './short-id.ts';
 
 const seeAlso = 'See: leveredge subscriptions list --deleted';

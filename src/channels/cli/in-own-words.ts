@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Subscription } from '../../events/subscription.ts';
 import { withFlags } from './flag-names.ts';
-import { shellWord } from './shell-word.ts';
 
 const namesTheApi = /\b(?:GET|POST|PATCH|PUT|DELETE) \//;
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import type { Table } from '../../base/table.ts';
 import type { PendingQuestion } from '../../events/event.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
@@ -8,7 +9,6 @@ import { describeQuestion } from './describe-question.ts';
 import type { Door } from './door.ts';
 import { wholeNumber } from './option-values.ts';
 import { shortIds } from './short-id.ts';
-import type { Table } from './table.ts';
 
 type Options = { limit: number; after?: string };
 

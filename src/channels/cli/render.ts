@@ -1,10 +1,10 @@
 import { type ExitCode, exitCodeOf } from '../../base/exit.ts';
 import { Fault, type FaultCode, reasonOf } from '../../base/fault.ts';
+import { onOneLine } from '../../base/line-breaks.ts';
 import { printable } from '../../base/log.ts';
+import { remarkLines } from '../../base/remark.ts';
+import { layOut, type Table, tabSeparated } from '../../base/table.ts';
 import type { Conclusion } from './conclusion.ts';
-import { onOneLine } from './line-breaks.ts';
-import { remarkLines } from './remark.ts';
-import { layOut, type Table, tabSeparated } from './table.ts';
 
 export type Look = {
   json: boolean;

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { nearest } from '../../base/nearest.ts';
+import { shellWord } from '../../base/shell-word.ts';
+import type { Table } from '../../base/table.ts';
 import type { Mode, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
@@ -9,9 +11,7 @@ import type { Door } from './door.ts';
 import { findLiveSubscription, findSubscription } from './find-subscription.ts';
 import { collect, wholeNumber } from './option-values.ts';
 import { warningsOf } from './publish.ts';
-import { shellWord } from './shell-word.ts';
 import { shortIds } from './short-id.ts';
-import type { Table } from './table.ts';
 
 type ListOptions = { agent?: string; deleted?: boolean };
 /** commander gives `false` for --no-except. */

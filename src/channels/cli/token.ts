@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import type { Table } from '../../base/table.ts';
 import { parseAs } from '../../events/parse.ts';
 import { scopeForms } from '../../events/scope.ts';
 import { newTokenSchema, type Token, type TokenKind, tokenKinds } from '../../events/token.ts';
@@ -12,7 +13,6 @@ import { credentialsIn } from './find-token.ts';
 import { collect, wholeNumber } from './option-values.ts';
 import { shortIds } from './short-id.ts';
 import { showTime } from './show-time.ts';
-import type { Table } from './table.ts';
 
 type CreateOptions = {
   kind: TokenKind;

@@ -47,10 +47,12 @@ export function attributesDigest(attributes: readonly TarAttribute[]): string {
   return hash.digest('hex');
 }
 
+/** The member's path as bytes. */
 export function pathOf(listed: Listed): BytePath {
   return 'path' in listed ? bytePathOf(listed.path) : bytePath(Buffer.from(listed.path_b64, 'base64'));
 }
 
+/** The text of a symlink, or the member that a hard link is another name of; empty for all else. */
 export function linkOf({ link, link_b64 }: Listed): BytePath {
   if (link_b64 !== undefined) return bytePath(Buffer.from(link_b64, 'base64'));
   return bytePathOf(link ?? '');

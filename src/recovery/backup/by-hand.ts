@@ -1,10 +1,6 @@
+import { shellWord } from '../../base/shell-word.ts';
 import type { ManifestDatabase } from '../archive/manifest.ts';
 import type { Tree } from '../target.ts';
-
-/** A word for a POSIX shell, whatever is in it. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 export const tarFlags = "--xattrs --xattrs-include='*' --acls --numeric-owner --same-owner --sparse -p";
 

@@ -8,7 +8,7 @@ import { diskFault } from '../disk.ts';
 import type { Place } from '../place.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, openJournal, type Step } from '../run/journal.ts';
-import { bootId } from '../run/process-identity.ts';
+import { bootId } from '../run/live-process.ts';
 import { journalOf, type RunRequest, requestOf, stampOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { noServices, type Services } from './services.ts';

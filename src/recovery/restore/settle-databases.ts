@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { Fault, reasonOf } from '../../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 import { childEnv } from '../source/child-env.ts';
+import { checkSqlite } from '../source/sqlite-copy.ts';
 import type { PlacedDatabase } from './placement.ts';
 import { databaseFolder } from './selection.ts';
 
@@ -59,17 +59,8 @@ async function keepTime(folder: string, mtimeNs: bigint): Promise<void> {
 }
 
 function checkDatabase(file: string, member: string): void {
-  let found: string;
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { readOnly: true });
-    found = String(database.prepare('PRAGMA quick_check(1)').get()?.quick_check);
-  } catch (error) {
-    found = reasonOf(error);
-  } finally {
-    database?.close();
-  }
-  if (found !== 'ok')
+  const found = checkSqlite(file);
+  if (found !== undefined)
     throw new Fault('damaged', `The database ${member} does not pass SQLite's check: ${found}.`, {
       hint: 'It was so when it was backed up. Restore an older backup, or this one without it: --only files',
       extra: { member },

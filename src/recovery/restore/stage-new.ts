@@ -4,7 +4,7 @@ import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import type { JournalLine, Step } from '../run/journal.ts';
-import { bootId } from '../run/process-identity.ts';
+import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
 import { compareStaged } from './compare.ts';
 import type { EngineDeps } from './engine.ts';

@@ -4,7 +4,7 @@ import { Fault } from '../../base/fault.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { type BytePath, bytesOf, shownPath } from '../byte-path.ts';
 import type { Place } from '../place.ts';
-import { bootId } from '../run/process-identity.ts';
+import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
 import { type RunState, statusOf } from '../run/status.ts';
 import { identityAt, isSame } from './identity.ts';

@@ -6,7 +6,7 @@ import { Fault, reasonOf } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import { diskFault } from '../disk.ts';
 import type { Place } from '../place.ts';
-import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { identityOf, isAlive, type ProcessIdentity } from './live-process.ts';
 
 /** Who works on the backups, for people. */
 export type Holder = ProcessIdentity & { verb: string; since: string };

@@ -35,9 +35,13 @@ export function stampOf(nowMs: number): string {
   return `${new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
+/** The folder of all runs. */
 export const runsIn = (place: Pick<Place, 'state'>) => join(place.state, 'runs');
+/** The journal in a run's folder. */
 export const journalOf = (folder: string) => join(folder, 'journal.ndjson');
+/** What the running process says of its progress, replaced as a whole each time. */
 export const progressOf = (folder: string) => join(folder, 'progress.json');
+/** What a detached run printed. */
 export const logOf = (folder: string) => join(folder, 'log');
 
 /** Makes the folder of a run with its request, on disk when it returns. */

@@ -1,12 +1,12 @@
-import { printable } from '../../base/log.ts';
 import { displayWidth, wrap } from './display-width.ts';
+import { printable } from './log.ts';
 
 /** Narrower than this nothing is wrapped: single words would stand in a column. */
 const narrowest = 20;
 const deeper = '  ';
 
 /** A command to type, after a colon and up to the end of its sentence. */
-const command = /(?<=: )(?:[\w./-]+ )?[\w./-]*leveredge(?:\.mjs)? .+?(?=\. [A-Z]|$)/;
+const command = /(?<=: )(?:[\w./-]+ )?[\w./-]*(?:leveredge|gaia)(?:\.mjs)? .+?(?=\. [A-Z]|$)/;
 /** Holds a command together while the rest is broken at blanks; no text that was made printable has it. */
 const glue = '\0';
 
