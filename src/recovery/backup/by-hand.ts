@@ -10,13 +10,15 @@ type What = {
   created: string;
   trees: readonly Pick<Tree, 'name' | 'root'>[];
   databases: readonly ManifestDatabase[];
+  /** Commands that check the archive further. */
+  checks?: readonly string[];
 };
 
 /**
  * What a person with a rescue disk types to put this backup back with zstd, tar and sqlite3 alone, as a script that stops at
  * the first failure. `$ARCHIVE` and `$WORK` may be set before it. What is there is moved aside, never removed.
  */
-export function byHandScript({ archive, target, created, trees, databases }: What): string[] {
+export function byHandScript({ archive, target, created, trees, databases, checks = [] }: What): string[] {
   const lines = [
     `# ${target}, as it was ${created}. As root, with everything stopped that works in these folders.`,
     'set -eu',
@@ -27,6 +29,7 @@ export function byHandScript({ archive, target, created, trees, databases }: Wha
     '',
     '# 1. Is the archive whole? Each frame has a checksum.',
     'zstd -tq "$ARCHIVE"',
+    ...checks,
     '',
     '# 2. Unpack it beside what is there. As root, so that owners are kept.',
     'mkdir -m 0700 "$WORK"',
@@ -83,4 +86,31 @@ export function restoreText(what: What): string {
     ...byHandScript(what),
     '',
   ].join('\n');
+}
+
+/** The same for an archive of an older tool, which says nothing of itself. */
+export function oldByHandScript({
+  archive,
+  target,
+  root,
+}: {
+  archive: string;
+  target: string;
+  root: string;
+}): string[] {
+  return [
+    '#!/bin/sh',
+    `# ${target}, from an archive of an older tool. As root, with everything stopped that works in this folder.`,
+    'set -eu',
+    `ARCHIVE=\${ARCHIVE:-${shellWord(archive)}}`,
+    `WORK=\${WORK:-${shellWord(`${root}.by-hand`)}}`,
+    'gzip -tq "$ARCHIVE"',
+    'tar -tzf "$ARCHIVE" | head -20',
+    'mkdir -m 0700 "$WORK"',
+    `tar -xzf "$ARCHIVE" ${tarFlags} -C "$WORK"`,
+    `# Look whether it has one folder around everything: ls -la "$WORK"`,
+    `# Then move what is there aside, and that folder (or $WORK itself) to ${shellWord(root)}:`,
+    `#   mv -T ${shellWord(root)} ${shellWord(`${root}.before-restore`)}`,
+    `#   mv -T "$WORK" ${shellWord(root)}`,
+  ];
 }

@@ -12,6 +12,8 @@ export type RunRequest = {
   id: string;
   kind: 'restore' | 'undo';
   target: Target;
+  /** As the configuration had it; whoever goes on with the run needs no configuration. */
+  place: Place;
   /** For a restore: the archive, and the digest of its manifest (null for an archive of an older tool). */
   backup: { file: string; name: string; created_at: string | null; manifest_sha256: string | null } | null;
   /** `db`, `files` or a path below the target. */

@@ -1,0 +1,81 @@
+import type { Clock } from '../base/clock.ts';
+import type { ExitCode } from '../base/exit.ts';
+import type { Table } from '../base/table.ts';
+import type { Manifest } from '../recovery/archive/manifest.ts';
+import type { RecoveryConfig } from '../recovery/config/config.ts';
+import type { Progress } from '../recovery/progress.ts';
+
+/** What a command found out or did. Printing and exiting are left to `src/bin/gaia.ts`. */
+export type Conclusion = {
+  exit: ExitCode;
+  /** For a person, on stdout. */
+  lines?: readonly string[];
+  table?: Table;
+  /** Printed as it is; for scripts and runbooks that are pasted. */
+  raw?: string;
+  /** With --json, one document on one line. */
+  json?: unknown;
+  /** Remarks on stderr. */
+  notes?: readonly string[];
+};
+
+/** What GAIA touches beside disks; handed in by `src/bin/gaia.ts`. */
+export type Around = {
+  version: string;
+  clock: Clock;
+  uid: number;
+  /** This process and those above it. */
+  ownPids: ReadonlySet<number>;
+  host: Manifest['host'];
+  home: string;
+  /** `GAIA_CONFIG` */
+  configFile: string | undefined;
+  terminal: { in: boolean; out: boolean; err: boolean; columns: number };
+  color: boolean;
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal;
+  /** A line on stderr at once. */
+  say(line: string): void;
+  /** A line on stderr that the next one replaces; empty to clear it. */
+  sketch(line: string): void;
+  /** Asks at the terminal; undefined when the input ends or Ctrl-C is pressed. */
+  ask(question: string): Promise<string | undefined>;
+  /** Starts `gaia __run …` as a process that outlives this one, its output into the file. */
+  startDetached(args: readonly string[], logFile: string, unit: string): Promise<void>;
+  /** See the recovery engine; does nothing in earnest. */
+  pause(point: string): void;
+  /** The answer's status, or a sentence. */
+  fetchStatus(url: string): Promise<number | string>;
+  nodeVersion: string;
+};
+
+/** One call of a command. */
+export type Call = {
+  around: Around;
+  words: readonly string[];
+  flags: Readonly<Record<string, string | boolean | undefined>>;
+  json: boolean;
+  /** Read at first use. @throws Fault `not-found`, `usage` */
+  config(): RecoveryConfig;
+  progress: Progress;
+};
+
+/** A flag of a command; `value` names what follows it. */
+export type Flag = { value?: string; says: string };
+
+export type Command = {
+  name: string;
+  /** One line, without a full stop. */
+  summary: string;
+  /** What follows the name: `TARGET [--backup B]`. */
+  usage: string;
+  /** How many words it takes. */
+  words: readonly [least: number, most: number];
+  flags: Readonly<Record<string, Flag>>;
+  /** More to know, as lines. */
+  details: readonly string[];
+  example: string;
+  exits: readonly string[];
+  hidden?: true;
+  run(call: Call): Promise<Conclusion>;
+};

@@ -1,0 +1,34 @@
+import type { Command } from './command.ts';
+import { backup } from './commands/backup.ts';
+import { doctor } from './commands/doctor.ts';
+import { health } from './commands/health.ts';
+import { list } from './commands/list.ts';
+import { pin, unpin } from './commands/pin.ts';
+import { plan } from './commands/plan.ts';
+import { prune } from './commands/prune.ts';
+import { restore } from './commands/restore.ts';
+import { resume } from './commands/resume.ts';
+import { run } from './commands/run.ts';
+import { runbook } from './commands/runbook.ts';
+import { status } from './commands/status.ts';
+import { undo } from './commands/undo.ts';
+import { verify } from './commands/verify.ts';
+
+/** All verbs, in the order in which they are needed. */
+export const commands: readonly Command[] = [
+  list,
+  verify,
+  plan,
+  backup,
+  restore,
+  undo,
+  resume,
+  status,
+  prune,
+  pin,
+  unpin,
+  runbook,
+  health,
+  doctor,
+  run,
+];

@@ -1,0 +1,227 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import { Exit } from '../../base/exit.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { readPrivately } from '../../base/private-file.ts';
+import { listBackups } from '../../recovery/catalog/catalog.ts';
+import { clockDoubt, readClock } from '../../recovery/catalog/clock-guard.ts';
+import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { nearest } from '../../recovery/restore/space.ts';
+import { leftovers } from '../../recovery/restore/undo.ts';
+import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
+import { interruptedRuns } from '../../recovery/run/status.ts';
+import { childEnv } from '../../recovery/source/child-env.ts';
+import { showBytes, showSpan } from '../amounts.ts';
+import type { Around, Call, Command } from '../command.ts';
+
+type Finding = { what: string; level: 'ok' | 'note' | 'WRONG'; says: string; todo?: string };
+
+/** Older than this, a backup is no answer to a bad day. */
+const staleMs = 36 * 3_600_000;
+const lowBytes = 512 * 1024 * 1024;
+
+/** gaia doctor — looks at everything a restore would need, and says how to mend what is wrong. */
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'Look at everything that backups and restores need; change nothing',
+  usage: '',
+  words: [0, 0],
+  flags: {},
+  details: ['Run it on a good day: each line that is wrong says how to mend it.'],
+  example: 'gaia doctor',
+  exits: ['0 all is well', '1 something is wrong'],
+  async run(call) {
+    const findings = examine(call);
+    const wrong = findings.some(({ level }) => level === 'WRONG');
+    return {
+      exit: wrong ? Exit.failed : Exit.ok,
+      lines: [
+        ...findings.flatMap(({ what, level, says, todo }) => [
+          `${level.padEnd(5)}  ${what.padEnd(12)}  ${says}`,
+          ...(todo === undefined ? [] : [`       ${''.padEnd(12)}  → ${todo}`]),
+        ]),
+        wrong ? 'Something is wrong.' : 'All is well.',
+      ],
+      json: { well: !wrong, findings },
+    };
+  },
+};
+
+function examine(call: Call): Finding[] {
+  const { around } = call;
+  const findings: Finding[] = [
+    { what: 'gaia', level: 'ok', says: `${around.version} on Node ${around.nodeVersion}` },
+    tarFinding(),
+    userFinding(around),
+  ];
+  let config: RecoveryConfig;
+  try {
+    config = call.config();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return [
+      ...findings,
+      { what: 'config', level: 'WRONG', says: error.message, ...(error.hint ? { todo: error.hint } : {}) },
+    ];
+  }
+  const { configFile } = config.place;
+  findings.push({
+    what: 'config',
+    level: 'ok',
+    says: `${configFile}: ${config.targets.map(({ name }) => name).join(', ')}`,
+  });
+  findings.push(...config.notes.map((says): Finding => ({ what: 'config', level: 'note', says })));
+  return [
+    ...findings,
+    folderFinding(config),
+    ...keyFindings(config),
+    clockFinding(config, around),
+    ...targetFindings(config, around),
+    ...runFindings(config),
+  ];
+}
+
+function tarFinding(): Finding {
+  try {
+    const version = execFileSync('tar', ['--version'], { env: childEnv, encoding: 'utf8' }).split('\n')[0] ?? '';
+    if (version.includes('GNU tar')) return { what: 'tar', level: 'ok', says: version };
+    return { what: 'tar', level: 'WRONG', says: `${version} is not GNU tar`, todo: 'apt-get install tar' };
+  } catch (error) {
+    return {
+      what: 'tar',
+      level: 'WRONG',
+      says: `GNU tar cannot be started: ${reasonOf(error)}`,
+      todo: 'apt-get install tar',
+    };
+  }
+}
+
+function userFinding({ uid }: Around): Finding {
+  if (uid === 0) return { what: 'user', level: 'ok', says: 'root' };
+  return {
+    what: 'user',
+    level: 'note',
+    says: `user ${uid}: files of others can neither be backed up whole nor restored`,
+    todo: 'sudo gaia …',
+  };
+}
+
+function folderFinding({ place }: RecoveryConfig): Finding {
+  const { backups } = place;
+  if (!existsSync(backups))
+    return {
+      what: 'backups',
+      level: 'note',
+      says: `${backups} is not there yet, and is made by the first backup`,
+      todo: 'If it should be on another disk, mount that first.',
+    };
+  const { bavail, bsize } = statfsSync(nearest(backups));
+  const free = bavail * bsize;
+  const says = `${showBytes(free)} free at ${backups}`;
+  return free < lowBytes
+    ? { what: 'backups', level: 'WRONG', says, todo: 'gaia prune --dry-run' }
+    : { what: 'backups', level: 'ok', says };
+}
+
+function keyFindings({ place }: RecoveryConfig): Finding[] {
+  if (!existsSync(place.signingKey) && !existsSync(place.publicKey))
+    return [{ what: 'keys', level: 'note', says: 'none yet; the first backup makes them' }];
+  try {
+    const key = readPrivately(place.signingKey);
+    if (key === undefined)
+      return [
+        {
+          what: 'keys',
+          level: 'note',
+          says: `${place.signingKey} is not here: backups can be restored, and none made`,
+          todo: 'Put it back from where you keep it.',
+        },
+      ];
+  } catch (error) {
+    return [
+      {
+        what: 'keys',
+        level: 'WRONG',
+        says: reasonOf(error),
+        ...(error instanceof Fault && error.hint ? { todo: error.hint } : {}),
+      },
+    ];
+  }
+  if (!existsSync(place.publicKey))
+    return [{ what: 'keys', level: 'note', says: `${place.publicKey} is missing; the next backup makes it anew` }];
+  return [
+    {
+      what: 'keys',
+      level: 'ok',
+      says: `${place.publicKey}. Keep a copy elsewhere: a new machine trusts no backup without it`,
+    },
+  ];
+}
+
+function clockFinding({ place, targets }: RecoveryConfig, around: Around): Finding {
+  const newest = listBackups(
+    place,
+    targets.map(({ name }) => name),
+  )[0]?.atMs;
+  const doubt = clockDoubt(
+    { wallMs: around.clock(), bootId: bootId(), uptimeS: uptimeSeconds() },
+    readClock(place),
+    newest,
+  );
+  if (doubt === undefined) return { what: 'clock', level: 'ok', says: new Date(around.clock()).toISOString() };
+  return {
+    what: 'clock',
+    level: 'WRONG',
+    says: doubt,
+    todo: 'timedatectl; if it is right: gaia prune --clock-is-right',
+  };
+}
+
+function targetFindings({ place, targets }: RecoveryConfig, around: Around): Finding[] {
+  return targets.flatMap(({ name, trees }): Finding[] => {
+    const missing = trees.filter(({ root }) => !statSync(root, { throwIfNoEntry: false })?.isDirectory());
+    const newest = listBackups(place, [name]).find(({ kind }) => kind === 'sound');
+    const folder = missing.map(
+      ({ root }): Finding => ({
+        what: name,
+        level: 'WRONG',
+        says: `there is no folder ${root}`,
+        todo: `gaia restore ${name}`,
+      }),
+    );
+    if (newest === undefined)
+      return [...folder, { what: name, level: 'WRONG', says: 'there is no sound backup', todo: `gaia backup ${name}` }];
+    const age = around.clock() - newest.atMs;
+    const says = `newest sound backup ${showSpan(age)} old: ${newest.name}`;
+    return [
+      ...folder,
+      age > staleMs
+        ? { what: name, level: 'WRONG', says, todo: `gaia backup ${name}` }
+        : { what: name, level: 'ok', says },
+    ];
+  });
+}
+
+function runFindings({ place }: RecoveryConfig): Finding[] {
+  const interrupted = interruptedRuns(place).map(
+    ({ id, request }): Finding => ({
+      what: 'runs',
+      level: 'WRONG',
+      says: `the ${request.kind} of ${request.target.name} (${id}) was interrupted`,
+      todo: 'gaia resume, or gaia resume --back',
+    }),
+  );
+  const kept = leftovers(place).length;
+  return [
+    ...interrupted,
+    ...(kept > 0
+      ? [
+          {
+            what: 'runs',
+            level: 'note' as const,
+            says: `${kept} restores can be undone; what they put aside takes room (gaia status)`,
+          },
+        ]
+      : []),
+  ];
+}

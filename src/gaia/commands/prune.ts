@@ -1,0 +1,142 @@
+import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import { listBackups } from '../../recovery/catalog/catalog.ts';
+import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
+import {
+  emptyTrash,
+  type PrunePlan,
+  planPrune,
+  prune as removeOld,
+  trashed,
+  trashHours,
+} from '../../recovery/catalog/prune.ts';
+import { type Leftover, leftovers, removeLeftover } from '../../recovery/restore/undo.ts';
+import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
+import { takeLock } from '../../recovery/run/lock.ts';
+import { interruptedRuns } from '../../recovery/run/status.ts';
+import { showBytes } from '../amounts.ts';
+import type { Call, Command, Conclusion } from '../command.ts';
+import { confirm } from '../confirm.ts';
+import { targetNamed } from '../targets.ts';
+
+const hourMs = 3_600_000;
+
+/** gaia prune — moves what retention no longer keeps into the trash. */
+export const prune: Command = {
+  name: 'prune',
+  summary: 'Show what retention keeps and why, and move the rest into the trash',
+  usage: '[--dry-run] [--target T] [--yes]',
+  words: [0, 0],
+  flags: {
+    'dry-run': { says: 'only show it' },
+    target: { value: 'T', says: 'the backups of one target only' },
+    yes: { says: 'do not ask for confirmation' },
+    'clock-is-right': { says: 'go on though the clock looks wrong' },
+  },
+  details: [
+    `Counted are sound backups only. Never removed are the newest, the one drilled last, pinned ones (gaia pin), and what is no sound backup of this program. What goes rests in the trash for ${trashHours} hours.`,
+    'Also goes what restores have put aside and is older than keep_aside_hours (72).',
+  ],
+  example: 'gaia prune --dry-run',
+  exits: ['0 shown or done', '2 not confirmed', '6 the clock looks wrong, or another run'],
+  async run(call) {
+    const { around, flags } = call;
+    const { place, targets, retention } = call.config();
+    const names =
+      flags.target === undefined
+        ? targets.map(({ name }) => name)
+        : [targetNamed(call.config(), String(flags.target)).name];
+    const doubt = flags['clock-is-right'] === true ? undefined : doubtOf(call);
+    const plan = planPrune(place, names, retention);
+    const aside = expiredAside(call, names);
+    if (flags['dry-run'] === true) return shown(call, plan, aside, doubt);
+    if (doubt !== undefined)
+      throw new Fault('conflict', `Nothing is pruned, because the clock may be wrong: ${doubt}.`, {
+        hint: 'Look at it (timedatectl). If it is right: gaia prune --clock-is-right',
+      });
+    if (!(await confirm(call, 'PRUNE', dryLines(plan, aside))))
+      return { exit: Exit.usage, notes: ['Nothing was done.'] };
+    const lock = takeLock(place, 'prune', around.clock);
+    try {
+      const now = around.clock();
+      const gone = removeOld(place, planPrune(place, names, retention), now);
+      for (const each of aside) removeLeftover(each);
+      const emptied = emptyTrash(place, now);
+      writeClock(place, { wallMs: now, bootId: bootId(), uptimeS: uptimeSeconds() });
+      return {
+        exit: Exit.ok,
+        lines: [
+          `${gone.length} backups are in the trash (${showBytes(gone.reduce((sum, { bytes }) => sum + bytes, 0))}), for ${trashHours} hours.`,
+          ...(aside.length > 0 ? [`What ${aside.length} restores had put aside is removed.`] : []),
+          ...(emptied.length > 0 ? [`${emptied.length} folders of the trash were old enough and are removed.`] : []),
+        ],
+        json: {
+          trashed: gone.map(({ name }) => name),
+          aside_removed: aside.flatMap(({ paths }) => paths),
+          trash_emptied: emptied,
+        },
+      };
+    } finally {
+      lock.release();
+    }
+  },
+};
+
+function doubtOf({ around, config }: Call): string | undefined {
+  const { place, targets } = config();
+  const newest = listBackups(
+    place,
+    targets.map(({ name }) => name),
+  )[0]?.atMs;
+  return clockDoubt({ wallMs: around.clock(), bootId: bootId(), uptimeS: uptimeSeconds() }, readClock(place), newest);
+}
+
+/** What restores put aside long enough ago. While a run is interrupted nothing of its target goes. */
+function expiredAside({ around, config }: Call, names: readonly string[]): Leftover[] {
+  const { place, keepAsideHours } = config();
+  const waiting = new Set(interruptedRuns(place).map(({ request }) => request.target.name));
+  return leftovers(place).filter(
+    ({ run, sinceMs }) =>
+      names.includes(run.request.target.name) &&
+      !waiting.has(run.request.target.name) &&
+      around.clock() - sinceMs > keepAsideHours * hourMs,
+  );
+}
+
+function shown(call: Call, plan: PrunePlan, aside: readonly Leftover[], doubt: string | undefined): Conclusion {
+  const { place } = call.config();
+  const rows = plan.flatMap(({ decisions }) =>
+    decisions.map(({ backup, keep, reasons }) => [backup.name, keep ? 'stays' : 'GOES', reasons.join('; ')]),
+  );
+  const trash = trashed(place, call.around.clock());
+  const going = plan.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
+  return {
+    exit: Exit.ok,
+    table: { columns: [{ head: 'BACKUP' }, { head: '' }, { head: 'WHY', least: 20 }], rows },
+    notes: [
+      ...aside.map(({ paths, run }) => `Goes too, put aside by ${run.id}: ${paths.join(', ')}`),
+      ...trash
+        .filter(({ expired }) => expired)
+        .map(({ folder }) => `Goes for good, long enough in the trash: ${folder}`),
+      ...(doubt === undefined ? [] : [`Nothing would be pruned now, because the clock may be wrong: ${doubt}.`]),
+      `${going.length} of ${rows.length} backups would go. Nothing was changed.`,
+    ],
+    json: {
+      decisions: plan.flatMap(({ target, decisions }) =>
+        decisions.map(({ backup, keep, reasons }) => ({ name: backup.name, target, keep, reasons })),
+      ),
+      aside: aside.flatMap(({ paths }) => paths),
+      clock_doubt: doubt ?? null,
+    },
+  };
+}
+
+function dryLines(plan: PrunePlan, aside: readonly Leftover[]): string[] {
+  const going = plan.flatMap(({ decisions }) =>
+    decisions.filter(({ keep }) => !keep).map(({ backup }) => `  Goes: ${backup.name}`),
+  );
+  return [
+    ...(going.length > 0 ? going : ['  No backup goes.']),
+    ...aside.flatMap(({ paths }) => paths.map((path) => `  Goes: ${path}`)),
+  ];
+}

@@ -1,0 +1,168 @@
+import { Exit, type ExitCode } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import { type Backup, listBackups } from '../../recovery/catalog/catalog.ts';
+import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import type { Target } from '../../recovery/target.ts';
+import type { Call, Command, Conclusion } from '../command.ts';
+import { confirm } from '../confirm.ts';
+import { type PreparedRestore, prepareRestore, requireNothingInTheWay } from '../prepare-restore.ts';
+import { requireFree, startRun } from '../start-run.ts';
+import { requireNoInterrupted, targetNamed } from '../targets.ts';
+import { planLines } from './plan.ts';
+
+/** gaia restore — puts a backup in the place of what is there, all of it or nothing. */
+export const restore: Command = {
+  name: 'restore',
+  summary: 'Put a backup in the place of what is there, all or nothing',
+  usage: 'TARGET|full [--backup B] [--only WHAT] [--yes]',
+  words: [1, 1],
+  flags: {
+    backup: {
+      value: 'B',
+      says: 'a name, the beginning of one, or a path; for full the id of a set; else the newest sound one',
+    },
+    only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
+    yes: { says: 'do not ask for confirmation' },
+    plan: { value: 'HASH', says: 'do only what gaia plan showed under this hash' },
+    'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
+    'skip-missing': { says: 'for full: leave out targets that have no backup' },
+    here: { says: 'in this process instead of one that outlives a lost connection' },
+  },
+  details: [
+    'Everything is staged beside the live tree and compared first; then it is swapped in by renames. Interrupted anywhere, gaia resume finishes it and gaia resume --back takes it back.',
+    'What was there before is kept for 72 hours; gaia undo brings it back. What the configuration excludes is not touched.',
+  ],
+  example: 'gaia restore dev --backup dev-2026-01-16',
+  exits: [
+    '0 done',
+    '1 failed, nothing changed',
+    '2 not confirmed',
+    '5 no backup',
+    '6 in the way',
+    '7 the backup is damaged',
+    '9 done, but not proven healthy',
+    '10 failed, and the old state is back',
+  ],
+  async run(call) {
+    const name = call.words[0] as string;
+    return name === 'full' ? full(call) : single(call, targetNamed(call.config(), name));
+  },
+};
+
+async function single(call: Call, target: Target): Promise<Conclusion> {
+  const prepared = await ready(call, target);
+  const { plan } = prepared.prepared;
+  if (call.flags.plan !== undefined && call.flags.plan !== plan.hash)
+    throw new Fault('conflict', `The plan is ${plan.hash} now, and not ${call.flags.plan}.`, {
+      hint: `Look at it again: gaia plan ${target.name}`,
+    });
+  const phrase = `RESTORE ${target.name.toUpperCase()}`;
+  if (!(await confirm(call, phrase, planLines(plan, call.around.clock())))) return notConfirmed(phrase, call);
+  for (const text of plan.warnings) if (call.flags.yes === true) call.around.say(`WARNING: ${text}`);
+  return start(call, prepared);
+}
+
+async function ready(call: Call, target: Target, wanted?: string): Promise<PreparedRestore> {
+  const { place } = call.config();
+  requireFree(call);
+  requireNoInterrupted(place, target.name);
+  const prepared = await prepareRestore(call, target, wanted);
+  requireNothingInTheWay(prepared);
+  return prepared;
+}
+
+function start(
+  call: Call,
+  { target, backup, prepared: { plan }, manifestSha256, id, atMs }: PreparedRestore,
+): Promise<Conclusion> {
+  return startRun(call, {
+    id,
+    kind: 'restore',
+    target,
+    backup: {
+      file: backup.file,
+      name: backup.name,
+      created_at: plan.backup.created_at,
+      manifest_sha256: manifestSha256,
+    },
+    only: plan.only,
+    undoes: null,
+    plan_hash: plan.hash,
+    ignore_open: call.flags['ignore-open'] === true,
+    atMs,
+  });
+}
+
+function notConfirmed(phrase: string, { around }: Call): Conclusion {
+  const interrupted = around.signal.aborted;
+  return {
+    exit: interrupted ? Exit.interrupted : Exit.usage,
+    notes: [`Nothing was done: ${interrupted ? 'interrupted' : `that was not ${phrase}`}.`],
+  };
+}
+
+/** Each target is a transaction of its own; all are looked at before the first is touched. */
+async function full(call: Call): Promise<Conclusion> {
+  const config = call.config();
+  if (call.flags.only !== undefined)
+    throw new Fault('usage', 'Of everything there is no only.', { hint: 'Name one target.' });
+  const wanted = backupsOfAll(config, call);
+  const all: PreparedRestore[] = [];
+  for (const { target, backup } of wanted) all.push(await ready(call, target, backup.file));
+  const phrase = 'RESTORE EVERYTHING';
+  const shown = all.flatMap(({ prepared: { plan } }) => planLines(plan, call.around.clock()));
+  if (!(await confirm(call, phrase, shown))) return notConfirmed(phrase, call);
+  const done: { target: string; conclusion: Conclusion }[] = [];
+  for (const { target, backup } of all) {
+    // Made anew: the one before may have taken the room, and each run has a time of its own.
+    const prepared = await ready(call, target, backup.file);
+    const conclusion = await start(call, prepared);
+    done.push({ target: target.name, conclusion });
+    if (!isDone(conclusion.exit)) break;
+  }
+  return report(done, all.length);
+}
+
+const isDone = (exit: ExitCode) => exit === Exit.ok || exit === Exit.partial;
+
+function report(done: readonly { target: string; conclusion: Conclusion }[], wanted: number): Conclusion {
+  const worst = done.map(({ conclusion }) => conclusion.exit).find((exit) => !isDone(exit));
+  const unproven = done.some(({ conclusion }) => conclusion.exit === Exit.partial);
+  const complete = done.filter(({ conclusion }) => isDone(conclusion.exit)).length;
+  return {
+    // A target that failed after another was restored: done in part.
+    exit: worst === undefined ? (unproven ? Exit.partial : Exit.ok) : complete > 0 ? Exit.partial : worst,
+    lines: done.flatMap(({ target, conclusion }) => [`${target}:`, ...(conclusion.lines ?? [])]),
+    notes: [
+      ...done.flatMap(({ conclusion }) => conclusion.notes ?? []),
+      `${complete} of ${wanted} targets are restored.`,
+    ],
+    json: { results: done.map(({ target, conclusion }) => ({ target, ...(conclusion.json as object) })) },
+  };
+}
+
+function backupsOfAll({ place, targets }: RecoveryConfig, { flags }: Call): { target: Target; backup: Backup }[] {
+  const set = flags.backup === undefined ? undefined : String(flags.backup);
+  if (set?.includes('/'))
+    throw new Fault('usage', 'One file cannot restore every target.', {
+      hint: 'Name a set (gaia list --json shows them), or one target.',
+    });
+  const found: { target: Target; backup: Backup }[] = [];
+  const missing: string[] = [];
+  for (const target of targets) {
+    const backup = listBackups(place, [target.name]).find(
+      ({ kind, manifest }) => kind === 'sound' && (set === undefined || manifest?.set === set),
+    );
+    if (backup === undefined) missing.push(target.name);
+    else found.push({ target, backup });
+  }
+  if (found.length === 0 || (missing.length > 0 && flags['skip-missing'] !== true))
+    throw new Fault(
+      'not-found',
+      `There is no sound backup of ${missing.join(', ')}${set === undefined ? '' : ` in the set ${set}`}.`,
+      {
+        hint: 'See: gaia list. To restore the others all the same: --skip-missing',
+      },
+    );
+  return found;
+}

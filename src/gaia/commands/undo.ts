@@ -1,0 +1,82 @@
+import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import { shownPath } from '../../recovery/byte-path.ts';
+import { openFilesBelow } from '../../recovery/restore/open-files.ts';
+import { swapRecordOf } from '../../recovery/restore/swap-record.ts';
+import { leftovers, undoable } from '../../recovery/restore/undo.ts';
+import { newRunId } from '../../recovery/run/run-folder.ts';
+import { showSpan } from '../amounts.ts';
+import type { Call, Command } from '../command.ts';
+import { confirm } from '../confirm.ts';
+import { requireFree, startRun } from '../start-run.ts';
+import { requireNoInterrupted, targetNamed } from '../targets.ts';
+
+const maxShown = 10;
+
+/** gaia undo — back to the state of before the last restore, which can itself be undone. */
+export const undo: Command = {
+  name: 'undo',
+  summary: 'Bring back what was there before the last restore',
+  usage: '[TARGET] [--yes]',
+  words: [0, 1],
+  flags: {
+    yes: { says: 'do not ask for confirmation' },
+    'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
+    here: { says: 'in this process instead of one that outlives a lost connection' },
+  },
+  details: [
+    'What the restore put aside is swapped back by renames, and what is there now is put aside in turn: an undo can be undone.',
+  ],
+  example: 'gaia undo dev',
+  exits: ['0 or 9 done', '2 not confirmed', '5 nothing to undo', '6 in the way', '10 failed, all is as before'],
+  async run(call) {
+    const { around, flags } = call;
+    const { place } = call.config();
+    const name = targetOf(call);
+    requireFree(call);
+    requireNoInterrupted(place, name);
+    const run = undoable(place, name);
+    const units = swapRecordOf(run.lines)?.units ?? [];
+    const paths = units.map(({ live }) => shownPath(live));
+    const writer = openFilesBelow(paths, around.ownPids).find(({ writes }) => writes);
+    if (writer !== undefined && flags['ignore-open'] !== true)
+      throw new Fault('conflict', `Process ${writer.pid} (${writer.command}) has ${writer.path} open for writing.`, {
+        hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
+      });
+    const phrase = `UNDO ${name.toUpperCase()}`;
+    const ago = showSpan(around.clock() - Date.parse(run.outcome?.at ?? ''));
+    const shown = [
+      `Undo the ${run.request.kind} of ${name} of ${ago} ago (${run.id}).`,
+      ...paths.slice(0, maxShown).map((path) => `  Back comes: ${path}`),
+      ...(paths.length > maxShown ? [`  Back come:  ${paths.length - maxShown} more paths`] : []),
+      '  What is there now is put aside, and gaia undo brings it back.',
+    ];
+    if (!(await confirm(call, phrase, shown)))
+      return { exit: around.signal.aborted ? Exit.interrupted : Exit.usage, notes: ['Nothing was done.'] };
+    const atMs = around.clock();
+    return startRun(call, {
+      id: newRunId(atMs),
+      kind: 'undo',
+      target: run.request.target,
+      backup: null,
+      only: run.request.only,
+      undoes: run.id,
+      plan_hash: '',
+      ignore_open: flags['ignore-open'] === true,
+      atMs,
+    });
+  },
+};
+
+/** Without a name the one target there is something to undo of. */
+function targetOf(call: Call): string {
+  const [name] = call.words;
+  if (name !== undefined) return targetNamed(call.config(), name).name;
+  const names = [...new Set(leftovers(call.config().place).map(({ run }) => run.request.target.name))];
+  if (names.length === 1) return names[0] as string;
+  if (names.length === 0)
+    throw new Fault('not-found', 'Nothing was restored that could be undone.', { hint: 'See: gaia status' });
+  throw new Fault('usage', `Which one? There is something to undo of ${names.join(', ')}.`, {
+    hint: `gaia undo ${names[0]}`,
+  });
+}

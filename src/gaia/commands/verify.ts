@@ -1,0 +1,144 @@
+import { statSync } from 'node:fs';
+import { relative } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
+import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import { verifyOld } from '../../recovery/archive/old-archive.ts';
+import { knownKey } from '../../recovery/archive/sign.ts';
+import { verifyArchive } from '../../recovery/archive/verify-archive.ts';
+import { type Backup, findBackup } from '../../recovery/catalog/catalog.ts';
+import { record, type Verified } from '../../recovery/catalog/records.ts';
+import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { takeLock } from '../../recovery/run/lock.ts';
+import { showBytes, showSpan } from '../amounts.ts';
+import type { Call, Command, Conclusion } from '../command.ts';
+import { targetNamed } from '../targets.ts';
+
+type Finding = {
+  backup: Backup;
+  state: Verified['verdict'] | 'incomplete';
+  says: string;
+  member: string | null;
+  ms: number;
+};
+
+/** gaia verify — proves that a backup can be read back whole. Exit 0 sound, 7 damaged, 5 no such backup. */
+export const verify: Command = {
+  name: 'verify',
+  summary: 'Prove that a backup can be read back whole',
+  usage: 'BACKUP|latest [--target T]',
+  words: [1, 1],
+  flags: { target: { value: 'T', says: 'whose backup; latest without it means the newest of each target' } },
+  details: [
+    'Reads everything: signature, digest of the file, checksum of each frame, each member against the list of files. BACKUP is a name, the beginning of one, or a path.',
+    'An archive of an older tool can be checked for its form only: gzip, tar, and that nothing in it leads out of its folder.',
+  ],
+  example: 'gaia verify latest --target prod',
+  exits: ['0 sound', '5 no such backup', '7 damaged'],
+  async run(call) {
+    const config = call.config();
+    const wanted = call.words[0] as string;
+    const all = config.targets.map(({ name }) => name);
+    const target = call.flags.target === undefined ? undefined : targetNamed(config, String(call.flags.target)).name;
+    const backups =
+      wanted === 'latest' && target === undefined
+        ? latestOfEach(config, all)
+        : [findBackup(config.place, target === undefined ? all : [target], wanted)];
+    const findings: Finding[] = [];
+    for (const backup of backups) findings.push(await examine(backup, call));
+    return concludeAll(findings);
+  },
+};
+
+function latestOfEach({ place }: RecoveryConfig, names: readonly string[]): Backup[] {
+  const found: Backup[] = [];
+  let missing: unknown;
+  for (const name of names)
+    try {
+      found.push(findBackup(place, [name], 'latest'));
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'not-found') throw error;
+      missing ??= error;
+    }
+  if (found.length === 0) throw missing;
+  return found;
+}
+
+async function examine(backup: Backup, call: Call): Promise<Finding> {
+  const { place } = call.config();
+  const began = performance.now();
+  const finding = { backup, ...(await look(backup, call)), ms: performance.now() - began };
+  // What is outside the folder of backups is nobody's to record, and a disk that cannot be written can still be verified.
+  if (!relative(place.backups, backup.file).startsWith('..') && finding.state !== 'incomplete') remember(finding, call);
+  return finding;
+}
+
+async function look(backup: Backup, { config, progress }: Call): Promise<Omit<Finding, 'backup' | 'ms'>> {
+  if (backup.kind === 'unverified' || !backup.name.endsWith('.tar.zst')) {
+    const verdict = await verifyOld(backup.file);
+    if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
+    const says = `whole as far as it can be told, in a format that is not verified further: ${verdict.files} files, ${showBytes(verdict.bytes)}`;
+    return { state: 'unverified-format', says, member: null };
+  }
+  const verdict = await verifyArchive(backup.file, { known: knownKey(config().place.publicKey), progress });
+  if (verdict.kind === 'no-manifest')
+    return {
+      state: 'incomplete',
+      says: 'there is no manifest beside it, so nobody can say that it is whole',
+      member: null,
+    };
+  if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
+  const { signature, files, bytes } = verdict;
+  const signer =
+    signature.kind === 'unknown-signer'
+      ? `, signed by the key ${signature.fingerprint}, which this machine does not know`
+      : '';
+  return { state: 'sound', says: `sound: ${files} files, ${showBytes(bytes)}${signer}`, member: null };
+}
+
+function remember({ backup, state, says }: Finding, { around, config }: Call): void {
+  const { place } = config();
+  try {
+    const lock = takeLock(place, `verify ${backup.name}`, around.clock);
+    try {
+      const { size, mtimeMs } = statSync(backup.file);
+      const verdict = state as Verified['verdict'];
+      const before = backup.verified?.drilled_at === undefined ? {} : { drilled_at: backup.verified.drilled_at };
+      record(place, relative(place.backups, backup.file), {
+        bytes: size,
+        mtimeMs: Math.floor(mtimeMs),
+        at: rfc3339(around.clock()),
+        verdict,
+        ...(verdict === 'damaged' ? { reason: says } : before),
+      });
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    // Somebody else works on the backups, or they cannot be written: the verdict is given all the same.
+    if (!(error instanceof Fault)) throw error;
+  }
+}
+
+function concludeAll(findings: readonly Finding[]): Conclusion {
+  const isBad = ({ state }: Finding) => state === 'damaged' || state === 'incomplete';
+  const results = findings.map(({ backup, state, says, member, ms }) => ({
+    name: backup.name,
+    target: backup.target,
+    path: backup.file,
+    state,
+    says,
+    member,
+    seconds: Number((ms / 1000).toFixed(3)),
+  }));
+  const bad = findings.some(isBad);
+  return {
+    exit: bad ? Exit.damaged : Exit.ok,
+    lines: findings.map(
+      ({ backup, says, state, ms }) =>
+        `${backup.name}: ${state === 'damaged' ? 'DAMAGED. ' : ''}${says} (${showSpan(ms)})`,
+    ),
+    json: findings.length === 1 ? results[0] : { results },
+    notes: bad ? ['Keep a damaged file, it may be mended; restore an older one: gaia list'] : [],
+  };
+}

@@ -1,0 +1,50 @@
+import { Fault } from '../base/fault.ts';
+import { knownKey } from '../recovery/archive/sign.ts';
+import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
+import { openBackup } from '../recovery/restore/open-backup.ts';
+import { type Prepared, planRestore } from '../recovery/restore/plan.ts';
+import { newRunId, stampOf } from '../recovery/run/run-folder.ts';
+import type { Target } from '../recovery/target.ts';
+import type { Call } from './command.ts';
+
+export type PreparedRestore = {
+  target: Target;
+  backup: Backup;
+  prepared: Prepared;
+  manifestSha256: string | null;
+  id: string;
+  atMs: number;
+};
+
+/** Finds the backup and makes the plan. @throws Fault `not-found`, `damaged`, `usage` */
+export async function prepareRestore(call: Call, target: Target, wanted = asked(call)): Promise<PreparedRestore> {
+  const { around, flags } = call;
+  const { place } = call.config();
+  const backup = findBackup(place, [target.name], wanted);
+  const atMs = around.clock();
+  const id = newRunId(atMs);
+  const open = await openBackup(backup.file, knownKey(place.publicKey));
+  try {
+    const prepared = planRestore(open, {
+      target,
+      only: flags.only === undefined ? null : String(flags.only),
+      ignoreOpen: flags['ignore-open'] === true,
+      run: { id, stamp: stampOf(atMs) },
+      uid: around.uid,
+      ownPids: around.ownPids,
+    });
+    return { target, backup, prepared, manifestSha256: open.kind === 'own' ? open.signed.sha256 : null, id, atMs };
+  } finally {
+    await open.close();
+  }
+}
+
+function asked({ flags }: Call): string {
+  return flags.backup === undefined ? 'latest' : String(flags.backup);
+}
+
+/** @throws Fault for the first thing that is in the way */
+export function requireNothingInTheWay({ prepared: { plan } }: PreparedRestore): void {
+  const [refusal] = plan.refusals;
+  if (refusal !== undefined) throw new Fault(refusal.code, refusal.says, { hint: refusal.hint });
+}

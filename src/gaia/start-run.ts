@@ -1,0 +1,50 @@
+import { rfc3339 } from '../base/clock.ts';
+import { Fault } from '../base/fault.ts';
+import { diskFault } from '../recovery/disk.ts';
+import { readJournal } from '../recovery/run/journal.ts';
+import { holderOf } from '../recovery/run/lock.ts';
+import { journalOf, logOf, makeRun, type RunRequest } from '../recovery/run/run-folder.ts';
+import type { Call, Conclusion } from './command.ts';
+import { followRun } from './follow-run.ts';
+import { runHere } from './runner.ts';
+
+type Wanted = Omit<RunRequest, 'place' | 'created_at' | 'tool'> & { atMs: number };
+
+/** Writes the request down, starts its process and watches it; with `--here` it is this process. */
+export async function startRun(call: Call, { atMs, ...wanted }: Wanted): Promise<Conclusion> {
+  const { place } = call.config();
+  requireFree(call);
+  let folder: string;
+  try {
+    folder = makeRun(place, { ...wanted, place, created_at: rfc3339(atMs), tool: `LeverEdge ${call.around.version}` });
+  } catch (error) {
+    throw diskFault(error, place.state);
+  }
+  return carryOut(call, folder, 'begin');
+}
+
+/** Starts, or goes on with, a run that is written down. */
+export async function carryOut(call: Call, folder: string, how: 'begin' | 'forward' | 'back'): Promise<Conclusion> {
+  const { around } = call;
+  // What a run said before it was interrupted is known already.
+  const from = how === 'begin' ? 0 : readJournal(journalOf(folder)).length;
+  if (call.flags.here === true) await runHere(around, folder, how);
+  else {
+    const id = folder.slice(folder.lastIndexOf('/') + 1);
+    await around.startDetached(['__run', folder, '--how', how], logOf(folder), `gaia-${id}`);
+  }
+  return followRun(call, folder, from);
+}
+
+/** @throws Fault `locked` while somebody else works on the backups */
+export function requireFree(call: Call): void {
+  const holder = holderOf(call.config().place);
+  if (holder !== undefined)
+    throw new Fault(
+      'locked',
+      `Another run works on these backups (${holder.verb}, process ${holder.pid}, since ${holder.since}).`,
+      {
+        hint: 'Watch it: gaia status --follow',
+      },
+    );
+}
