@@ -3,7 +3,8 @@ import { oldEnd } from '../archive/old-archive.ts';
 
 /** What a file's name says. */
 export type NamedBackup = {
-  format: 'own' | 'old' /** When it was made, as far as the name says. */;
+  format: 'own' | 'old';
+  /** When it was made, as far as the name says. */
   atMs: number | undefined;
 };
 

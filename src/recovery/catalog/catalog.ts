@@ -46,26 +46,23 @@ export function listBackups(place: Place, targets: readonly string[]): Backup[] 
 }
 
 function ofTarget(place: Place, target: string, records: Records): Backup[] {
-  const found = new Map<string, Backup>();
+  const found = new Map<string, Found>();
   for (const bucket of [...buckets, null]) {
     const folder = bucket === null ? join(place.backups, target) : join(place.backups, target, bucket);
     for (const name of namesIn(folder)) {
+      const named = parseBackupName(name);
+      if (named === undefined) continue;
       const file = join(folder, name);
       const stats = statSync(file, { throwIfNoEntry: false });
-      const named = parseBackupName(name);
-      if (named === undefined || !stats?.isFile()) continue;
+      if (!stats?.isFile()) continue;
       // Hard links in several buckets are one backup.
       const key = `${stats.dev}:${stats.ino}`;
       const known = found.get(key);
       if (known !== undefined) known.files.push(file);
-      else
-        found.set(
-          key,
-          describe(place, { target, bucket, file, stats, atMs: named.atMs, format: named.format }, records),
-        );
+      else found.set(key, { target, bucket, file, files: [file], stats, ...named });
     }
   }
-  return [...found.values()];
+  return [...found.values()].map((each) => describe(place, each, records));
 }
 
 function namesIn(folder: string): string[] {
@@ -85,31 +82,39 @@ type Found = {
   target: string;
   bucket: Backup['bucket'];
   file: string;
+  files: string[];
   stats: Stats;
   atMs: number | undefined;
   format: 'own' | 'old';
 };
 
-function describe(place: Place, { target, bucket, file, stats, atMs, format }: Found, records: Records): Backup {
+function describe(place: Place, found: Found, records: Records): Backup {
+  const { target, bucket, file, files, stats, atMs, format } = found;
   const manifest = format === 'own' ? manifestBeside(file) : undefined;
-  const recorded = records[relative(place.backups, file)];
-  const verified =
-    recorded?.bytes === stats.size && recorded.mtimeMs === Math.floor(stats.mtimeMs) ? recorded : undefined;
+  const verified = recordOf(place, found, records);
   const { kind, reason } = kindOf(file, format, manifest, stats, verified, target);
   return {
     name: basename(file),
     target,
     file,
     bucket,
-    files: [file],
+    files,
     kind,
     reason,
     atMs: (manifest === undefined ? undefined : Date.parse(manifest.created_at)) ?? atMs ?? Math.floor(stats.mtimeMs),
     bytes: stats.size,
-    pinned: existsSync(pinOf(file)),
+    pinned: files.some((each) => existsSync(pinOf(each))),
     manifest,
     verified,
   };
+}
+
+/** What was found out about this file under any of its names; that it is damaged counts more than that it once was not. */
+function recordOf(place: Place, { files, stats }: Found, records: Records): Verified | undefined {
+  const valid = files
+    .map((file) => records[relative(place.backups, file)])
+    .filter((each) => each?.bytes === stats.size && each.mtimeMs === Math.floor(stats.mtimeMs));
+  return valid.find((each) => each?.verdict === 'damaged') ?? valid.find((each) => each?.drilled_at) ?? valid[0];
 }
 
 function manifestBeside(file: string): Manifest | undefined {
@@ -189,7 +194,7 @@ function byPath(place: Place, all: readonly Backup[], wanted: string): Backup {
       hint: 'Name the archive itself.',
     });
   const target = manifestBeside(file)?.target ?? '';
-  return describe(place, { target, bucket: null, file, stats, ...named }, {});
+  return describe(place, { target, bucket: null, file, files: [file], stats, ...named }, {});
 }
 
 /**
