@@ -163,7 +163,11 @@ export function parseLocated(file: string, text: string, mistakes: Mistakes): Lo
   // After its first error of syntax the parser guesses.
   const [error] = document.errors;
   if (error)
-    mistakes.add(counter.linePos(error.pos[0]).line, `this is no valid YAML (${error.message.replace(/\.$/, '')})`);
+    // Not the parser's own words: they may quote what stands there, and that may be a secret.
+    mistakes.add(
+      counter.linePos(error.pos[0]).line,
+      `this is no valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`,
+    );
   mistakes.throwIfAny();
   const root = new Located(document.contents as Node | null, '', mistakes, lineOf, 1);
   if (!root.isMap) mistakes.add(1, 'the configuration must be a map with restore_targets in it');
@@ -171,10 +175,15 @@ export function parseLocated(file: string, text: string, mistakes: Mistakes): Lo
   return root;
 }
 
+/** The parser's own words quote the text around the place, which may be a secret; only where it is, is told. */
 function requireJson(file: string, text: string): void {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw new Fault('usage', `${file} is no valid JSON: ${reasonOf(error)}.`);
+    const position = /at position (\d+)/.exec(reasonOf(error))?.[1];
+    const before = text.slice(0, position === undefined ? text.length : Number(position));
+    throw new Fault('usage', `${file}, line ${before.split('\n').length}: this is no valid JSON.`, {
+      hint: 'Look for a missing comma, quote or bracket at the end of the line before. JSON has no comments.',
+    });
   }
 }

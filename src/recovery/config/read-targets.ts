@@ -1,5 +1,8 @@
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, isAbsolute, join, relative, sep } from 'node:path';
+import { bytePathOf } from '../byte-path.ts';
 import type { Place } from '../place.ts';
+import { leftOutBy } from '../source/left-out.ts';
 import type { SqliteDatabase, Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
 
@@ -21,9 +24,15 @@ const newKeys = [
   'compose',
   'engine',
   'encrypt_to',
+  'retention',
 ];
 /** Understood in a file, and acted on by a later version. */
 const notYet = ['units', 'volumes', 'compose', 'agents'];
+
+/** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
+const homeFolders = ['gaia', 'config', 'shared/scripts', 'shared/templates', 'monitoring'];
+/** Secrets of the emergency bot and of encryption: in no backup that everyone who has the file can read. */
+const secretFiles = ['.telegram_token', '.2fa_secret', '.authorized_users', '.identity', '.signing_key'];
 
 /** The targets of a configuration, checked against each other. Mistakes are noted in the tree of the file. */
 export function readTargets(root: Located, place: Place, from: From): Target[] {
@@ -36,8 +45,7 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
   section.knownKeys(['control-plane', 'data-plane']);
   const found: { target: Target; at: Located }[] = [];
   const control = section.section('control-plane');
-  if (control !== undefined)
-    found.push({ target: readTarget('control-plane', control, join(place.home, 'control-plane'), from), at: control });
+  if (control !== undefined) found.push({ target: readControlPlane(control, place, from), at: control });
   const data = section.section('data-plane');
   for (const name of data?.keys ?? []) {
     const at = data?.section(name);
@@ -46,10 +54,26 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
       at.wrong('is no name of a target: small letters, digits and hyphens, and not full');
     else found.push({ target: readTarget(name, at, join(place.home, 'data-plane', name), from), at });
   }
+  for (const each of found) each.target = withoutSigningKey(each.target, place);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
   const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
   return found.map(({ target }) => target).sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+}
+
+/** With a `root` it is that folder; without one, as in older files, all that the home needs to come back. */
+function readControlPlane(at: Located, place: Place, from: From): Target {
+  const target = readTarget('control-plane', at, join(place.home, 'control-plane'), from);
+  if (at.get('root') !== undefined) return target;
+  const own = homeFolders.map((name) => ({ name: name.replaceAll('/', '-'), root: join(place.home, name) }));
+  const mounts = { include: [], exclude: [] };
+  const further = own
+    .filter(({ root }) => existsSync(root) && !target.trees.some((tree) => isWithinOrSame(tree.root, root)))
+    .map((tree): Tree => ({ ...tree, exclude: tree.name === 'gaia' ? secretFiles : [], mounts }));
+  at.note(
+    `has no secrets in its backups, since they are not encrypted: shared/credentials and gaia/{${secretFiles.join(',')}} are left out. Keep copies of them elsewhere`,
+  );
+  return { ...target, trees: [...target.trees, ...further] };
 }
 
 function readTarget(name: string, at: Located, usualRoot: string, from: From): Target {
@@ -134,6 +158,9 @@ function refuseLater(at: Located): void {
   const engine = at.get('engine');
   if (engine !== undefined && engine.value !== 'archive')
     engine.wrong('must be archive; others come with a later version');
+  at.get('retention')?.wrong(
+    'cannot be set for one target in this version; set it at the top of the file, where it holds for all',
+  );
   at.get('encrypt_to')?.wrong(
     'cannot be kept yet: this version does not encrypt, and a backup that is not would be a surprise',
   );
@@ -150,19 +177,41 @@ function pathsIn(at: Located, key: string): string[] {
   });
 }
 
+/** Whoever has the key that signs backups can forge them, so it is in none, wherever it lies. */
+function withoutSigningKey(target: Target, { signingKey }: Place): Target {
+  const trees = target.trees.map((tree) => {
+    if (!isWithinOrSame(tree.root, signingKey) || tree.exclude.includes(basename(signingKey))) return tree;
+    // What would be a wildcard in the key's own name stands for any character.
+    return { ...tree, exclude: [...tree.exclude, relative(tree.root, signingKey).replace(/[*?]/g, '?')] };
+  });
+  return { ...target, trees };
+}
+
 function judge(target: Target, at: Located, place: Place): void {
   for (const { root } of target.trees) {
     const where = at.get('root') ?? at;
     if (root === '/') where.wrong('is the whole machine; name a folder');
     else if (isWithinOrSame(place.backups, root)) where.wrong(`lies within the folder of backups, ${place.backups}`);
   }
-  for (const database of target.databases)
-    if (isWithinOrSame(place.backups, database.path))
-      at.get('databases')?.wrong(`has ${database.name}, which lies within the folder of backups`);
+  for (const [n, { name, path }] of target.databases.entries()) {
+    const databases = at.get('databases') ?? at;
+    if (isWithinOrSame(place.backups, path)) databases.wrong(`has ${name}, which lies within the folder of backups`);
+    const same = target.databases.slice(0, n).find((each) => each.path === path);
+    if (same) databases.wrong(`has ${same.name} and ${name}, which are the same file`);
+    const without = target.trees.find(({ root, exclude }) => isWithinOrSame(root, path) && leaves(root, exclude, path));
+    if (without) databases.wrong(`has ${name}, which lies within what exclude leaves out of ${without.name}`);
+  }
   if (target.trees[0] !== undefined && isWithinOrSame(target.trees[0].root, place.backups))
     at.note(
       `holds the folder of backups, which is left out of its own backups. After a disk is lost both are gone: keep copies elsewhere`,
     );
+}
+
+/** Whether the file, or a folder above it, is excluded. */
+function leaves(root: string, exclude: readonly string[], path: string): boolean {
+  const isLeftOut = leftOutBy(exclude);
+  const parts = relative(root, path).split(sep);
+  return parts.some((_, n) => isLeftOut(bytePathOf(parts.slice(0, n + 1).join('/'))));
 }
 
 function judgeOverlap(found: readonly { target: Target; at: Located }[]): void {

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { Fault } from '../../base/fault.ts';
+import { parseConfig, readConfig } from './read-config.ts';
+
+const home = '/srv/leveredge';
+const parse = (text: string, file = `${home}/gaia/config.yaml`) => parseConfig(file, text, home);
+const dev = (body: string) => parse(`restore_targets: { data-plane: { dev: ${body} } }`);
+const said = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    const { message, hint, code } = error as Fault;
+    return `${code}: ${message} ${hint ?? ''}`;
+  }
+  return 'nothing';
+};
+
+const old = `gaia: { version: "1.0.0" }
+backup_locations: { local: /srv/leveredge/shared/backups }
+restore_targets:
+  control-plane:
+    n8n: { compose: /srv/leveredge/control-plane/n8n/docker-compose.yml, data_dir: /srv/leveredge/control-plane/n8n/data, database: postgresql }
+    agents: { dir: /srv/leveredge/control-plane/agents, services: [atlas, chronos] }
+  data-plane:
+    other: { root: /srv/other }
+    dev: { compose: a.yml, n8n_data: /data/n8n, supabase_data: /data/supabase }
+    prod: { compose: a.yml, n8n_data: /srv/leveredge/data-plane/prod/n8n/data }
+emergency_telegram: { bot_token_file: t, authorized_users: [123], require_2fa: true, 2fa_secret_file: s }
+health_check: { endpoints: [ { name: control-n8n, url: "http://localhost:5679/healthz" } ] }
+`;
+
+describe('The configuration', () => {
+  it('understands files of older versions, in the order of a whole restore', () => {
+    const { targets, place, endpoints, notes } = parse(old);
+    assert.deepEqual(
+      targets.map(({ name, trees }) => [name, trees.map(({ root }) => root)]),
+      [
+        ['control-plane', ['/srv/leveredge/control-plane']],
+        ['prod', ['/srv/leveredge/data-plane/prod']],
+        ['dev', ['/srv/leveredge/data-plane/dev', '/data/n8n']],
+        ['other', ['/srv/other']],
+      ],
+    );
+    assert.equal(place.state, '/srv/leveredge/shared/backups/.gaia');
+    assert.equal(endpoints.length, 1);
+    assert.ok(notes.some((note) => /PostgreSQL/.test(note)) && notes.some((note) => /secrets/.test(note)));
+  });
+
+  it('reads a plain target with its database', () => {
+    const [target] = dev(
+      '{ root: lab, health: none, databases: [ { name: events, engine: sqlite, path: a.db } ] }',
+    ).targets;
+    assert.deepEqual(target?.databases, [{ name: 'events', path: `${home}/lab/a.db` }]);
+    assert.equal(target?.health, 'none');
+  });
+
+  it('backs up what a home needs to come back, without its secrets', (t) => {
+    const there = mkdtempSync(join(tmpdir(), 'config-'));
+    t.after(() => rmSync(there, { recursive: true, force: true }));
+    for (const name of ['gaia', 'shared/scripts', 'shared/credentials'])
+      mkdirSync(join(there, name), { recursive: true });
+    const yaml = 'restore_targets: { control-plane: { agents: { dir: control-plane/agents } } }';
+    writeFileSync(join(there, 'gaia/config.yaml'), yaml);
+    const trees = readConfig(undefined, there).targets[0]?.trees ?? [];
+    assert.deepEqual(
+      trees.map(({ name }) => name),
+      ['control-plane', 'gaia', 'shared-scripts'],
+    );
+    assert.ok(trees[1]?.exclude.includes('.signing_key') && trees[1].exclude.includes('.2fa_secret'));
+    writeFileSync(join(there, 'gaia/config.json'), '{"restore_targets":{"control-plane":{"root":"x"}}}');
+    assert.equal(readConfig(undefined, there).targets[0]?.trees[0]?.root, join(there, 'x'), 'JSON is read first');
+  });
+
+  it('leaves the signing key out of every tree it lies in', () => {
+    assert.deepEqual(dev(`{ root: ${home} }`).targets[0]?.trees[0]?.exclude, ['gaia/.signing_key']);
+  });
+
+  it('says that the folder of backups is within a tree', () => {
+    assert.ok(dev(`{ root: ${home} }`).notes.some((note) => /folder of backups/.test(note)));
+  });
+
+  it('reads JSON, and tells the line of a mistake in it', () => {
+    const json = '{ "restore_targets":\n { "data-plane":\n { "dev": { "root": "/" } } } }';
+    assert.match(
+      said(() => parse(json, '/c.json')),
+      /line 3: .*whole machine/,
+    );
+    assert.match(
+      said(() => parse('{\n\n"a" 1}', '/c.json')),
+      /line 3: this is no valid JSON/,
+    );
+  });
+
+  it('suggests what an unknown key was meant to be, and goes on', () => {
+    assert.ok(dev('{ root: a, exlude: [x] }').notes.some((note) => /did you mean exclude/.test(note)));
+  });
+
+  it('tells every mistake at once, each with its line', () => {
+    const text =
+      'restore_targets:\n  data-plane:\n    dev:\n      root: 3\n    prod:\n      root: /\nretention:\n  hourly: x\n';
+    const all = said(() => parse(text));
+    for (const line of [4, 6, 8]) assert.match(all, new RegExp(`line ${line}:`));
+  });
+
+  const refused: [string, string, RegExp][] = [
+    ['a PostgreSQL database', '{ root: a, databases: [ { name: p, engine: postgres, path: x } ] }', /PostgreSQL/],
+    ['another engine of archives', '{ root: a, engine: restic }', /later version/],
+    ['encryption, which it cannot do', '{ root: a, encrypt_to: [age1x] }', /does not encrypt/],
+    ['retention of one target', '{ root: a, retention: { hourly: 100 } }', /at the top/],
+    ['an excluded path outside', '{ root: a, exclude: [../b] }', /no path below/],
+    ['a tree within the backups', '{ root: shared/backups/x }', /within the folder of backups/],
+    [
+      'a database named twice',
+      '{ root: a, databases: [ { name: x, engine: sqlite, path: 1.db }, { name: x, engine: sqlite, path: 2.db } ] }',
+      /another database has/,
+    ],
+    [
+      'a database file twice',
+      '{ root: a, databases: [ { name: x, engine: sqlite, path: 1.db }, { name: y, engine: sqlite, path: ./1.db } ] }',
+      /same file/,
+    ],
+    [
+      'an excluded database',
+      '{ root: a, exclude: ["ca*"], databases: [ { name: x, engine: sqlite, path: cache/y/1.db } ] }',
+      /exclude leaves out/,
+    ],
+    ['trees that overlap', '{ root: a }, prod: { root: a/b }', /two restores/],
+    ['a name that is none', '{ root: a }, Prod: { root: b }', /no name of a target/],
+  ];
+  for (const [what, body, sentence] of refused)
+    it(`refuses ${what}`, () =>
+      assert.match(
+        said(() => dev(body)),
+        sentence,
+      ));
+
+  it('refuses to switch the second factor off, and placeholders for users', () => {
+    const text = (bot: string) => `restore_targets: { data-plane: { dev: { root: a } } }\nemergency_telegram: ${bot}`;
+    assert.match(
+      said(() => parse(text('{ require_2fa: false }'))),
+      /cannot be switched off/,
+    );
+    assert.match(
+      said(() => parse(text('{ authorized_users: [YOUR_ID] }'))),
+      /placeholder/,
+    );
+  });
+
+  it('repeats nothing of a file that is no YAML or JSON', () => {
+    for (const text of [
+      'token: "hunter2',
+      'a: hunter2: x',
+      '{"t": hunter2}',
+      '%hunter2\n---\na: *hunter2',
+      '- hunter2\nb',
+    ])
+      for (const file of ['/c.json', '/c.yaml'])
+        assert.doesNotMatch(
+          said(() => parse(text, file)),
+          /hunter2/,
+          text,
+        );
+  });
+
+  it('says where it looked when there is none', () => {
+    assert.match(
+      said(() => readConfig(undefined, '/nowhere')),
+      /not-found: .*\/nowhere\/gaia\/config.yaml/,
+    );
+  });
+});
