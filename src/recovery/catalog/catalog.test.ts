@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { linkSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -209,6 +210,18 @@ describe('Pruning', () => {
     assert.ok(gone.length > 50);
     assert.equal(listBackups(place, ['dev']).length, 60 - gone.length);
     assert.deepEqual(prune(place, plan(), now + 1000), []);
+  });
+
+  it('remembers the hash of each manifest that goes, which the next one names', () => {
+    const { manifest } = filesBeside(make('dev', { atMs: now - hourMs }));
+    const sha256 = createHash('sha256').update(readFileSync(manifest)).digest('hex');
+    make('dev');
+    prune(place, planPrune(place, ['dev'], none), now);
+    const lines = readFileSync(join(place.state, 'pruned.ndjson'), 'utf8').trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).manifest_sha256),
+      [sha256],
+    );
   });
 
   it('removes every name of a file, or none', () => {

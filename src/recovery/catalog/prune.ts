@@ -1,5 +1,7 @@
-import { existsSync, linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
 import { makeFolder } from '../../base/files.ts';
 import { filesBeside } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
@@ -25,9 +27,21 @@ export function prune(place: Place, plan: PrunePlan, nowMs: number): Backup[] {
     decisions.filter(({ keep }) => !keep).map(({ backup }) => backup.backup),
   );
   const trash = join(place.state, 'trash', stampOf(nowMs));
+  if (gone.length > 0) remember(place, gone, nowMs);
   for (const backup of gone) for (const file of backup.files) intoTrash(place, trash, file);
   for (const folder of new Set(gone.flatMap(({ files }) => files.map(dirname)))) syncFolder(folder);
   return gone;
+}
+
+/** Each manifest names the hash of the one before; where that one is gone, this says so. Written before it goes. */
+function remember(place: Place, gone: readonly Backup[], nowMs: number): void {
+  makeFolder(place.state, 0o700);
+  const lines = gone.map(({ name, target, file }) => {
+    const { manifest } = filesBeside(file);
+    const sha256 = createHash('sha256').update(readFileSync(manifest)).digest('hex');
+    return `${JSON.stringify({ name, target, manifest_sha256: sha256, pruned_at: rfc3339(nowMs) })}\n`;
+  });
+  appendFileSync(join(place.state, 'pruned.ndjson'), lines.join(''), { mode: 0o600, flush: true });
 }
 
 function intoTrash(place: Place, trash: string, file: string): void {
