@@ -1,0 +1,184 @@
+import { spawn } from 'node:child_process';
+import { appendFileSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { arch, hostname, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { isSea } from 'node:sea';
+import manifest from '../../package.json' with { type: 'json' };
+import { systemClock } from '../base/clock.ts';
+import { Exit } from '../base/exit.ts';
+import { findHome } from '../base/home.ts';
+import { remarkLines } from '../base/remark.ts';
+import type { Around } from '../gaia/command.ts';
+import { run } from '../gaia/program.ts';
+
+/** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
+const { env, stdin, stdout, stderr } = process;
+const argv = process.argv.slice(2);
+const defaultColumns = 80;
+const endpointTimeoutMs = 10_000;
+/** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
+const sameSignalMs = 500;
+
+stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed));
+// A terminal that was closed is no reason to end a run.
+stderr.on('error', () => undefined);
+
+const columns = stderr.columns || stdout.columns || defaultColumns;
+let sketched = false;
+const stopping = stopSignal();
+
+const around: Around = {
+  version: manifest.version,
+  nodeVersion: process.versions.node,
+  clock: systemClock,
+  uid: process.getuid?.() ?? 0,
+  ownPids: new Set(ancestors()),
+  host: { name: hostname(), kernel: `${release()} ${arch()}`, os: osName() },
+  home: findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
+  configFile: env.GAIA_CONFIG || undefined,
+  terminal: { in: stdin.isTTY === true, out: stdout.isTTY === true, err: stderr.isTTY === true, columns },
+  color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
+  signal: stopping,
+  say(line) {
+    around.sketch('');
+    stderr.write(`${remarkLines(line, stderr.isTTY ? columns : undefined).join('\n')}\n`);
+  },
+  sketch(line) {
+    if (!stderr.isTTY || (line === '' && !sketched)) return;
+    stderr.write(`\r\x1b[K${line.slice(0, columns - 1)}`);
+    sketched = line !== '';
+  },
+  ask,
+  startDetached,
+  pause: pauser(),
+  fetchStatus,
+};
+
+const rendered = await run(argv, around);
+stdout.write(rendered.stdout);
+stderr.write(rendered.stderr);
+process.exitCode = rendered.exit;
+
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  let first = 0;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      // A run that works in this process is not ended by a terminal that goes away.
+      if (signal === 'SIGHUP' && (argv.includes('__run') || argv.includes('--here'))) return;
+      if (controller.signal.aborted && systemClock() - first > sameSignalMs) process.exit(Exit.interrupted);
+      first ||= systemClock();
+      controller.abort();
+      // What can be ended anywhere is ended; a run is followed to say how to watch it.
+      if (!['restore', 'undo', 'resume', 'status', '__run'].some((verb) => argv.includes(verb)))
+        process.exit(Exit.interrupted);
+    });
+  return controller.signal;
+}
+
+async function ask(question: string): Promise<string | undefined> {
+  const lines = createInterface({ input: stdin, output: stderr });
+  try {
+    return (await lines.question(question, { signal: stopping })).trim();
+  } catch {
+    return undefined; // Ctrl-C, or the input ended.
+  } finally {
+    lines.close();
+  }
+}
+
+/** How this very program is called again: a source or bundle below Node, or an executable of its own. */
+function again(): string[] {
+  return isSea() ? [process.execPath] : [process.execPath, process.argv[1] as string];
+}
+
+/**
+ * As a unit of systemd where there is one, so that the end of a login session does not end it either; else as a process in
+ * a session of its own.
+ */
+async function startDetached(args: readonly string[], logFile: string, unit: string): Promise<void> {
+  const words = [...again(), ...args];
+  if (existsSync('/run/systemd/system') && process.getuid?.() === 0 && (await startUnit(words, logFile, unit))) return;
+  const log = openSync(logFile, 'a', 0o600);
+  const [program, ...rest] = words as [string, ...string[]];
+  const child = spawn(program, rest, { detached: true, stdio: ['ignore', log, log], env: detachedEnv() });
+  await new Promise<void>((resolve, reject) => {
+    child.on('spawn', resolve);
+    child.on('error', reject);
+  });
+  child.unref();
+}
+
+function startUnit(words: readonly string[], logFile: string, unit: string): Promise<boolean> {
+  const output = [`--property=StandardOutput=append:${logFile}`, `--property=StandardError=append:${logFile}`];
+  const flags = ['--quiet', '--collect', `--unit=${unit}`, '--property=KillMode=process', ...output];
+  const child = spawn('systemd-run', [...flags, '--', ...words], { stdio: 'ignore', env: detachedEnv() });
+  return new Promise((resolve) => {
+    child.on('error', () => resolve(false));
+    child.on('close', (code) => resolve(code === 0));
+  });
+}
+
+function detachedEnv(): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'LANG', 'LEVEREDGE_HOME', 'GAIA_STOP_AT', 'GAIA_POINTS_TO'];
+  return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
+/** For the tests that kill a run at each of its points: the process stops itself at the point of this number. */
+function pauser(): (point: string) => void {
+  const [stopAt, pointsTo] = [Number(env.GAIA_STOP_AT), env.GAIA_POINTS_TO];
+  let n = 0;
+  return (point) => {
+    n++;
+    if (pointsTo) appendFileSync(pointsTo, `${n} ${point}\n`);
+    if (n === stopAt) process.kill(process.pid, 'SIGSTOP');
+  };
+}
+
+async function fetchStatus(url: string): Promise<number | string> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(endpointTimeoutMs), redirect: 'manual' });
+    await response.body?.cancel();
+    return response.status;
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string } }).cause?.code;
+    return `does not answer (${cause ?? (error as Error).name})`;
+  }
+}
+
+function* ancestors(): Generator<number> {
+  for (let pid = process.pid; pid > 1; ) {
+    yield pid;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    } catch {
+      return; // No /proc, or it has ended.
+    }
+  }
+}
+
+function osName(): string {
+  try {
+    return /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? process.platform;
+  } catch {
+    return process.platform;
+  }
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/'; // It was removed.
+  }
+}
+
+/** The nearest folder upwards with a package.json; a bundle or executable copied elsewhere is its own. */
+function programFolder(): string {
+  const here = isSea() ? dirname(process.execPath) : import.meta.dirname;
+  for (let dir = here; dirname(dir) !== dir; dir = dirname(dir)) if (existsSync(join(dir, 'package.json'))) return dir;
+  return here;
+}
