@@ -33,7 +33,7 @@ const around: Around = {
   nodeVersion: process.versions.node,
   clock: systemClock,
   uid: process.getuid?.() ?? 0,
-  ownPids: new Set(ancestors()),
+  ownPids: new Set([process.pid]),
   host: { name: hostname(), kernel: `${release()} ${arch()}`, os: osName() },
   home: findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
   configFile: env.GAIA_CONFIG || undefined,
@@ -145,18 +145,6 @@ async function fetchStatus(url: string): Promise<number | string> {
   } catch (error) {
     const cause = (error as { cause?: { code?: string } }).cause?.code;
     return `does not answer (${cause ?? (error as Error).name})`;
-  }
-}
-
-function* ancestors(): Generator<number> {
-  for (let pid = process.pid; pid > 1; ) {
-    yield pid;
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    } catch {
-      return; // No /proc, or it has ended.
-    }
   }
 }
 

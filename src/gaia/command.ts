@@ -24,7 +24,7 @@ export type Around = {
   version: string;
   clock: Clock;
   uid: number;
-  /** This process and those above it. */
+  /** Processes whose open files do not count: this one. */
   ownPids: ReadonlySet<number>;
   host: Manifest['host'];
   home: string;

@@ -58,7 +58,9 @@ export function buildArchive(frames: FrameWriter, listFile: string, createdSecon
     listBytes += bytes.length;
   }
 
-  function count({ kind, size, segments }: TarEntry): void {
+  /** Of the target alone; what we add ourselves is none of its files. */
+  function count({ kind, path, size, segments }: TarEntry): void {
+    if (!/^(files|sqlite)\/./s.test(path)) return;
     if (kind === 'directory') totals.directories++;
     else if (kind === 'symlink') totals.symlinks++;
     else if (kind === 'hardlink') totals.hardlinks++;

@@ -43,7 +43,7 @@ export type PlanRequest = {
   run: { id: string; stamp: string };
   /** The user that restores; only root may give files to others. */
   uid: number;
-  /** Processes that do not count as holding files: this one and those above it. */
+  /** Processes that do not count as holding files: this one. */
   ownPids: ReadonlySet<number>;
 };
 

@@ -131,9 +131,10 @@ class Members implements TarHandler {
     this.#to = to;
     this.#next = from;
     this.#base = from === 0 ? 0 : (stage.list[from] as Listed).offset;
-    const { list, totals } = stage.manifest;
+    const { list } = stage.manifest;
+    const bytes = stage.list.reduce((sum, { size = 0 }) => sum + size, list.bytes);
     this.#rules = makeRules(
-      { entries: list.entries + 1, bytes: totals.bytes + list.bytes },
+      { entries: list.entries + 1, bytes },
       // Of a part, the folders above are not read.
       { implicitParents: !stage.whole },
     );

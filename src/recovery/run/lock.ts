@@ -57,9 +57,9 @@ function mine(): ProcessIdentity {
 
 /** SQLite's own complaints do not tell a read-only disk from a full one. */
 function requireWritable(folder: string): void {
-  const probe = join(folder, '.writable');
+  const probe = join(folder, `.writable-${process.pid}`);
   closeSync(openSync(probe, 'w', 0o600));
-  rmSync(probe);
+  rmSync(probe, { force: true });
 }
 
 function held(place: Pick<Place, 'state'>): Fault {

@@ -27,9 +27,10 @@ export type RunRequest = {
   tool: string;
 };
 
-/** `20261125T081500Z-1a2b3c`: sorts by time. Also part of the names of stages. */
+/** `20261125T081500Z-123a1b2c3`: sorts by time, to the millisecond. Also part of the names of stages. */
 export function newRunId(nowMs: number): string {
-  return `${stampOf(nowMs)}-${randomBytes(3).toString('hex')}`;
+  const ms = String(Math.floor(nowMs) % 1000).padStart(3, '0');
+  return `${stampOf(nowMs)}-${ms}${randomBytes(3).toString('hex')}`;
 }
 
 /** `20261125T081500Z` */
