@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { cannotMount } from '../faults/small-disk.ts';
@@ -12,10 +13,13 @@ type Test = Parameters<typeof folder>[0];
 
 /** A tmpfs that goes away with its test. */
 async function disk(t: Test, options: string): Promise<string> {
-  const at = folder(t);
+  const at = mkdtempSync(join(tmpdir(), 'gaia-disk-'));
   const mounted = await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', at]);
   assert.equal(mounted.exit, 0, mounted.stderr);
-  t.after(() => run('umount', ['-l', at]));
+  t.after(async () => {
+    await run('umount', ['-l', at]);
+    rmSync(at, { recursive: true, force: true });
+  });
   return at;
 }
 
@@ -135,11 +139,15 @@ describe('mounts', { skip: why, timeout: 300_000 }, () => {
   });
 
   it('backs up no mount inside a target unless it is named, and never a folder that is empty only because it is mounted', async (t) => {
-    const stand = makeStand(t);
+    const home = mkdtempSync(join(tmpdir(), 'gaia-'));
+    const stand = makeStand(t, { home });
     const inner = join(stand.root, 'media');
     mkdirSync(inner);
     assert.equal((await run('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', inner])).exit, 0);
-    t.after(() => run('umount', ['-l', inner]));
+    t.after(async () => {
+      await run('umount', ['-l', inner]);
+      rmSync(home, { recursive: true, force: true });
+    });
     writeFileSync(join(inner, 'film'), 'on another file system');
     const refused = await stand.gaia('backup', 'dev');
     assert.equal(refused.exit, 2, refused.stderr);

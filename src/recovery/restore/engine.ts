@@ -139,6 +139,8 @@ async function commit(run: Run, record: SwapRecord): Promise<Outcome> {
   const aside = record.units.filter(({ old }) => old !== null).map(({ aside: at }) => shownPath(at));
   note(run, 'commit', 'begin', { aside });
   cleanStages(run);
+  // Where the stage lay within a folder that stays, its end was a change of that folder.
+  await applyStaying(run.folder, record, 'after');
   const proven = health === 'none';
   const outcome = {
     kind: 'committed' as const,
@@ -188,6 +190,7 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   }
   // What an undo would have put in place is the old state of another run, and is no stage of this one.
   cleanStages(run);
+  if (record !== undefined) await applyStaying(run.folder, record, 'before');
   const says =
     exit === Exit.rolledBack ? `It failed, and the old state is back: ${reason}` : 'The old state is as it was.';
   return ended(run, { kind: 'taken back', exit, says });

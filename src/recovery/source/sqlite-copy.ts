@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, statSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { childEnv } from './child-env.ts';
@@ -10,6 +11,8 @@ const allPages = 2e9;
 /** How long a writer may hold the database before the copy gives up. */
 const busyTimeoutMs = 30_000;
 
+const sidecars = ['-wal', '-shm', '-journal'];
+
 export type SqliteCopy = {
   bytes: number /** What SQLite's check found, or undefined when it is sound. */;
   damage?: string;
@@ -18,45 +21,69 @@ export type SqliteCopy = {
 /**
  * Copies one moment of a database that others may be writing, into one file without a log beside it, and gives it owner,
  * mode, times and attributes of the original. A database that does not pass SQLite's check is copied all the same, as far as
- * it can be read, and the damage told.
+ * it can be read, and the damage told. Nothing is made beside one that nobody has open.
  * @throws Fault `damaged` when it cannot be read at all, `unavailable` when it is locked, `storage-full`
  */
 export async function copySqlite(from: string, to: string): Promise<SqliteCopy> {
-  let source: DatabaseSync | undefined;
   try {
-    source = new DatabaseSync(from, { readOnly: true, timeout: busyTimeoutMs });
-    await backup(source, to, { rate: allPages });
+    if (!(await copyQuiet(from, to)))
+      await copyPages(new DatabaseSync(from, { readOnly: true, timeout: busyTimeoutMs }), to);
   } catch (error) {
     throw copyFault(error, from);
-  } finally {
-    source?.close();
   }
-  const damage = checkCopy(to);
+  chmodSync(to, 0o600);
+  for (const end of sidecars) rmSync(to + end, { force: true });
+  const damage = checkSqlite(to);
   await takeAttributes(from, to);
   return { bytes: statSync(to).size, ...(damage === undefined ? {} : { damage }) };
 }
 
-function checkCopy(file: string): string | undefined {
-  let copy: DatabaseSync | undefined;
+async function copyPages(source: DatabaseSync, to: string): Promise<void> {
   try {
-    chmodSync(file, 0o600);
-    copy = new DatabaseSync(file);
-    copy.exec('PRAGMA journal_mode = DELETE');
-    const found = String(copy.prepare('PRAGMA quick_check(1)').get()?.quick_check);
-    return found === 'ok' ? undefined : found.replaceAll(/\s*\n\s*/g, '; ');
-  } catch (error) {
-    return reasonOf(error);
+    await backup(source, to, { rate: allPages });
   } finally {
-    copy?.close();
-    for (const end of ['-journal', '-wal', '-shm']) rmSync(file + end, { force: true });
+    source.close();
   }
 }
 
-/** What SQLite's check finds wrong with a database that nobody has open; undefined when it is sound. Changes nothing. */
+/**
+ * Opening a database in WAL mode makes files beside it, which the live folder did not have. As long as nobody has it open it
+ * is read as a file that does not change, and the copy counts only if it did not: false when somebody came meanwhile.
+ */
+async function copyQuiet(from: string, to: string): Promise<boolean> {
+  const before = quietState(from);
+  if (before === undefined) return false;
+  try {
+    await copyPages(openUnchanging(from), to);
+  } catch (error) {
+    if (quietState(from) === before) throw error;
+  }
+  if (quietState(from) === before) return true;
+  rmSync(to, { force: true });
+  return false;
+}
+
+/** What changes when anybody writes; undefined while somebody has a log or journal beside the database. */
+function quietState(file: string): string | undefined {
+  if (sidecars.some((end) => existsSync(file + end))) return undefined;
+  const { size, mtimeNs, ctimeNs, ino } = statSync(file, { bigint: true });
+  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+}
+
+function openUnchanging(file: string): DatabaseSync {
+  const url = pathToFileURL(file);
+  url.searchParams.set('immutable', '1');
+  return new DatabaseSync(url, { readOnly: true });
+}
+
+/** What SQLite's check finds wrong with a database; undefined when it is sound. Changes nothing. */
 export function checkSqlite(file: string): string | undefined {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(file, { readOnly: true, timeout: busyTimeoutMs });
+    database =
+      quietState(file) === undefined
+        ? new DatabaseSync(file, { readOnly: true, timeout: busyTimeoutMs })
+        : openUnchanging(file);
     const found = String(database.prepare('PRAGMA quick_check(1)').get()?.quick_check);
     return found === 'ok' ? undefined : found.replaceAll(/\s*\n\s*/g, '; ');
   } catch (error) {
