@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { Fault } from '../../base/fault.ts';
-import { childEnv } from '../source/child-env.ts';
 import { checkSqlite } from '../source/sqlite-copy.ts';
+import { keepTime } from './keep-time.ts';
 import type { PlacedDatabase } from './placement.ts';
 import { databaseFolder } from './selection.ts';
 
@@ -49,13 +47,6 @@ function chownQuietly(file: string, uid: number, gid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
   }
-}
-
-/** Node sets times to the microsecond only. */
-async function keepTime(folder: string, mtimeNs: bigint): Promise<void> {
-  const seconds = mtimeNs / 1_000_000_000n;
-  const rest = String(mtimeNs % 1_000_000_000n).padStart(9, '0');
-  await promisify(execFile)('touch', ['-m', '-d', `@${seconds}.${rest}`, '--', folder], { env: childEnv });
 }
 
 function checkDatabase(file: string, member: string): void {

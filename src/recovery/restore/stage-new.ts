@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
@@ -9,6 +9,7 @@ import type { RunRequest } from '../run/run-folder.ts';
 import { compareStaged } from './compare.ts';
 import type { EngineDeps } from './engine.ts';
 import { flushTo } from './flush.ts';
+import { keepTime } from './keep-time.ts';
 import { type OpenBackup, openBackup } from './open-backup.ts';
 import { openFilesBelow } from './open-files.ts';
 import { stageFolders } from './placement.ts';
@@ -42,7 +43,7 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
     note('preflight', 'done', { plan: prepared.plan });
     const folders = stageFolders(prepared.placement);
     note('stage', 'begin', { folders });
-    makeStages(folders);
+    await makeStages(folders);
     if (backup.kind === 'own') await stageOwn(backup, prepared, staging);
     else await stageOld(backup.file, prepared.placement, deps.progress);
     note('stage', 'done', { files: prepared.plan.files, bytes: prepared.plan.bytes });
@@ -83,10 +84,14 @@ function preflight(backup: OpenBackup, { request, stamp, deps }: Staging): Prepa
 }
 
 /** Makes the folders in which is staged, and proves that files can be made there. */
-function makeStages(folders: readonly string[]): void {
+async function makeStages(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    makeFolder(dirname(folder), 0o755);
+    const parent = dirname(folder);
+    makeFolder(parent, 0o755);
+    const { mtimeNs } = statSync(parent, { bigint: true });
     mkdirSync(folder, { mode: 0o700 });
+    // It may be the live tree's own top.
+    await keepTime(parent, mtimeNs);
     writeFileSync(`${folder}/.writable`, '');
     rmSync(`${folder}/.writable`);
   }
