@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-const launcher = join(import.meta.dirname, '../../bin/gaia.mjs');
+/** Run by Node 26 itself, so that the process is GAIA's own. */
+export const gaiaLauncher = join(import.meta.dirname, '../../bin/gaia.mjs');
 
 type Ended = { exit: number | null; signal: string | null; stdout: string; stderr: string };
 
 /** GAIA as a process of its own, with nothing in its environment but what is given; ended after two minutes at most. */
 export function gaia(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  return run(process.execPath, [launcher, ...args], env);
+  return run(process.execPath, [gaiaLauncher, ...args], env);
 }
 
 /** A program with its output, whatever its end. */
