@@ -1,7 +1,8 @@
-// npm run bench [-- publish|read|deliver|soak] [--quick] [--rounds N] [--write]
+// npm run bench [-- publish|read|deliver|archive|soak] [--quick] [--rounds N] [--write]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { archiveReport, benchArchive } from './archive.ts';
 import { benchDeliver } from './deliver.ts';
 import { describeMachine } from './machine.ts';
 import { benchPublish } from './publish.ts';
@@ -10,7 +11,7 @@ import { deliverReport, publishReport, readReport, soakReport } from './report.t
 import { benchSoak } from './soak.ts';
 
 const page = join(import.meta.dirname, '../docs/performance.md');
-const parts = ['publish', 'read', 'deliver', 'soak'] as const;
+const parts = ['publish', 'read', 'deliver', 'archive', 'soak'] as const;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -22,8 +23,8 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((part) => !parts.some((known) => known === part));
 if (values.help || unknown.length > 0) {
-  console.error('npm run bench [-- publish|read|deliver|soak] [--quick] [--rounds N] [--write]');
-  console.error('  --quick  one short round and 100,000 events instead of a million');
+  console.error('npm run bench [-- publish|read|deliver|archive|soak] [--quick] [--rounds N] [--write]');
+  console.error('  --quick  one short round, and 100,000 events instead of a million or 300 MB instead of 1.5 GB');
   console.error('  --write  put the figures into docs/performance.md');
   process.exit(values.help ? 0 : 2);
 }
@@ -50,6 +51,10 @@ if (wanted('deliver'))
     'deliver',
     deliverReport(await benchDeliver({ seconds: values.quick ? 2 : 10, idleStreams: 1_000, note })),
   );
+if (wanted('archive')) {
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  sections.set('archive', archiveReport(benchArchive({ quick: values.quick, rounds, note })));
+}
 if (wanted('soak')) sections.set('soak', soakReport(await benchSoak({ minutes: values.quick ? 1 : 10, note })));
 console.log(machineText);
 for (const text of sections.values()) console.log(`\n${text}`);

@@ -26,11 +26,14 @@ type Finding = {
 export const verify: Command = {
   name: 'verify',
   summary: 'Prove that a backup can be read back whole',
-  usage: 'BACKUP|latest [--target T]',
+  usage: 'BACKUP|latest [--target T] [--deep]',
   words: [1, 1],
-  flags: { target: { value: 'T', says: 'whose backup; latest without it means the newest of each target' } },
+  flags: {
+    target: { value: 'T', says: 'whose backup; latest without it means the newest of each target' },
+    deep: { says: 'hash each member anew, as was done when the backup was made' },
+  },
   details: [
-    'Reads everything: signature, digest of the file, checksum of each frame, each member against the list of files. BACKUP is a name, the beginning of one, or a path.',
+    'Reads everything: signature, SHA-256 of the file, checksum of each frame, form of each member. BACKUP is a name, the beginning of one, or a path.',
     'An archive of an older tool can be checked for its form only: gzip, tar, and that nothing in it leads out of its folder.',
   ],
   example: 'gaia verify latest --target prod',
@@ -73,14 +76,18 @@ async function examine(backup: Backup, call: Call): Promise<Finding> {
   return finding;
 }
 
-async function look(backup: Backup, { config, progress }: Call): Promise<Omit<Finding, 'backup' | 'ms'>> {
+async function look(backup: Backup, { config, progress, flags }: Call): Promise<Omit<Finding, 'backup' | 'ms'>> {
   if (backup.kind === 'unverified' || !backup.name.endsWith('.tar.zst')) {
     const verdict = await verifyOld(backup.file);
     if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
     const says = `whole as far as it can be told, in a format that is not verified further: ${verdict.files} files, ${showBytes(verdict.bytes)}`;
     return { state: 'unverified-format', says, member: null };
   }
-  const verdict = await verifyArchive(backup.file, { known: knownKey(config().place.publicKey), progress });
+  const verdict = await verifyArchive(backup.file, {
+    known: knownKey(config().place.publicKey),
+    progress,
+    deep: flags.deep === true,
+  });
   if (verdict.kind === 'no-manifest')
     return {
       state: 'incomplete',

@@ -1,4 +1,5 @@
 import { close, fstat, open, read, type Stats } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { Fault, reasonOf } from '../../base/fault.ts';
@@ -6,8 +7,8 @@ import { damaged } from '../tar/damage.ts';
 import { frameBytes } from './frame-writer.ts';
 import { type Frame, footerBytes, parseSeekTable, seekTableBytes } from './seek-table.ts';
 
-/** Frames that are read and decoded at a time. */
-const maxInFlight = 4;
+/** Frames that are read and decoded at a time: one more than there are cores, within limits for the memory. */
+const maxInFlight = Math.max(2, Math.min(8, availableParallelism())) + 1;
 
 const opening = promisify(open);
 const closing = promisify(close) as (fd: number) => Promise<void>;

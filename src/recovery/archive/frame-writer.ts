@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { close, fsync, type NoParamCallback, open, write } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { type Frame, seekTableOf } from './seek-table.ts';
 
 /** Bytes of the tar stream in one frame. Smaller ones compress worse, larger ones take memory. */
 export const frameBytes = 8 * 1024 * 1024;
-const level = 3;
-/** Frames that are compressed or wait to be written at a time. With the one being filled they bound the memory. */
-const maxInFlight = 4;
+/** On mixed data of servers 2 takes two thirds of the time of 3, for a few hundredths more or less of the size. */
+const level = 2;
+/** Frames that are compressed or wait to be written at a time: as many as there are cores, since more get in each other's way. */
+const maxInFlight = Math.max(2, Math.min(8, availableParallelism()));
 /** What zstd may need at most for so many bytes (ZSTD_compressBound), so that its output is one buffer. */
 const bound = frameBytes + (frameBytes >> 8) + 1024;
 

@@ -1,0 +1,263 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fillTree, fullMix, quickMix } from './archive-data.ts';
+import { median } from './machine.ts';
+import { missingTool } from './tools.ts';
+
+/** One contestant at one job: seconds of each round, bytes on disk where something is written. */
+export type ArchiveRow = {
+  name: string;
+  seconds: number[];
+  bytes?: number | undefined;
+  maxRssMib?: number | undefined;
+  /** The longest time a live path was missing in a restore. */
+  gapMs?: number | undefined;
+};
+
+export type ArchiveResult = {
+  /** What a program reads of the tree, and how many names there are. */
+  treeMib: number;
+  entries: number;
+  backup: ArchiveRow[];
+  verify: ArchiveRow[];
+  restore: ArchiveRow[];
+  left: string[];
+};
+
+type Options = { quick: boolean; rounds: number; note: (line: string) => void };
+type Job = { name: string; needs?: string; prepare?: () => void; run: () => Partial<ArchiveRow> & { tookMs?: number } };
+
+const password = { RESTIC_PASSWORD: 'bench', BORG_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' };
+
+/**
+ * Backs one tree up with ours and with what people use instead, in turns. The tree is in the page cache: it was just
+ * written and is read once before.
+ */
+export function benchArchive({ quick, rounds, note }: Options): ArchiveResult {
+  const home = mkdtempSync(join(tmpdir(), 'bench-archive-'));
+  const root = join(home, 'data');
+  try {
+    mkdirSync(root);
+    const left = fillTree(root, quick ? quickMix : fullMix);
+    note('the tree is made');
+    sh(home, 'tar -cf - -C data . | cat > /dev/null');
+    const entries = Number(sh(home, 'find data | wc -l'));
+    const treeMib = Number(sh(home, 'du -sm data | cut -f1'));
+    const backup = rows(backupJobs(home), rounds, left, note);
+    const verify = rows(verifyJobs(home), rounds, left, note);
+    const restore = rows(restoreJobs(home), rounds, left, note);
+    return { treeMib, entries, backup, verify, restore, left };
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+function backupJobs(home: string): Job[] {
+  const fresh = (name: string) => () => rmSync(join(home, name), { recursive: true, force: true });
+  const sized = (name: string) => ({ bytes: Number(sh(home, `du -sb ${name} | cut -f1`)) });
+  return [
+    {
+      name: 'gaia backup',
+      prepare: fresh('backups'),
+      run: () => {
+        const { writtenMs, bytes, maxRssMib } = ours(home, 'backup');
+        return { tookMs: writtenMs, bytes, maxRssMib };
+      },
+    },
+    {
+      name: 'gaia backup, with reading back',
+      prepare: fresh('backups'),
+      run: () => {
+        const { ms, bytes, maxRssMib } = ours(home, 'backup');
+        return { tookMs: ms, bytes, maxRssMib };
+      },
+    },
+    shell(home, 'tar \\| zstd -3 -T0', 'tar -cf - -C data . | zstd -q -3 -T0 -f -o tar.zst', () => sized('tar.zst')),
+    shell(home, 'tar \\| gzip', 'tar -cf - -C data . | gzip > tar.gz', () => sized('tar.gz')),
+    {
+      ...shell(home, 'restic, first run', 'restic -q -r restic backup data', () => sized('restic')),
+      needs: 'restic',
+      prepare: () => {
+        fresh('restic')();
+        sh(home, 'restic -q -r restic init');
+      },
+    },
+    {
+      ...shell(home, 'borg, first run', 'borg create -C zstd,3 borg::one data', () => sized('borg')),
+      needs: 'borg',
+      prepare: () => {
+        fresh('borg')();
+        sh(home, 'borg init -e none borg');
+      },
+    },
+  ];
+}
+
+function verifyJobs(home: string): Job[] {
+  const archive = () =>
+    `backups/bench/${readdirSync(join(home, 'backups/bench')).find((name) => name.endsWith('.tar.zst'))}`;
+  return [
+    {
+      name: 'gaia verify',
+      run: () => {
+        const { ms, maxRssMib } = ours(home, 'verify');
+        return { tookMs: ms, maxRssMib };
+      },
+    },
+    {
+      name: 'zstd -t',
+      run: () => {
+        sh(home, `zstd -tq ${archive()}`);
+        return {};
+      },
+    },
+    { ...shell(home, 'restic check --read-data', 'restic -q -r restic check --read-data'), needs: 'restic' },
+    { ...shell(home, 'borg check --verify-data', 'borg check --verify-data borg'), needs: 'borg' },
+  ];
+}
+
+function restoreJobs(home: string): Job[] {
+  const fresh = () => {
+    sh(home, 'rm -rf out out.pre-restore.*');
+    mkdirSync(join(home, 'out'));
+  };
+  return [
+    {
+      name: 'gaia restore',
+      // Something is there, which is put aside: that is what a restore is.
+      prepare: () => {
+        sh(home, 'rm -rf out out.pre-restore.* && mkdir out && echo old > out/old');
+      },
+      run: () => {
+        const { ms, maxRssMib, gapMs } = ours(home, 'restore');
+        return { tookMs: ms, maxRssMib, gapMs };
+      },
+    },
+    {
+      ...shell(home, 'zstd -d \\| tar x, then sync -f', 'zstd -dcq tar.zst | tar -x -C out && sync -f out'),
+      prepare: fresh,
+    },
+    { ...shell(home, 'zstd -d \\| tar x', 'zstd -dcq tar.zst | tar -x -C out'), prepare: fresh },
+    {
+      ...shell(home, 'restic restore', 'restic -q -r restic restore latest --target out'),
+      needs: 'restic',
+      prepare: fresh,
+    },
+    { ...shell(home, 'borg extract', 'cd out && borg extract ../borg::one'), needs: 'borg', prepare: fresh },
+  ];
+}
+
+function rows(jobs: readonly Job[], rounds: number, left: string[], note: (line: string) => void): ArchiveRow[] {
+  const able = jobs.filter(({ name, needs }) => {
+    const missing = needs ? missingTool(needs) : undefined;
+    if (missing) left.push(`${name}: ${missing}`);
+    return !missing;
+  });
+  const found = able.map(({ name }): ArchiveRow => ({ name, seconds: [] }));
+  for (let round = 0; round < rounds; round++)
+    for (const [i, job] of able.entries()) {
+      job.prepare?.();
+      const began = performance.now();
+      const { tookMs = performance.now() - began, ...more } = timed(job, began);
+      const row = Object.assign(found[i] as ArchiveRow, more);
+      row.seconds.push(tookMs / 1000);
+      note(`${job.name}: ${(tookMs / 1000).toFixed(2)} s`);
+    }
+  return found;
+}
+
+/** The time is taken before sizes are asked for. */
+function timed(job: Job, began: number): Partial<ArchiveRow> & { tookMs: number } {
+  const result = job.run();
+  return { ...result, tookMs: result.tookMs ?? performance.now() - began };
+}
+
+function shell(home: string, name: string, command: string, after: () => Partial<ArchiveRow> = () => ({})): Job {
+  return {
+    name,
+    run: () => {
+      const began = performance.now();
+      sh(home, command);
+      const tookMs = performance.now() - began;
+      return { tookMs, ...after() };
+    },
+  };
+}
+
+function sh(cwd: string, command: string): string {
+  const env = {
+    ...process.env,
+    ...password,
+    RESTIC_CACHE_DIR: join(cwd, 'cache'),
+    BORG_BASE_DIR: join(cwd, 'borg-base'),
+  };
+  const { status, stdout, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', command], {
+    cwd,
+    env,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+  return stdout;
+}
+
+function ours(home: string, what: 'backup' | 'verify' | 'restore') {
+  const program = join(import.meta.dirname, 'archive-run.ts');
+  const text = execFileSync(process.execPath, [program, what, home], { encoding: 'utf8' });
+  return JSON.parse(text) as { ms: number; writtenMs: number; bytes: number; maxRssMib: number; gapMs?: number };
+}
+
+/** The archive part of docs/performance.md. */
+export function archiveReport({ treeMib, entries, backup, verify, restore, left }: ArchiveResult): string {
+  const seconds = (rows: ArchiveRow[], name: string) => median(rows.find((row) => row.name === name)?.seconds ?? []);
+  const ratio = (a: number, b: number) => (a / b).toFixed(2);
+  const written = seconds(backup, 'gaia backup');
+  const memory = Math.max(...[...backup, ...verify, ...restore].map(({ maxRssMib = 0 }) => maxRssMib));
+  const restored = seconds(restore, 'gaia restore');
+  const gap = Math.max(...restore.map(({ gapMs = 0 }) => gapMs));
+  return [
+    '### Backups',
+    '',
+    `${treeMib.toLocaleString('en')} MiB on disk in ${entries.toLocaleString('en')} names: pages of a database, noise, logs, small files, hard links, sparse files, xattrs. ` +
+      'All in the page cache. Medians of the rounds, the contestants in turns; only ours hash each file and wait for the disk.',
+    ...tableOf('to back up', backup),
+    ...tableOf('to verify', verify),
+    ...tableOf('to restore', restore),
+    '',
+    '| what | wanted | measured | met |',
+    '|---|---|---|---|',
+    target(
+      'backup against `tar \\| zstd -3 -T0`, reading back apart',
+      1.25,
+      ratio(written, seconds(backup, 'tar \\| zstd -3 -T0')),
+    ),
+    target('verify against `zstd -t`', 1.5, ratio(seconds(verify, 'gaia verify'), seconds(verify, 'zstd -t'))),
+    target('backup against restic', 1, ratio(written, seconds(backup, 'restic, first run'))),
+    target('backup against borg', 1, ratio(written, seconds(backup, 'borg, first run'))),
+    target('restore against `zstd -d \\| tar x`', 1.25, ratio(restored, seconds(restore, 'zstd -d \\| tar x'))),
+    target('restore against restic', 1, ratio(restored, seconds(restore, 'restic restore'))),
+    target('restore against borg', 1, ratio(restored, seconds(restore, 'borg extract'))),
+    target('between the two renames, ms', 50, gap.toFixed(2)),
+    target('peak memory, MiB', 350, memory.toFixed(0)),
+    ...(left.length > 0 ? ['', ...left.map((line) => `Left out: ${line}.`)] : []),
+  ].join('\n');
+}
+
+function target(what: string, most: number, measured: string): string {
+  const met = Number.isNaN(Number(measured)) ? 'not measured' : Number(measured) <= most ? 'yes' : '**no**';
+  return `| ${what} | at most ${most} | ${measured} | ${met} |`;
+}
+
+function tableOf(title: string, rows: readonly ArchiveRow[]): string[] {
+  const mib = (bytes: number | undefined) => (bytes === undefined ? '–' : (bytes / 2 ** 20).toFixed(0));
+  return [
+    '',
+    `| ${title} | seconds | MiB written | peak memory, MiB |`,
+    '|---|---|---|---|',
+    ...rows.map(
+      ({ name, seconds, bytes, maxRssMib }) =>
+        `| ${name} | ${median(seconds).toFixed(2)} | ${mib(bytes)} | ${maxRssMib?.toFixed(0) ?? '–'} |`,
+    ),
+  ];
+}
