@@ -1,21 +1,16 @@
-import { cpSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 /** `npm run build`: dist/ (or the folder given) holds everything that runs, and runs anywhere with nothing beside it. */
 const root = join(import.meta.dirname, '..');
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
-rmSync(dist, { recursive: true, force: true });
-await build({
+const shared = {
   absWorkingDir: root,
-  entryPoints: ['src/bin/leveredge.ts', 'src/bin/store-worker.ts'],
-  outdir: dist,
-  outExtension: { '.js': '.mjs' },
   bundle: true,
-  // What only the bus needs is loaded by the bus only. The parts lie flat in dist/, so that paths from import.meta.url hold.
-  splitting: true,
-  chunkNames: 'part-[hash]',
   format: 'esm',
   platform: 'node',
   target: 'node26',
@@ -23,7 +18,53 @@ await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  legalComments: 'linked',
   logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+rmSync(dist, { recursive: true, force: true });
+await build({
+  ...shared,
+  entryPoints: ['src/bin/leveredge.ts', 'src/bin/store-worker.ts'],
+  outdir: dist,
+  outExtension: { '.js': '.mjs' },
+  // What only the bus needs is loaded by the bus only. The parts lie flat in dist/, so that paths from import.meta.url hold.
+  splitting: true,
+  chunkNames: 'part-[hash]',
+  legalComments: 'linked',
 });
 cpSync(join(root, 'src/bus/store/sqlite/migrations'), join(dist, 'migrations'), { recursive: true });
+await buildGaia();
+buildExecutable();
+
+/** One file that needs Node and nothing else, also no file beside it. */
+async function buildGaia(): Promise<void> {
+  const outfile = join(dist, 'gaia.mjs');
+  const { metafile } = await build({
+    ...shared,
+    entryPoints: ['src/bin/gaia.ts'],
+    outfile,
+    metafile: true,
+    // A library names them without the prefix, which Node takes too.
+    alias: { buffer: 'node:buffer', process: 'node:process' },
+    banner: { js: `#!/usr/bin/env node\n${shared.banner.js}` },
+    legalComments: 'inline',
+  });
+  const outside = Object.values(metafile.outputs)
+    .flatMap(({ imports }) => imports)
+    .filter(({ path, external }) => external && !path.startsWith('node:'));
+  if (outside.length > 0) throw new Error(`gaia.mjs would need ${outside.map(({ path }) => path).join(', ')} beside it`);
+  chmodSync(outfile, 0o755);
+}
+
+/** The same with Node in it, for a machine that has none (https://nodejs.org/api/single-executable-applications.html). */
+function buildExecutable(): void {
+  const config = join(dist, 'gaia.sea.json');
+  const main = join(dist, 'gaia.mjs');
+  writeFileSync(
+    config,
+    JSON.stringify({ main, mainFormat: 'module', output: join(dist, 'gaia'), disableExperimentalSEAWarning: true }),
+  );
+  const made = spawnSync(process.execPath, ['--build-sea', config], { encoding: 'utf8', cwd: tmpdir() });
+  rmSync(config);
+  if (made.status !== 0) throw new Error(`the executable could not be made: ${made.stderr}`);
+}
