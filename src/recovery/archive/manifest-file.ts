@@ -23,11 +23,16 @@ export type SignedManifest = { manifest: Manifest; sha256: string; signature: Si
  * @throws the system's error
  */
 export function writeManifest(archive: string, manifest: Manifest, signer: Signer): string {
-  const bytes = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+  const bytes = manifestBytes(manifest);
   const names = filesBeside(archive);
   writeWhole(names.signature, signer.sign(bytes));
   writeWhole(names.manifest, bytes);
   return digestOf(bytes);
+}
+
+/** The manifest as it is written and signed. */
+export function manifestBytes(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
 }
 
 /** A file that is there whole or not at all, mode 0600, on disk. */

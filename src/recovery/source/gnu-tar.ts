@@ -69,7 +69,7 @@ export function readWithTar({ root, members, leaveOut }: What): TarRun {
     child.on('error', (error) => reject(noTar(error)));
     child.on('close', (code, signal) => {
       try {
-        resolve(understand(code, signal, stderr));
+        resolve(judgeTar(code, signal, stderr));
       } catch (error) {
         reject(error);
       }
@@ -98,7 +98,8 @@ const denials = /: Cannot (open|read|stat|readlink|opendir|savedir): (Permission
 const harmless =
   /(: socket ignored|: file is on a different filesystem; not dumped|: contains a cache directory tag.*|^Exiting with failure status due to previous errors)$/;
 
-function understand(code: number | null, signal: string | null, stderr: string): TarReport {
+/** What tar's end and its words mean. @throws Fault when they are not only about files that changed or could not be read */
+export function judgeTar(code: number | null, signal: string | null, stderr: string): TarReport {
   const report: TarReport = { changed: [], unreadable: [] };
   const other: string[] = [];
   for (const line of stderr.split('\n').filter((text) => text !== '')) {
@@ -109,7 +110,9 @@ function understand(code: number | null, signal: string | null, stderr: string):
   }
   const explained = report.changed.length + report.unreadable.length > 0;
   if (signal !== null) throw new Fault('internal', `tar was ended by ${signal} while it read.`);
-  if (code === 0 || (explained && other.length === 0)) return report;
+  // A warning that nobody here knows may be about a file that is not as it was.
+  if (code === 0) return { ...report, unreadable: [...report.unreadable, ...other] };
+  if (explained && other.length === 0) return report;
   const why = other.slice(0, 3).join('; ') || `it exited with ${code}`;
   throw new Fault('internal', `tar could not read everything: ${why}.`, { hint: 'Nothing was kept of this backup.' });
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -22,14 +22,17 @@ export type SqliteCopy = {
  * Copies one moment of a database that others may be writing, into one file without a log beside it, and gives it owner,
  * mode, times and attributes of the original. A database that does not pass SQLite's check is copied all the same, as far as
  * it can be read, and the damage told. Nothing is made beside one that nobody has open.
- * @throws Fault `damaged` when it cannot be read at all, `unavailable` when it is locked, `storage-full`
+ * @throws Fault `unavailable` when it is locked, `storage-full`
  */
-export async function copySqlite(from: string, to: string): Promise<SqliteCopy> {
+export async function copySqlite(from: string, to: string, busyMs = busyTimeoutMs): Promise<SqliteCopy> {
   try {
-    if (!(await copyQuiet(from, to)))
-      await copyPages(new DatabaseSync(from, { readOnly: true, timeout: busyTimeoutMs }), to);
+    if (!(await copyQuiet(from, to))) await copyPages(new DatabaseSync(from, { readOnly: true, timeout: busyMs }), to);
   } catch (error) {
-    throw copyFault(error, from);
+    const fault = copyFault(error, from);
+    if (fault.code !== 'damaged') throw fault;
+    // What SQLite cannot read may still be mended by somebody who has the bytes.
+    for (const end of ['', ...sidecars]) rmSync(to + end, { force: true });
+    copyFileSync(from, to);
   }
   chmodSync(to, 0o600);
   for (const end of sidecars) rmSync(to + end, { force: true });
