@@ -88,7 +88,7 @@ function tell({ around, json, flags }: Call, { step, state, facts, at }: Journal
 }
 
 /** What a run's outcome means to whoever asked for it. */
-export function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLine[]): Conclusion {
+function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLine[]): Conclusion {
   const { kind, exit, says, health } = outcome;
   const id = folder.slice(folder.lastIndexOf('/') + 1);
   const aside =

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -10,7 +10,7 @@ export const gaiaLauncher = join(import.meta.dirname, '../../bin/gaia.mjs');
 type Ended = { exit: number | null; signal: string | null; stdout: string; stderr: string };
 
 /** GAIA as a process of its own, with nothing in its environment but what is given; ended after two minutes at most. */
-export function gaia(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+function gaia(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return run(process.execPath, [gaiaLauncher, ...args], env);
 }
 
@@ -104,7 +104,7 @@ function lastDocument(text: string): string {
 }
 
 /** A database in WAL mode with `rows` rows. */
-export function fillDatabase(file: string, rows: number): void {
+function fillDatabase(file: string, rows: number): void {
   const db = new DatabaseSync(file);
   db.exec('PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS event (n INTEGER PRIMARY KEY, text TEXT)');
   const insert = db.prepare('INSERT INTO event (text) VALUES (?)');
@@ -154,6 +154,3 @@ export async function copyOf(tree: string, to: string): Promise<string> {
 }
 
 export const isRoot = process.getuid?.() === 0;
-
-/** Bytes of the file, for a test that wants to know whether it was touched. */
-export const sizeOf = (file: string) => statSync(file).size;

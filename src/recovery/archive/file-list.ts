@@ -36,12 +36,12 @@ export function listedOf(entry: TarEntry, offset: number, sha256: string | undef
 }
 
 /** Whole seconds and nine digits; negative times count down, as in `-1.500000000` for half a second after -2. */
-export function listedTime({ seconds, nanoseconds }: FileTime): string {
+function listedTime({ seconds, nanoseconds }: FileTime): string {
   return `${seconds}.${String(nanoseconds).padStart(9, '0')}`;
 }
 
 /** SHA-256 over extended attributes and ACLs as PAX records have them. */
-export function attributesDigest(attributes: readonly TarAttribute[]): string {
+function attributesDigest(attributes: readonly TarAttribute[]): string {
   const hash = createHash('sha256');
   for (const { key, value } of attributes) hash.update(`${key}\0${value.length}\0`, 'latin1').update(value);
   return hash.digest('hex');

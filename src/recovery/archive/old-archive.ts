@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { Fault, reasonOf } from '../../base/fault.ts';
@@ -57,6 +57,9 @@ export async function readOld(file: string, handler: OldHandler): Promise<void> 
       await handler.ready?.();
     }
     reader.end();
+    // Node passes over whatever follows the last gzip member; here it may be half of the next.
+    if (gunzip.bytesWritten !== statSync(file).size)
+      throw damaged('Something that is no gzip lies behind the archive.');
   } catch (error) {
     throw oldFault(error, file);
   } finally {

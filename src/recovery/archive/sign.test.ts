@@ -64,11 +64,11 @@ describe('the key that signs backups', () => {
     chmodSync(where.signingKey, 0o600);
     copyFileSync(other.publicKey, where.publicKey);
     fails('conflict');
-    rmSync(where.signingKey);
-    fails('conflict');
     writeFileSync(where.publicKey, 'no key');
     fails('usage');
     copyFileSync(other.signingKey, where.publicKey);
-    fails('usage');
+    fails('conflict');
+    rmSync(where.signingKey);
+    fails('conflict');
   });
 });

@@ -39,16 +39,25 @@ export function loadSigner(place: Pick<Place, 'signingKey' | 'publicKey'>): Sign
   }
   if (key.asymmetricKeyType !== 'ed25519') throw noKey(place.signingKey, undefined);
   const half = createPublicKey(key);
-  if (!existsSync(place.publicKey)) writeHalf(place.publicKey, half);
+  const trusted = knownKey(place.publicKey);
+  if (trusted === undefined) writeHalf(place.publicKey, half);
+  else if (rawOf(trusted) !== rawOf(half))
+    throw new Fault('conflict', `${place.publicKey} does not belong to the key ${place.signingKey}.`, {
+      hint: 'Put back the one that belongs to it: what is signed with this key would be trusted by nobody here.',
+    });
   return { publicKey: rawOf(half), sign: (bytes) => sign(null, bytes, key) };
 }
 
 function makeKey(place: Pick<Place, 'signingKey' | 'publicKey'>): string {
   // A public half without its private one is what a rebuilt machine has: a new key would make its backups strangers.
   if (existsSync(place.publicKey))
-    throw new Fault('usage', `There is ${place.publicKey}, but not the key that belongs to it, ${place.signingKey}.`, {
-      hint: `Put the key back from where you keep it. To begin with a new one, move ${place.publicKey} away first.`,
-    });
+    throw new Fault(
+      'conflict',
+      `There is ${place.publicKey}, but not the key that belongs to it, ${place.signingKey}.`,
+      {
+        hint: `Put the key back from where you keep it. To begin with a new one, move ${place.publicKey} away first.`,
+      },
+    );
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   try {

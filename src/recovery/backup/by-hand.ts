@@ -2,7 +2,7 @@ import { shellWord } from '../../base/shell-word.ts';
 import type { ManifestDatabase } from '../archive/manifest.ts';
 import type { Tree } from '../target.ts';
 
-export const tarFlags = "--xattrs --xattrs-include='*' --acls --numeric-owner --same-owner --sparse -p";
+const tarFlags = "--xattrs --xattrs-include='*' --acls --numeric-owner --same-owner --sparse -p";
 
 type What = {
   archive: string;

@@ -201,7 +201,7 @@ function byPath(place: Place, all: readonly Backup[], wanted: string): Backup {
  * The newest sound and whole backup; where a target has none of our own at all, the newest of an older tool.
  * @throws Fault `not-found` saying what there is instead
  */
-export function latestOf(all: readonly Backup[], targets: readonly string[]): Backup {
+function latestOf(all: readonly Backup[], targets: readonly string[]): Backup {
   const sound = all.find(({ kind }) => kind === 'sound');
   if (sound !== undefined) return sound;
   const old = all.find(({ kind }) => kind === 'unverified');

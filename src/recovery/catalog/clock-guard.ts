@@ -49,6 +49,7 @@ function hours(ms: number): string {
   return count < 48 ? `${count.toFixed(1)} hours` : `${(count / 24).toFixed(1)} days`;
 }
 
+/** What the clocks were, as far as it is written down. */
 export function readClock(place: Pick<Place, 'state'>): ClockRecord | undefined {
   try {
     const record = JSON.parse(readFileSync(fileOf(place), 'utf8')) as ClockRecord;

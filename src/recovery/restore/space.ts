@@ -1,4 +1,4 @@
-import { existsSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** What a folder's file system has left, and what a restore needs there. */
@@ -28,13 +28,9 @@ export function spaceAt(folder: string, bytes: number, entries: number): Space {
   };
 }
 
+/** The path, or the nearest folder above it that exists. */
 export function nearest(path: string): string {
   let at = path;
   while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
   return at;
-}
-
-/** The device of the nearest folder that exists. */
-export function deviceOf(path: string): number {
-  return statSync(nearest(path)).dev;
 }

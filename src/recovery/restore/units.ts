@@ -90,7 +90,7 @@ function isFolder(path: BytePath): boolean {
   return lstatSync(bytesOf(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-export function join(folder: BytePath, below: BytePath): BytePath {
+function join(folder: BytePath, below: BytePath): BytePath {
   return (below === '' ? folder : `${folder}/${below}`) as BytePath;
 }
 

@@ -21,6 +21,7 @@ export function uptimeSeconds(): number | undefined {
   return Number.isFinite(seconds) ? seconds : undefined;
 }
 
+/** What tells the process of this number now from others; undefined when there is none. */
 export function identityOf(pid: number): ProcessIdentity | undefined {
   const start_time = startTimeOf(pid);
   return start_time === undefined ? undefined : { pid, boot_id: bootId(), start_time };

@@ -39,7 +39,7 @@ export function stampOf(nowMs: number): string {
 }
 
 /** The folder of all runs. */
-export const runsIn = (place: Pick<Place, 'state'>) => join(place.state, 'runs');
+const runsIn = (place: Pick<Place, 'state'>) => join(place.state, 'runs');
 /** The journal in a run's folder. */
 export const journalOf = (folder: string) => join(folder, 'journal.ndjson');
 /** What the running process says of its progress, replaced as a whole each time. */

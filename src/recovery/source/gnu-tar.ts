@@ -109,7 +109,7 @@ export function judgeTar(code: number | null, signal: string | null, stderr: str
     else if (!harmless.test(says)) other.push(says);
   }
   const explained = report.changed.length + report.unreadable.length > 0;
-  if (signal !== null) throw new Fault('internal', `tar was ended by ${signal} while it read.`);
+  if (code === null) throw new Fault('internal', `tar was ended by ${signal ?? 'a signal'} while it read.`);
   // A warning that nobody here knows may be about a file that is not as it was.
   if (code === 0) return { ...report, unreadable: [...report.unreadable, ...other] };
   if (explained && other.length === 0) return report;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import { type BytePath, bytePathOf, shownPath } from '../byte-path.ts';
 import type { Tree } from '../target.ts';
+import { leftOutBy } from './left-out.ts';
 
 /** Mount points below a root, relative to it, and whether the root is one. Links in the root must be resolved. */
 export type Mounts = { rootIsMount: boolean; inside: BytePath[] };
@@ -39,7 +40,10 @@ function readMountInfo(): string {
 export function sortMounts(tree: Tree, inside: readonly BytePath[]): { included: BytePath[]; excluded: BytePath[] } {
   const within = (path: BytePath, list: readonly string[]) =>
     list.some((each) => path === bytePathOf(each) || path.startsWith(`${bytePathOf(each)}/`));
-  const excluded = inside.filter((path) => within(path, [...tree.mounts.exclude, ...tree.exclude]));
+  const byGlob = leftOutBy(tree.exclude);
+  const isLeftOut = (path: string): boolean =>
+    byGlob(path as BytePath) || (path.includes('/') && isLeftOut(path.slice(0, path.lastIndexOf('/'))));
+  const excluded = inside.filter((path) => within(path, tree.mounts.exclude) || isLeftOut(path));
   const included = inside.filter((path) => !excluded.includes(path) && within(path, tree.mounts.include));
   const unnamed = inside.filter((path) => !excluded.includes(path) && !included.includes(path));
   if (unnamed.length > 0)

@@ -29,9 +29,9 @@ export async function copySqlite(from: string, to: string, busyMs = busyTimeoutM
     if (!(await copyQuiet(from, to))) await copyPages(new DatabaseSync(from, { readOnly: true, timeout: busyMs }), to);
   } catch (error) {
     const fault = copyFault(error, from);
-    if (fault.code !== 'damaged') throw fault;
-    // What SQLite cannot read may still be mended by somebody who has the bytes.
     for (const end of ['', ...sidecars]) rmSync(to + end, { force: true });
+    // What SQLite cannot read may still be mended by somebody who has the bytes.
+    if (fault.code !== 'damaged') throw fault;
     copyFileSync(from, to);
   }
   chmodSync(to, 0o600);

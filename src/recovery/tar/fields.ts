@@ -71,6 +71,7 @@ function binaryNumber(block: Buffer, at: number, length: number, name: Field): n
   }
   const number = Number(isNegative ? BigInt.asIntN(length * 8, value) : value);
   if (!Number.isSafeInteger(number)) throw damaged(`The header's field ${name} is larger than any file.`);
+  if (number < 0 && name !== 'mtime') throw damaged(`The header's field ${name} is negative.`);
   return number;
 }
 

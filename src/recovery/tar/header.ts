@@ -11,6 +11,8 @@ export type Header = {
   type: string;
   /** For people: `a device`. */
   typeName: string;
+  /** A device or a fifo: known, harmless to pass over, and nothing to back up. */
+  isSpecial: boolean;
   path: string;
   link: string;
   mode: number;
@@ -25,6 +27,9 @@ export type Header = {
 const maxMode = 0o7777;
 /** Bits that say what kind of file it is, which some old writers put beside the permissions. */
 const kindBits = 0o170000;
+
+/** What a disk holds beside files, and a backup does not. */
+const specialTypes = ['3', '4', '6'];
 
 /** What the types are that nothing is made of here. */
 const forbidden: Readonly<Record<string, string>> = {
@@ -56,7 +61,8 @@ export function parseHeader(block: Buffer, dialect: Dialect): Header {
   const isGnu = magic === gnuMagic;
   if (!isPosix && !(dialect === 'old' && (isGnu || /^\0+$/.test(magic))))
     throw damaged('A header is of no kind of tar that is read here.');
-  const binary = dialect === 'old' && !isPosix;
+  // Also beside `ustar`: bsdtar repeats in binary what its extended header says.
+  const binary = dialect === 'old';
   const name = textField(block, 'name');
   const prefix = isPosix ? textField(block, 'prefix') : '';
   const type = block.toString('latin1', field.type[0], field.type[0] + 1);
@@ -65,6 +71,7 @@ export function parseHeader(block: Buffer, dialect: Dialect): Header {
   return {
     type: type === '\0' && dialect === 'old' ? '0' : type,
     typeName: forbidden[type] ?? `of the unknown type ${JSON.stringify(type)}`,
+    isSpecial: specialTypes.includes(type),
     path: prefix === '' ? name : `${prefix}/${name}`,
     link: textField(block, 'link'),
     mode: mode & maxMode,
@@ -102,6 +109,7 @@ export function headerFrom(
   if ((pax?.path !== undefined && long.path !== undefined) || (pax?.linkpath !== undefined && long.link !== undefined))
     throw damaged('A long name is given in two ways.');
   const named = pax?.sparse?.name ?? pax?.path ?? long.path ?? header.path;
+  if (named === '') throw damaged('A member has no name.');
   const path = cleaned(named, kind);
   const isLink = kind === 'symlink' || kind === 'hardlink';
   const target = pax?.linkpath ?? long.link ?? header.link;

@@ -58,6 +58,9 @@ function recordAt(bytes: Buffer, at: number): [key: string, value: Buffer, next:
     throw damaged('An extended header has a record whose length is wrong.');
   const sign = bytes.indexOf(equals, gap + 1);
   if (sign <= gap + 1 || sign >= next) throw damaged('An extended header has a record without a key.');
+  // A reader in C would take the key to end there, and see another one.
+  const nul = bytes.indexOf(0, gap + 1);
+  if (nul >= 0 && nul < sign) throw damaged('An extended header has a key with a NUL in it.');
   // A copy: attributes outlive the buffer they came in.
   return [bytes.toString('latin1', gap + 1, sign), Buffer.from(bytes.subarray(sign + 1, next - 1)), next];
 }
@@ -67,8 +70,10 @@ function take(records: PaxRecords, key: string, value: Buffer): void {
   if (key === 'path' || key === 'linkpath') {
     if (text === '' || text.includes('\0')) throw damaged(`An extended header has a ${key} that is no path.`);
     records[key] = text;
-  } else if (key === 'uname' || key === 'gname') records[key] = text;
-  else if (key === 'size' || key === 'uid' || key === 'gid') records[key] = natural(text, key);
+  } else if (key === 'uname' || key === 'gname') {
+    if (text.includes('\0')) throw damaged(`An extended header has a ${key} with a NUL in it.`);
+    records[key] = text;
+  } else if (key === 'size' || key === 'uid' || key === 'gid') records[key] = natural(text, key);
   else if (key === 'mtime') records.mtime = timeOf(text);
   else throw damaged(`An extended header has the key ${shown(key)}, which is none of those that a backup has.`);
 }

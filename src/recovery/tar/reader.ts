@@ -1,4 +1,5 @@
-import { type BytePath, bytePath } from '../byte-path.ts';
+import { Fault } from '../../base/fault.ts';
+import { type BytePath, bytePath, shownPath } from '../byte-path.ts';
 import { damaged } from './damage.ts';
 import { blockBytes, type TarEntry, type TarHandler } from './entry.ts';
 import { paddingBytes } from './fields.ts';
@@ -10,11 +11,11 @@ import { headerOf } from './writer.ts';
 type ReaderOptions = {
   /** `own`: what our writer writes, byte for byte. `gnu`: what GNU tar makes of a disk. `old`: archives of older tools. */
   dialect: Dialect;
-  /** Told of devices, fifos and the like, which are then passed over. Without it they are an error. */
+  /** Told of devices and fifos in `gnu`, which are then passed over. Without it, and in the others, they are an error. */
   onForbidden?: (path: BytePath, what: string) => void;
 };
 
-type State = 'header' | 'extended' | 'long' | 'map' | 'data' | 'padding' | 'passed over' | 'one zero block' | 'end';
+type State = 'header' | 'extended' | 'long' | 'map' | 'data' | 'padding' | 'one zero block' | 'end';
 
 const zeros = Buffer.alloc(blockBytes);
 /** Names longer than this cannot be opened, PATH_MAX with its NUL being 4,096. */
@@ -24,7 +25,8 @@ const maxLongName = 8192;
  * Reads a tar stream that is pushed into it in pieces of any size, and tells a handler what is in it. Contents are handed
  * on without being copied. Whatever it does not understand wholly is an error; nothing is guessed and nothing skipped.
  * Paths are cleaned of a leading `./` and a trailing `/`, and not judged further: see rules.ts.
- * @throws Fault `damaged` from `push` and `end`, with the member where it is known
+ * @throws Fault `damaged` from `push` and `end`, with `member` where it is known and `offset`, the byte of the stream where
+ * the member begins. What was thrown once is thrown again: after a failure the stream has no end that counts.
  */
 export class TarReader {
   readonly #handler: TarHandler;
@@ -47,6 +49,7 @@ export class TarReader {
   #entry: TarEntry | undefined;
   #map: ReturnType<typeof sparseMapReader> | undefined;
   #mapBytes = 0;
+  #failure: { error: unknown } | undefined;
 
   constructor(handler: TarHandler, options: ReaderOptions) {
     this.#handler = handler;
@@ -54,20 +57,43 @@ export class TarReader {
   }
 
   push(chunk: Buffer): void {
-    let at = 0;
-    while (at < chunk.length) {
-      const used = this.#step(at === 0 ? chunk : chunk.subarray(at));
-      at += used;
-      this.#position += used;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      let at = 0;
+      while (at < chunk.length) {
+        const used = this.#step(at === 0 ? chunk : chunk.subarray(at));
+        at += used;
+        this.#position += used;
+      }
+    } catch (error) {
+      throw this.#failed(error);
     }
   }
 
   /** The stream is over. */
   end(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#state === 'end') return;
     const member = this.#entry?.path ?? this.#header?.path;
     const where = this.#state === 'header' || this.#state === 'one zero block' ? 'after a member' : 'within a member';
-    throw damaged(`The archive ends ${where}, before its own end mark: it is cut off.`, member as BytePath | undefined);
+    throw this.#failed(
+      damaged(`The archive ends ${where}, before its own end mark: it is cut off.`, member as BytePath | undefined),
+    );
+  }
+
+  /** The failure with the place where it is, which stays. */
+  #failed(error: unknown): unknown {
+    let told = error;
+    if (error instanceof Fault && error.code === 'damaged' && error.extra.offset === undefined) {
+      const path = this.#entry?.path ?? this.#header?.path;
+      const member = error.extra.member ?? (path ? shownPath(path as BytePath) : undefined);
+      const offset = this.#state === 'one zero block' || this.#state === 'end' ? this.#position : this.#start;
+      const sentence = error.extra.member === undefined ? `${error.message} (byte ${offset})` : error.message;
+      const extra = { ...error.extra, ...(member === undefined ? {} : { member }), offset };
+      told = new Fault('damaged', sentence, { hint: error.hint, extra, cause: error.cause });
+    }
+    this.#failure = { error: told };
+    return told;
   }
 
   #step(chunk: Buffer): number {
@@ -76,8 +102,6 @@ export class TarReader {
         return this.#data(chunk);
       case 'padding':
         return this.#fill(chunk, () => this.#finish());
-      case 'passed over':
-        return this.#passOver(chunk);
       case 'extended':
       case 'long':
         return this.#body(chunk);
@@ -224,21 +248,21 @@ export class TarReader {
 
   #beginForbidden(header: Header): void {
     const { path } = headerFrom(header, 'file', this.#pax, this.#long);
-    const { onForbidden } = this.#options;
-    if (onForbidden === undefined) throw damaged(`It is ${header.typeName}, which no backup holds.`, path);
+    const { dialect, onForbidden } = this.#options;
+    if (dialect !== 'gnu' || !header.isSpecial || onForbidden === undefined)
+      throw damaged(`It is ${header.typeName}, which no backup holds.`, path);
+    if ((this.#pax?.size ?? header.size) !== 0) throw damaged('Something that is no file has contents.', path);
+    this.#forget();
     onForbidden(path, header.typeName);
-    const stored = this.#pax?.size ?? header.size;
-    this.#pax = undefined;
-    this.#long = {};
-    this.#left = stored + paddingBytes(stored);
-    this.#state = this.#left > 0 ? 'passed over' : 'header';
   }
 
-  #passOver(chunk: Buffer): number {
-    const used = Math.min(chunk.length, this.#left);
-    this.#left -= used;
-    if (this.#left === 0) this.#state = 'header';
-    return used;
+  /** The next header begins a member of its own. */
+  #forget(): void {
+    this.#state = 'header';
+    this.#header = undefined;
+    this.#entry = undefined;
+    this.#pax = undefined;
+    this.#long = {};
   }
 
   #data(chunk: Buffer): number {
@@ -276,9 +300,7 @@ export class TarReader {
   }
 
   #finish(): void {
-    this.#state = 'header';
-    this.#header = undefined;
-    this.#entry = undefined;
+    this.#forget();
     this.#handler.end();
   }
 }

@@ -12,7 +12,7 @@ export type Limits = {
 type Options = {
   /** Older archives may name a file without the folders above it, which are then made. */
   implicitParents?: boolean;
-  /** setuid and setgid bits of files; only where a signed list vouches for them. */
+  /** setuid and setgid bits of files, and capabilities; only where a signed list vouches for them. */
   setuid?: 'allowed' | 'refused';
 };
 
@@ -20,6 +20,7 @@ type Options = {
 const maxPathBytes = 4095;
 const maxNameBytes = 255;
 const setuidBits = 0o6000;
+const capabilityKey = 'SCHILY.xattr.security.capability';
 
 type Known = 'file' | 'directory' | 'symlink' | 'implied';
 
@@ -46,16 +47,24 @@ export function makeRules(limits: Limits, { implicitParents = false, setuid = 'a
       if (kind === 'directory' || kind === 'implied') return;
       if (kind !== undefined) throw damaged(`It lies below a ${kind === 'symlink' ? 'symlink' : 'file'}.`, path);
       if (!implicitParents) throw damaged('The folder it lies in is not in the archive.', path);
+      count();
       known.set(parent, 'implied');
     }
+  }
+
+  /** Folders that are implied are made as well, thousands by one long path. */
+  function count(): void {
+    if (++entries > limits.entries)
+      throw damaged(`The archive holds more than the ${limits.entries} members promised.`);
   }
 
   return {
     admit(entry) {
       const { kind, path, link, mode, size } = entry;
       requireSound(path, path);
-      if (++entries > limits.entries)
-        throw damaged(`The archive holds more than the ${limits.entries} members promised.`);
+      if (path === '.' && kind !== 'directory')
+        throw damaged('It stands for the top of the tree, and is no folder.', path);
+      count();
       bytes += size;
       if (bytes > limits.bytes)
         throw damaged(`With it the archive holds more than the ${limits.bytes} bytes promised.`, path);
@@ -70,16 +79,23 @@ export function makeRules(limits: Limits, { implicitParents = false, setuid = 'a
           throw damaged('It is a hard link to something that is no file of this archive before it.', path);
       }
       if (kind === 'symlink') requireTarget(link, path);
-      if (setuid === 'refused' && kind !== 'directory' && (mode & setuidBits) !== 0)
-        throw damaged('It runs with the rights of its owner (setuid), and nothing vouches for it.', path);
+      if (setuid === 'refused' && kind !== 'directory' && ((mode & setuidBits) !== 0 || hasCapability(entry)))
+        throw damaged(
+          'It runs with the rights of its owner (setuid) or with capabilities, and nothing vouches for it.',
+          path,
+        );
       // Another name of a symlink is one as well, and nothing may lie below it.
       known.set(path, kind === 'hardlink' ? (known.get(link) as Known) : kind);
     },
   };
 }
 
+function hasCapability({ attributes }: TarEntry): boolean {
+  return attributes.some(({ key }) => key === capabilityKey);
+}
+
 function requireSound(path: BytePath, member: BytePath): void {
-  if (path === '.' || path === '') return;
+  if (path === '.') return;
   if (path.length > maxPathBytes)
     throw damaged(`It has a path of ${path.length} bytes.`, member.slice(0, 200) as BytePath);
   if (path.startsWith('/')) throw damaged('It has an absolute path.', member);

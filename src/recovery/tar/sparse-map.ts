@@ -1,5 +1,5 @@
 import { damaged } from './damage.ts';
-import { blockBytes, type Segment } from './entry.ts';
+import type { Segment } from './entry.ts';
 import { paddingBytes } from './fields.ts';
 
 /** A map of more pieces is no file that anybody has. */
@@ -83,6 +83,3 @@ export function sparseMap(segments: readonly Segment[]): Buffer {
 export function storedBytes(size: number, segments: readonly Segment[] | undefined): number {
   return segments === undefined ? size : segments.reduce((sum, { length }) => sum + length, 0);
 }
-
-/** The block size, for whoever reads maps only. */
-export const mapBlockBytes = blockBytes;
