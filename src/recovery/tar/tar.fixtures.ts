@@ -8,10 +8,11 @@ import { makeRules } from './rules.ts';
 import { endOfArchive, headerOf, paddingOf } from './writer.ts';
 
 /** A file, and what is said to be different. */
-export function anEntry(different: Partial<TarEntry> & { path: BytePath | string }): TarEntry {
+export function anEntry(
+  different: Partial<Omit<TarEntry, 'link' | 'path'>> & { path: string; link?: string },
+): TarEntry {
   return {
     kind: 'file',
-    link: '' as BytePath,
     mode: different.kind === 'directory' ? 0o755 : 0o644,
     uid: 0,
     gid: 0,
@@ -23,6 +24,7 @@ export function anEntry(different: Partial<TarEntry> & { path: BytePath | string
     attributes: [],
     ...different,
     path: different.path as BytePath,
+    link: (different.link ?? '') as BytePath,
   };
 }
 
@@ -188,19 +190,25 @@ const path: fc.Arbitrary<BytePath> = fc
 const edges = [0, 1, 0o7777777, 0o7777777 + 1, 2 ** 32 - 1];
 const id = fc.oneof(fc.constantFrom(...edges), fc.integer({ min: 0, max: 70_000 }));
 const owner = fc.oneof(fc.constant(''), name(20), fc.constantFrom('x'.repeat(31), 'x'.repeat(32)));
-const time = fc.record({
-  seconds: fc.oneof(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), fc.constantFrom(0, -1, 8 ** 11 - 1, 8 ** 11)),
-  nanoseconds: fc.oneof(fc.constantFrom(0, 1, 500_000_000, 999_999_999), fc.integer({ min: 0, max: 999_999_999 })),
-});
+const time = fc.record(
+  {
+    seconds: fc.oneof(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), fc.constantFrom(0, -1, 8 ** 11 - 1, 8 ** 11)),
+    nanoseconds: fc.oneof(fc.constantFrom(0, 1, 500_000_000, 999_999_999), fc.integer({ min: 0, max: 999_999_999 })),
+  },
+  { noNullPrototype: true },
+);
 const attributes = fc
   .uniqueArray(
-    fc.record({
-      key: fc.oneof(
-        name(20).map((text) => `SCHILY.xattr.user.${text.replaceAll('=', '%3D')}`),
-        fc.constantFrom('SCHILY.acl.access', 'SCHILY.acl.default', 'SCHILY.xattr.security.capability'),
-      ),
-      value: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-    }),
+    fc.record(
+      {
+        key: fc.oneof(
+          name(20).map((text) => `SCHILY.xattr.user.${text.replaceAll('=', '%3D')}`),
+          fc.constantFrom('SCHILY.acl.access', 'SCHILY.acl.default', 'SCHILY.xattr.security.capability'),
+        ),
+        value: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      },
+      { noNullPrototype: true },
+    ),
     { selector: ({ key }) => key, maxLength: 4 },
   )
   .map((list) => list.sort((a, b) => (a.key < b.key ? -1 : 1)));
@@ -243,6 +251,6 @@ export const anyMember: fc.Arbitrary<{ entry: TarEntry; data: Buffer }> = fc
 
 /** Sizes of pieces, from a byte to several blocks. */
 export const anyCuts: fc.Arbitrary<number[]> = fc.oneof(
-  fc.constantFrom([1], [511], [512], [513], [1024], []),
+  fc.constantFrom<number[][]>([1], [511], [512], [513], [1024], []),
   fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 8 }),
 );
