@@ -79,7 +79,7 @@ async function sign({ home, backups }: Stand, members: readonly TarEntry[], list
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
 
-const at = (path: string, more: Partial<TarEntry> & { link?: string } = {}) => anEntry({ path, ...more });
+const at = (path: string, more: Omit<Parameters<typeof anEntry>[0], 'path'> = {}) => anEntry({ path, ...more });
 const top = [at('files', { kind: 'directory' }), at('files/dev', { kind: 'directory' })];
 const inTree: [name: string, members: TarEntry[]][] = [
   ['a path upwards', [at('files/dev/../../../x')]],

@@ -104,6 +104,8 @@ export function selected(
     throw new Fault('not-found', `The backup holds nothing at ${only ?? 'its folders'}.`, {
       hint: 'See what it holds: gaia runbook BACKUP, and FILES.ndjson in the archive.',
     });
+  // Of the whole the reader judges where hard links lead; a part may leave out what they are names of.
+  if (only === null) return found;
   const paths = new Set(found.map(({ listed }) => pathOf(listed)));
   for (const { listed } of found)
     if (listed.type === 'hardlink' && !paths.has(linkOf(listed)))
