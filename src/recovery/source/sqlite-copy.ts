@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
+
+import { chmodSync, copyFileSync, existsSync, realpathSync, rmSync, statSync } from 'node:fs';
+
 import { backup, DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -24,8 +26,11 @@ export type SqliteCopy = {
  * it can be read, and the damage told. Nothing is made beside one that nobody has open.
  * @throws Fault `unavailable` when it is locked, `storage-full`
  */
-export async function copySqlite(from: string, to: string, busyMs = busyTimeoutMs): Promise<SqliteCopy> {
+export async function copySqlite(named: string, to: string, busyMs = busyTimeoutMs): Promise<SqliteCopy> {
+  let from = named;
   try {
+    // SQLite keeps the log beside the file itself, and not beside a symlink that names it.
+    from = realpathSync(named);
     if (!(await copyQuiet(from, to))) await copyPages(new DatabaseSync(from, { readOnly: true, timeout: busyMs }), to);
   } catch (error) {
     const fault = copyFault(error, from);
