@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { makeStand, rowsOf } from './gaia.fixtures.ts';
@@ -25,4 +25,19 @@ it('takes the log of a database along that is named by a symlink and lies outsid
   assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
   assert.equal((await stand.gaia('restore', 'dev', '--yes')).exit, 9);
   assert.equal(rowsOf(real), 15);
+});
+
+it('keeps what each of several restores in one second has put aside', async (t) => {
+  const stand = makeStand(t);
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  const states = ['second', 'third', 'fourth', 'fifth'];
+  for (const state of states) {
+    writeFileSync(join(stand.root, 'notes'), state);
+    const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', 'notes', '--yes', '--here');
+    assert.equal(exit, 9, stderr);
+  }
+  const aside = readdirSync(stand.root).filter((name) => name.startsWith('notes.pre-restore.'));
+  assert.deepEqual(aside.map((name) => readFileSync(join(stand.root, name), 'utf8')).sort(), states.sort());
+  assert.equal((await stand.gaia('undo', 'dev', '--yes', '--here')).exit, 9);
+  assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'fifth');
 });

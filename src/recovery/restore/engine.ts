@@ -9,7 +9,7 @@ import type { Place } from '../place.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
-import { journalOf, type RunRequest, requestOf, stampOf } from '../run/run-folder.ts';
+import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { noServices, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
@@ -106,7 +106,7 @@ async function forward(run: Run): Promise<Outcome> {
 /** Stages the new state. Nothing that is live is touched. */
 async function prepare(run: Run): Promise<SwapRecord> {
   const { request, folder, deps } = run;
-  const stamp = stampOf(Date.parse(request.created_at));
+  const stamp = ownStamp(deps.place, request);
   cleanStages(run);
   if (request.kind === 'undo') {
     note(run, 'preflight', 'done', { undoes: request.undoes });

@@ -85,6 +85,15 @@ function moveIntruder(live: BytePath, { id, onIntruder }: SwapOptions): void {
 }
 
 function rename(from: BytePath, to: BytePath): void {
+  // A file would be replaced without a word, and it may be all there is of an old state.
+  if (identityAt(to) !== null)
+    throw new Fault(
+      'conflict',
+      `${shownPath(from)} cannot be renamed to ${shownPath(to)}, where something is already.`,
+      {
+        hint: 'Look at it and move it elsewhere; then go on: gaia resume, or gaia resume --back',
+      },
+    );
   try {
     renameSync(bytesOf(from), bytesOf(to));
   } catch (error) {

@@ -56,7 +56,7 @@ export async function recordUndo(
     return {
       live: unit.live,
       stage: unit.aside,
-      aside: asideFor(unit.aside, unit.live, stamp),
+      aside: asideFor(unit.aside, stamp),
       old: identityAt(unit.live),
       new: unit.old === null ? null : there,
     };
@@ -71,13 +71,11 @@ export async function recordUndo(
   return { boot_id: bootId(), units, staying };
 }
 
-const stampEnd = /\.pre-restore\.\d{8}T\d{6}Z/;
+const stampEnd = /\.pre-restore\.\d{8}T\d{6}Z(-\d+)?/;
 
 /** As before, with the time of this run. */
-function asideFor(aside: BytePath, live: BytePath, stamp: string): BytePath {
-  const name = aside.replace(stampEnd, `.pre-restore.${stamp}`) as BytePath;
-  // Two runs in one second.
-  return name === aside || identityAt(name) !== null ? (`${live}.pre-restore.${stamp}-2` as BytePath) : name;
+function asideFor(aside: BytePath, stamp: string): BytePath {
+  return aside.replace(stampEnd, `.pre-restore.${stamp}`) as BytePath;
 }
 
 /** What restores have put aside and is still there, oldest first. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { makeFolder } from '../../base/files.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
@@ -36,6 +36,19 @@ export function newRunId(nowMs: number): string {
 /** `20261125T081500Z` */
 export function stampOf(nowMs: number): string {
   return `${new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+}
+
+/**
+ * The time of a run for the names of what it puts aside, as `20261125T081500Z`; with `-2` and so on after another run of that
+ * second, since what one put aside must not end under the name of another's. Always the same for one run.
+ */
+export function ownStamp(place: Pick<Place, 'state'>, { id, created_at }: RunRequest): string {
+  const stamp = stampOf(Date.parse(created_at));
+  const before = runFolders(place).filter((folder) => {
+    const other = basename(folder);
+    return other.startsWith(stamp) && other < id;
+  });
+  return before.length === 0 ? stamp : `${stamp}-${before.length + 1}`;
 }
 
 /** The folder of all runs. */
