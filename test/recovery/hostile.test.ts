@@ -173,7 +173,7 @@ async function foldingDisk(t: Parameters<typeof folder>[0]): Promise<string | un
   const made = await run('sh', [
     '-c',
     `mkntfs -q -F ${image} && lowntfs-3g -o ignore_case,permissions,streams_interface=xattr ${image} ${at}`,
-  ]).catch(() => undefined);
+  ]).catch(() => undefined /* the programs are not there */);
   return made?.exit === 0 ? at : undefined;
 }
 

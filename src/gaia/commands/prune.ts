@@ -106,7 +106,7 @@ function expiredAside({ around, config }: Call, names: readonly string[]): Lefto
 function shown(call: Call, plan: PrunePlan, aside: readonly Leftover[], doubt: string | undefined): Conclusion {
   const { place } = call.config();
   const rows = plan.flatMap(({ decisions }) =>
-    decisions.map(({ backup, keep, reasons }) => [backup.name, keep ? 'stays' : 'GOES', reasons.join('; ')]),
+    decisions.map(({ backup, keep, reasons }) => [backup.name, keep ? 'stays' : 'GOES', shortly(reasons)]),
   );
   const trash = trashed(place, call.around.clock());
   const going = plan.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
@@ -129,6 +129,16 @@ function shown(call: Call, plan: PrunePlan, aside: readonly Leftover[], doubt: s
       clock_doubt: doubt ?? null,
     },
   };
+}
+
+/** `the newest; the last of its hour, day, week` */
+function shortly(reasons: readonly string[]): string {
+  const lastOfIts = 'the last of its ';
+  const periods = reasons
+    .filter((reason) => reason.startsWith(lastOfIts))
+    .map((reason) => reason.slice(lastOfIts.length));
+  const others = reasons.filter((reason) => !reason.startsWith(lastOfIts));
+  return [...others, ...(periods.length > 0 ? [lastOfIts + periods.join(', ')] : [])].join('; ');
 }
 
 function dryLines(plan: PrunePlan, aside: readonly Leftover[]): string[] {
