@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { makeStand, rowsOf } from './gaia.fixtures.ts';
+import { fillDatabase, makeStand, rowsOf } from './gaia.fixtures.ts';
 
 /** Writes rows and ends without closing the database, so that they are in its log alone. */
 function writeAndDie(database: string, rows: number): void {
@@ -40,4 +40,26 @@ it('keeps what each of several restores in one second has put aside', async (t) 
   assert.deepEqual(aside.map((name) => readFileSync(join(stand.root, name), 'utf8')).sort(), states.sort());
   assert.equal((await stand.gaia('undo', 'dev', '--yes', '--here')).exit, 9);
   assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'fifth');
+});
+
+it('restores no part of a target through a symlink that leads out of it', async (t) => {
+  const stand = makeStand(t);
+  mkdirSync(join(stand.root, 'conf'));
+  writeFileSync(join(stand.root, 'conf', 'x'), 'of the backup');
+  fillDatabase(join(stand.root, 'conf', 'found.db'), 3);
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  const outside = join(stand.home, 'outside');
+  mkdirSync(outside);
+  writeFileSync(join(outside, 'x'), 'of somebody else');
+  fillDatabase(join(outside, 'found.db'), 4);
+  renameSync(join(stand.root, 'conf'), join(stand.home, 'conf.moved'));
+  symlinkSync(outside, join(stand.root, 'conf'));
+  const before = readdirSync(outside);
+  for (const only of ['conf/x', 'conf/found.db', 'db']) {
+    const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', only, '--yes');
+    assert.equal(exit, 6, stderr);
+    assert.match(stderr, /symlink/);
+  }
+  assert.deepEqual(readdirSync(outside), before);
+  assert.equal(readFileSync(join(outside, 'x'), 'utf8'), 'of somebody else');
 });

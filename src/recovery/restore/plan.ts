@@ -10,7 +10,7 @@ import { walkTree } from '../source/walk.ts';
 import type { Target } from '../target.ts';
 import type { OpenBackup } from './open-backup.ts';
 import { type OpenFile, openFilesBelow } from './open-files.ts';
-import { type PlacedDatabase, type PlacedTree, type Placement, placementOf } from './placement.ts';
+import { type PlacedDatabase, type PlacedTree, type Placement, placementOf, realOr } from './placement.ts';
 import { router, type Scope, scopeOf, selected } from './selection.ts';
 import { nearest, type Space, spaceAt } from './space.ts';
 
@@ -193,6 +193,7 @@ function refusalsOf(
   if (backup.kind === 'own' && uid !== 0) refusals.push(...otherOwners(backup, uid));
   if (scope.kind !== 'db' && scope.kind !== 'path') refusals.push(...mountsInTheWay(placement));
   if (scope.kind === 'path') refusals.push(...noParent(scope, target));
+  refusals.push(...leadsOut(scope, placement));
   const writers = plan.open.filter(({ writes }) => writes);
   if (writers.length > 0 && !ignoreOpen) refusals.push(heldOpen(writers));
   return refusals;
@@ -268,6 +269,24 @@ function noParent({ tree, path }: { tree: PlacedTree; path: BytePath }, target: 
       hint: `Restore a folder above it with --only, or all of ${target.name}.`,
     },
   ];
+}
+
+/** A folder that became a symlink since: what is restored below it would land in, and be taken from, another folder. */
+function leadsOut(scope: Scope, placement: Placement): Refusal[] {
+  const inTrees = singleDatabases(scope, placement).flatMap(({ tree, live }) => (tree === undefined ? [] : [live]));
+  const paths = scope.kind === 'path' ? [`${scope.tree.live}/${shownPath(scope.path)}`, ...inTrees] : inTrees;
+  return paths.flatMap((path): Refusal[] => {
+    const parent = dirname(path);
+    const real = realOr(parent);
+    if (real === parent) return [];
+    return [
+      {
+        code: 'conflict',
+        says: `${parent} is reached through a symlink and lies at ${real}, which is not what the backup holds.`,
+        hint: 'Move the symlink away and make a folder in its place, or restore a folder above it with --only.',
+      },
+    ];
+  });
 }
 
 function heldOpen(writers: readonly OpenFile[]): Refusal {
