@@ -104,7 +104,7 @@ function lastDocument(text: string): string {
 }
 
 /** A database in WAL mode with `rows` rows. */
-function fillDatabase(file: string, rows: number): void {
+export function fillDatabase(file: string, rows: number): void {
   const db = new DatabaseSync(file);
   db.exec('PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS event (n INTEGER PRIMARY KEY, text TEXT)');
   const insert = db.prepare('INSERT INTO event (text) VALUES (?)');

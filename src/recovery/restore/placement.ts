@@ -115,7 +115,7 @@ function isOnAnotherDevice(live: string): boolean {
 }
 
 /** Symlinks resolved, of the nearest folder above that exists. */
-function realOr(path: string): string {
+export function realOr(path: string): string {
   if (existsSync(path)) return realpathSync(path);
   const parent = dirname(path);
   return parent === path ? path : join(realOr(parent), basename(path));
