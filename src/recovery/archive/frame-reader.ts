@@ -1,7 +1,7 @@
-import { close, fstat, open, read, type Stats } from 'node:fs';
+import { close, createReadStream, fstat, open, read, type Stats } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { constants, createZstdDecompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { damaged } from '../tar/damage.ts';
 import { frameBytes } from './frame-writer.ts';
@@ -155,6 +155,35 @@ async function readExactly(fd: number, position: number, length: number): Promis
     at += bytesRead;
   }
   return buffer;
+}
+
+/** Bytes that are read, and decoded, at a time. */
+const streamBytes = 1024 * 1024;
+
+/**
+ * The whole tar stream of an archive, decoded from one end to the other, which takes half the work of decoding frame by
+ * frame. `raw` is told the bytes of the file, seek table included, as they pass.
+ * @throws Fault `damaged` without a place; frame by frame it is found
+ */
+export async function* readThrough(
+  path: string,
+  raw: (bytes: Buffer) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  requireStrictNode();
+  const source = createReadStream(path, { highWaterMark: streamBytes });
+  const decoder = createZstdDecompress({ chunkSize: streamBytes });
+  source.on('data', (chunk) => raw(chunk as Buffer));
+  source.on('error', (error) => decoder.destroy(error));
+  source.pipe(decoder);
+  try {
+    for await (const plain of decoder) yield plain as Buffer;
+  } catch (error) {
+    if (error instanceof Fault || !/^(ZSTD_|ERR_|Z_)/.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    throw damaged(`The archive does not decode: ${reasonOf(error)}.`);
+  } finally {
+    source.destroy();
+    decoder.destroy();
+  }
 }
 
 let isStrict: boolean | undefined;

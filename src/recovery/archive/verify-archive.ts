@@ -8,7 +8,7 @@ import { TarReader } from '../tar/reader.ts';
 import { makeRules, type Rules } from '../tar/rules.ts';
 import { listName } from './archive-builder.ts';
 import { fileListParser, listedOf, mismatch, pathOf } from './file-list.ts';
-import { type FrameReader, openFrames } from './frame-reader.ts';
+import { type FrameReader, openFrames, readThrough } from './frame-reader.ts';
 import type { Listed } from './listed.ts';
 import type { Manifest } from './manifest.ts';
 import { readManifest, type SignedManifest } from './manifest-file.ts';
@@ -22,7 +22,8 @@ export type Verdict =
   /** An archive of ours beside which no manifest lies: nobody says that it is what was written. */
   | { kind: 'no-manifest' };
 
-type Expected = { archive: Manifest['archive']; list: Manifest['list'] };
+/** The digest is not known yet when a new archive is read back. */
+type Expected = { archive: Omit<Manifest['archive'], 'sha256'> & { sha256?: string }; list: Manifest['list'] };
 
 /**
  * Proves that a backup can be read back whole: signature, SHA-256 of the file, checksum of each frame, form of each member.
@@ -38,7 +39,7 @@ export async function verifyArchive(
     statOf(path);
     const signed = readManifest(path, known);
     if (signed === undefined) return { kind: 'no-manifest' };
-    await readWhole(path, signed.manifest, progress, deep);
+    await readBack(path, signed.manifest, progress, deep);
     const { totals } = signed.manifest;
     return { kind: 'sound', files: totals.files, bytes: totals.bytes, ...pick(signed) };
   } catch (error) {
@@ -55,57 +56,52 @@ function statOf(path: string): void {
     throw new Fault('not-found', `There is no archive at ${path}.`, { hint: 'See: gaia list' });
 }
 
-async function readWhole(
+/**
+ * Reads an archive from one end to the other and compares it with what was written; with `deep` also each member's contents
+ * and attributes with the list of files. Answers the SHA-256 of the file, which must be `expected.archive.sha256` if that is
+ * known already.
+ * @throws Fault `damaged`, naming the member where it is known
+ */
+export async function readBack(path: string, expected: Expected, progress?: Progress, deep = true): Promise<string> {
+  try {
+    return await readOnce(path, expected, progress, deep);
+  } catch (error) {
+    throw await named(error, path, expected);
+  }
+}
+
+async function readOnce(
   path: string,
   expected: Expected,
   progress: Progress | undefined,
   deep: boolean,
-): Promise<void> {
-  try {
-    await readBack(path, expected, progress, deep);
-  } catch (error) {
-    if (deep || !(error instanceof Fault) || error.extra.member !== undefined) throw error;
-    // Somebody wants to know which member it is; comparing all of them finds it.
-    await readBack(path, expected, progress);
-    throw error;
+): Promise<string> {
+  const plainBytes = await requireTable(path, expected);
+  const reading = new Reading(expected, deep);
+  const hash = createHash('sha256');
+  for await (const plain of readThrough(path, (raw) => hash.update(raw))) {
+    reading.push(plain);
+    progress?.({ phase: 'read', doneBytes: reading.bytes, totalBytes: plainBytes, doneFiles: reading.entries });
   }
+  reading.finish();
+  if (reading.bytes !== plainBytes)
+    throw new Fault('damaged', 'The seek table of the archive speaks of another length.');
+  const sha256 = hash.digest('hex');
+  if (expected.archive.sha256 !== undefined && sha256 !== expected.archive.sha256)
+    throw new Fault(
+      'damaged',
+      'The archive is not the one that was written: its digest is not what its manifest says.',
+    );
+  return sha256;
 }
 
-/**
- * Reads an archive from one end to the other and compares it with what its manifest promises; with `deep` also each
- * member's contents and attributes with the list of files.
- * @throws Fault `damaged`, naming the member where it is known
- */
-export async function readBack(path: string, expected: Expected, progress?: Progress, deep = true): Promise<void> {
+/** Bytes of the tar stream, by a seek table that fits the file and the manifest. */
+async function requireTable(path: string, { archive }: Expected): Promise<number> {
   const frames = await openFrames(path);
   try {
-    if (frames.bytes !== expected.archive.bytes || frames.frames.length !== expected.archive.frames)
-      throw new Fault(
-        'damaged',
-        `The archive has ${frames.bytes} bytes, and its manifest says ${expected.archive.bytes}.`,
-      );
-    const reading = new Reading(expected, deep);
-    const hash = createHash('sha256');
-    try {
-      for await (const { raw, plain } of frames.read(0, frames.frames.length)) {
-        hash.update(raw);
-        reading.push(plain);
-        progress?.({
-          phase: 'read',
-          doneBytes: reading.bytes,
-          totalBytes: frames.plainBytes,
-          doneFiles: reading.entries,
-        });
-      }
-      reading.finish();
-    } catch (error) {
-      throw await named(error, frames, expected, reading.last);
-    }
-    if (hash.update(frames.table).digest('hex') !== expected.archive.sha256)
-      throw new Fault(
-        'damaged',
-        'The archive is not the one that was written: its digest is not what its manifest says.',
-      );
+    if (frames.bytes !== archive.bytes || frames.frames.length !== archive.frames)
+      throw new Fault('damaged', `The archive has ${frames.bytes} bytes, and its manifest says ${archive.bytes}.`);
+    return frames.plainBytes;
   } finally {
     await frames.close();
   }
@@ -190,24 +186,38 @@ class Reading {
   }
 }
 
-/** The same damage with the member it hit, found through the list of files as far as that can be read itself. */
-async function named(
-  error: unknown,
-  frames: FrameReader,
-  expected: Expected,
-  last: BytePath | undefined,
-): Promise<unknown> {
+/**
+ * The same damage with the member it hit, found frame by frame and through the list of files, as far as those can be read
+ * themselves. Anything that is no damage is answered as it is.
+ */
+export async function named(error: unknown, path: string, expected: Expected): Promise<unknown> {
   if (!(error instanceof Fault) || error.code !== 'damaged' || error.extra.member !== undefined) return error;
-  const { frame, compare } = error.extra as { frame?: number; compare?: boolean };
-  const member = compare ? await firstMismatch(frames, expected) : await memberOfFrame(frames, expected, frame);
-  const path = member ?? last;
-  if (path === undefined) return error;
-  const shown = shownPath(path);
+  const member = await memberHit(path, expected).catch(() => undefined /* then nobody knows */);
+  if (member === undefined) return error;
+  const shown = shownPath(member);
   return new Fault('damaged', `${shown}: ${error.message}`, {
     hint: error.hint,
     extra: { member: shown },
     cause: error,
   });
+}
+
+async function memberHit(path: string, expected: Expected): Promise<BytePath | undefined> {
+  const frames = await openFrames(path);
+  const reading = new Reading(expected, true);
+  try {
+    for await (const { plain } of frames.read(0, frames.frames.length)) reading.push(plain);
+    return await firstMismatch(frames, expected);
+  } catch (error) {
+    const { frame } = (error as Fault).extra as { frame?: number };
+    return (
+      (await memberOfFrame(frames, expected, frame)) ??
+      (await firstMismatch(frames, expected).catch(() => undefined /* nor there */)) ??
+      reading.last
+    );
+  } finally {
+    await frames.close();
+  }
 }
 
 async function memberOfFrame(

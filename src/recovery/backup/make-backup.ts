@@ -60,15 +60,16 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
         rmSync(partial, { force: true });
         written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed });
       }
+      const sha256 = await readBack(partial, written.manifest, relabelled(request.progress));
       const manifest: Manifest = {
         ...written.manifest,
+        archive: { ...written.manifest.archive, sha256 },
         degraded: [
           ...written.manifest.degraded,
           ...written.changed.map((text) => `changed while it was read: ${text}`),
         ],
         public_key: signer.publicKey,
       };
-      await readBack(partial, manifest, relabelled(request.progress));
       const file = join(folder, name);
       writeManifest(file, manifest, signer);
       renameSync(partial, file);

@@ -25,7 +25,11 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   surveyed: Survey;
 };
 
-export type ArchiveDraft = { manifest: Omit<Manifest, 'public_key'>; changed: string[] };
+/** A manifest that lacks what is known only after the archive was read back. */
+export type ArchiveDraft = {
+  manifest: Omit<Manifest, 'public_key' | 'archive'> & { archive: Omit<Manifest['archive'], 'sha256'> };
+  changed: string[];
+};
 
 type CopiedDatabase = Omit<ManifestDatabase, 'sha256'>;
 

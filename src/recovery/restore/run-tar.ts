@@ -37,7 +37,8 @@ export function extractInto(folder: string): Extraction {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   const ended = endOf(child, folder);
-  let buffer = Buffer.allocUnsafe(pieceBytes);
+  const spare: Buffer[] = [];
+  let buffer: Buffer = Buffer.allocUnsafeSlow(pieceBytes);
   let filled = 0;
   let mustWait = false;
   const stdin = child.stdin as NonNullable<typeof child.stdin>;
@@ -46,8 +47,10 @@ export function extractInto(folder: string): Extraction {
 
   function flush(): void {
     if (filled === 0) return;
-    if (!stdin.write(buffer.subarray(0, filled))) mustWait = true;
-    buffer = Buffer.allocUnsafe(pieceBytes);
+    const full = buffer;
+    // What tar has taken is used again, instead of a new megabyte each time.
+    if (!stdin.write(full.subarray(0, filled), () => spare.push(full))) mustWait = true;
+    buffer = spare.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
     filled = 0;
   }
 

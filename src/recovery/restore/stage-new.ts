@@ -106,6 +106,7 @@ async function stageOwn(
   const { frames, list, signed } = backup;
   const whole = scope.kind === 'all' || scope.kind === 'files';
   await stageMembers({
+    file: backup.file,
     frames,
     list,
     manifest: signed.manifest,

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../base/fault.ts';
 import { listName } from '../archive/archive-builder.ts';
 import { mismatch } from '../archive/file-list.ts';
-import type { FrameReader } from '../archive/frame-reader.ts';
+import { type FrameReader, readThrough } from '../archive/frame-reader.ts';
 import type { Listed } from '../archive/listed.ts';
 import type { Manifest } from '../archive/manifest.ts';
 import { MemberHash } from '../archive/member-hash.ts';
+import { named } from '../archive/verify-archive.ts';
 import type { BytePath } from '../byte-path.ts';
 import type { Progress } from '../progress.ts';
 import { damaged } from '../tar/damage.ts';
@@ -18,6 +19,7 @@ import { type Extraction, extractInto } from './run-tar.ts';
 import type { Destination } from './selection.ts';
 
 type Stage = {
+  file: string;
   frames: FrameReader;
   manifest: Manifest;
   list: readonly Listed[];
@@ -54,26 +56,25 @@ export async function stageMembers(stage: Stage): Promise<void> {
     }
   } catch (error) {
     await Promise.all([...extractions.values()].map((each) => each.stop()));
-    throw error;
+    throw await named(error, stage.file, stage.manifest);
   }
 }
 
 type Outputs = ReadonlyMap<string, Extraction>;
 
 async function readAll(stage: Stage, to: (folder: string) => Extraction, outputs: Outputs): Promise<void> {
-  const { frames, manifest } = stage;
+  const { manifest } = stage;
   const hash = createHash('sha256');
   const members = new Members(stage, 0, to);
   const reader = new TarReader(members, { dialect: 'own' });
-  for await (const { raw, plain } of frames.read(0, frames.frames.length)) {
-    hash.update(raw);
+  for await (const plain of readThrough(stage.file, (raw) => hash.update(raw))) {
     reader.push(plain);
     members.tell(stage.progress);
     for (const output of outputs.values()) await output.ready();
   }
   reader.end();
   members.requireAll(manifest.list.entries);
-  if (hash.update(frames.table).digest('hex') !== manifest.archive.sha256)
+  if (hash.digest('hex') !== manifest.archive.sha256)
     throw new Fault(
       'damaged',
       'The archive is not the one that was written: its digest is not what its manifest says.',

@@ -42,7 +42,9 @@ const maxJournalBytes = 256 * 1024 * 1024;
  * @throws Fault `damaged` when a line in the middle is not as it was written
  */
 export function openJournal(file: string, clock: Clock): Journal {
-  const { lines, bytes } = readWhole(file);
+  const whole = readWhole(file);
+  const { lines } = whole;
+  let { bytes } = whole;
   const fd = openSync(file, 'a', 0o600);
   ftruncateSync(fd, bytes);
   fsyncSync(fd);
@@ -52,8 +54,15 @@ export function openJournal(file: string, clock: Clock): Journal {
     append(step, state, facts = {}) {
       const line: JournalLine = { n: lines.length + 1, at: rfc3339(clock()), step, state, facts };
       const data = Buffer.from(textOf(line));
-      for (let at = 0; at < data.length; ) at += writeSync(fd, data, at);
-      fsyncSync(fd);
+      try {
+        for (let at = 0; at < data.length; ) at += writeSync(fd, data, at);
+        fsyncSync(fd);
+      } catch (error) {
+        // Of a line that a full disk has cut nothing may stay: the next one would stand behind it on the same line.
+        ftruncateSync(fd, bytes);
+        throw error;
+      }
+      bytes += data.length;
       lines.push(line);
       return line;
     },

@@ -41,7 +41,12 @@ export function takeLock(place: Pick<Place, 'state'>, verb: string, clock: Clock
   }
   const holding = database;
   const holder: Holder = { ...mine(), verb, since: rfc3339(clock()) };
-  writeFileSync(info, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  try {
+    writeFileSync(info, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  } catch (error) {
+    holding.close();
+    throw diskFault(error, place.state);
+  }
   return {
     release() {
       if (!holding.isOpen) return;
