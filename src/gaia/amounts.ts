@@ -4,7 +4,8 @@ const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 export function showBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
+  // What would be shown as 1024 is one of the next unit.
+  while (Math.round(value) >= 1024 && unit < units.length - 1) {
     value /= 1024;
     unit++;
   }
