@@ -63,3 +63,15 @@ it('restores no part of a target through a symlink that leads out of it', async 
   assert.deepEqual(readdirSync(outside), before);
   assert.equal(readFileSync(join(outside, 'x'), 'utf8'), 'of somebody else');
 });
+
+it('restores one file below a folder whose name is not of ASCII letters', async (t) => {
+  const stand = makeStand(t);
+  const file = join(stand.root, 'größe', 'maß');
+  mkdirSync(join(stand.root, 'größe'));
+  writeFileSync(file, 'first');
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  writeFileSync(file, 'second');
+  const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', 'größe/maß', '--yes');
+  assert.equal(exit, 9, stderr);
+  assert.equal(readFileSync(file, 'utf8'), 'first');
+});

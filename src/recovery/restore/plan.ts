@@ -260,7 +260,7 @@ function mountsInTheWay({ trees }: Placement): Refusal[] {
 }
 
 function noParent({ tree, path }: { tree: PlacedTree; path: BytePath }, target: Target): Refusal[] {
-  const parent = `${tree.live}/${path}`.slice(0, `${tree.live}/${path}`.lastIndexOf('/'));
+  const parent = dirname(`${tree.live}/${shownPath(path)}`);
   if (nearest(parent) === parent) return [];
   return [
     {
