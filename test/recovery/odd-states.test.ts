@@ -75,3 +75,18 @@ it('restores one file below a folder whose name is not of ASCII letters', async 
   assert.equal(exit, 9, stderr);
   assert.equal(readFileSync(file, 'utf8'), 'first');
 });
+
+it('leaves a database that the backup does not know where it is when only files are restored', async (t) => {
+  const stand = makeStand(t);
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  const later = join(stand.root, 'state', 'later.db');
+  fillDatabase(later, 3);
+  writeAndDie(later, 2);
+  writeFileSync(join(stand.root, 'state', 'RESTORED.json'), '{}');
+  writeFileSync(join(stand.root, 'notes'), 'second');
+  const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', 'files', '--yes');
+  assert.equal(exit, 9, stderr);
+  assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
+  assert.equal(rowsOf(later), 5);
+  assert.ok(readdirSync(join(stand.root, 'state')).includes('RESTORED.json'));
+});

@@ -12,6 +12,7 @@ import type { OpenBackup } from './open-backup.ts';
 import { type OpenFile, openFilesBelow } from './open-files.ts';
 import { type PlacedDatabase, type PlacedTree, type Placement, placementOf, realOr } from './placement.ts';
 import { router, type Scope, scopeOf, selected } from './selection.ts';
+import { restoredName } from './settle-databases.ts';
 import { nearest, type Space, spaceAt } from './space.ts';
 
 /** Why a restore would not begin now. */
@@ -115,15 +116,21 @@ function describe(backup: OpenBackup): RestorePlan['backup'] {
 function keptIn(tree: PlacedTree, scope: Scope, { databases }: Placement): Set<BytePath> {
   const { excluded } = sortMounts(tree.tree, tree.mounts);
   const kept = new Set<BytePath>(excluded);
-  if (tree.tree.exclude.length > 0) {
-    const leftOut = leftOutBy(tree.tree.exclude);
-    const walked =
-      nearest(tree.live) === tree.live ? walkTree(tree.live, { leftOut, notEntered: new Set(excluded) }) : undefined;
-    for (const path of walked?.leftOut ?? []) if (leftOut(path)) kept.add(path);
+  const isFiles = scope.kind === 'files';
+  const leftOut = leftOutBy(tree.tree.exclude);
+  const walked =
+    (isFiles || tree.tree.exclude.length > 0) && nearest(tree.live) === tree.live
+      ? walkTree(tree.live, { leftOut, notEntered: new Set(excluded) })
+      : undefined;
+  for (const path of walked?.leftOut ?? []) if (leftOut(path)) kept.add(path);
+  if (!isFiles) return kept;
+  // Also those that came after the backup: their programs do not expect to lose them with the files.
+  const inBackup = databases.flatMap(({ tree: at, path }) => (at === tree ? [path] : []));
+  for (const path of [...inBackup, ...(walked?.databases ?? [])]) {
+    for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
+    // What is said beside a database of its last restore stays true of it.
+    kept.add(`${path.slice(0, path.lastIndexOf('/') + 1)}${restoredName}` as BytePath);
   }
-  if (scope.kind === 'files')
-    for (const { tree: at, path } of databases)
-      if (at === tree) for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
   return kept;
 }
 
