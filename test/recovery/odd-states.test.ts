@@ -90,3 +90,22 @@ it('leaves a database that the backup does not know where it is when only files 
   assert.equal(rowsOf(later), 5);
   assert.ok(readdirSync(join(stand.root, 'state')).includes('RESTORED.json'));
 });
+
+it('puts aside by an undo what came since, where an excluded folder lets the folders around it stay', async (t) => {
+  const stand = makeStand(t, { more: 'exclude: [cache, "*.log"]' });
+  mkdirSync(join(stand.root, 'cache'));
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  writeFileSync(join(stand.root, 'notes'), 'second');
+  assert.equal((await stand.gaia('restore', 'dev', '--yes')).exit, 9);
+  writeFileSync(join(stand.root, 'since'), 'of the restored state');
+  writeFileSync(join(stand.root, 'since.log'), 'excluded');
+  writeFileSync(join(stand.root, 'cache', 'c'), 'excluded');
+  const undone = await stand.gaia('undo', 'dev', '--yes');
+  assert.equal(undone.exit, 9, undone.stderr);
+  assert.deepEqual(readdirSync(stand.root).sort(), ['cache', 'compose.yml', 'notes', 'since.log', 'state']);
+  assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'second');
+  const again = await stand.gaia('undo', 'dev', '--yes');
+  assert.equal(again.exit, 9, again.stderr);
+  assert.equal(readFileSync(join(stand.root, 'since'), 'utf8'), 'of the restored state');
+  assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
+});

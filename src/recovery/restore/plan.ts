@@ -114,24 +114,34 @@ function describe(backup: OpenBackup): RestorePlan['backup'] {
 
 /** What must stay within a tree: what its backups leave out, and for `files` its databases. */
 function keptIn(tree: PlacedTree, scope: Scope, { databases }: Placement): Set<BytePath> {
-  const { excluded } = sortMounts(tree.tree, tree.mounts);
-  const kept = new Set<BytePath>(excluded);
   const isFiles = scope.kind === 'files';
-  const leftOut = leftOutBy(tree.tree.exclude);
-  const walked =
-    (isFiles || tree.tree.exclude.length > 0) && nearest(tree.live) === tree.live
-      ? walkTree(tree.live, { leftOut, notEntered: new Set(excluded) })
-      : undefined;
-  for (const path of walked?.leftOut ?? []) if (leftOut(path)) kept.add(path);
-  if (!isFiles) return kept;
-  // Also those that came after the backup: their programs do not expect to lose them with the files.
-  const inBackup = databases.flatMap(({ tree: at, path }) => (at === tree ? [path] : []));
-  for (const path of [...inBackup, ...(walked?.databases ?? [])]) {
-    for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
-    // What is said beside a database of its last restore stays true of it.
-    kept.add(`${path.slice(0, path.lastIndexOf('/') + 1)}${restoredName}` as BytePath);
-  }
+  const kept = keptBelow(tree, isFiles);
+  if (isFiles) for (const { tree: at, path } of databases) if (at === tree) keepDatabase(path, kept);
   return kept;
+}
+
+/**
+ * What of that there is now below a live folder, databases included or not. Also those that came after the backup: their
+ * programs do not expect to lose them with the files.
+ */
+export function keptBelow(
+  { tree, live, mounts }: Pick<PlacedTree, 'tree' | 'live' | 'mounts'>,
+  withDatabases: boolean,
+): Set<BytePath> {
+  const { excluded } = sortMounts(tree, mounts);
+  const kept = new Set<BytePath>(excluded);
+  if ((!withDatabases && tree.exclude.length === 0) || nearest(live) !== live) return kept;
+  const leftOut = leftOutBy(tree.exclude);
+  const walked = walkTree(live, { leftOut, notEntered: new Set(excluded) });
+  for (const path of walked.leftOut) if (leftOut(path)) kept.add(path);
+  if (withDatabases) for (const path of walked.databases) keepDatabase(path, kept);
+  return kept;
+}
+
+function keepDatabase(path: BytePath, kept: Set<BytePath>): void {
+  for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
+  // What is said beside a database of its last restore stays true of it.
+  kept.add(`${path.slice(0, path.lastIndexOf('/') + 1)}${restoredName}` as BytePath);
 }
 
 function replacedBy(scope: Scope, { trees, databases }: Placement): string[] {

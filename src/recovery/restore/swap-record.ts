@@ -11,7 +11,15 @@ import { restoredName } from './settle-databases.ts';
 import { type Unit, unitsOf } from './units.ts';
 
 /** A folder that stays while what is in it is swapped, and its attributes before and after, as files of the run. */
-export type Staying = { root: BytePath; folders: BytePath[]; before: string; after: string | null };
+export type Staying = {
+  root: BytePath;
+  folders: BytePath[];
+  before: string;
+  after: string | null;
+  /** Where what is put aside of it lies, and what in it was not touched. */
+  aside: BytePath;
+  kept: BytePath[];
+};
 
 /** All that is needed to finish a swap or to take it back. It stands in the journal before the first rename. */
 export type SwapRecord = { boot_id: string; units: Unit[]; staying: Staying[] };
@@ -25,10 +33,16 @@ export async function recordSwap(folder: string, boot: string, prepared: Prepare
   if (scope.kind === 'all' || scope.kind === 'files') {
     for (const tree of placement.trees) {
       const roots = { live: bytePathOf(tree.live), stage: bytePathOf(tree.stage), aside: bytePathOf(tree.aside) };
-      const found = unitsOf({ ...roots, keep: keep.get(tree) ?? new Set(), topStays: tree.rootIsMount });
+      const kept = keep.get(tree) ?? new Set<BytePath>();
+      const found = unitsOf({ ...roots, keep: kept, topStays: tree.rootIsMount });
       // Where something stays, what is put aside lies beside the tree in a folder of the same shape.
       record.units.push(...found.units);
-      if (found.stays.length > 0) record.staying.push(await staying(folder, record.staying.length, roots, found.stays));
+      if (found.stays.length > 0)
+        record.staying.push({
+          ...(await staying(folder, record.staying.length, roots, found.stays)),
+          aside: roots.aside,
+          kept: [...kept],
+        });
     }
   } else if (scope.kind === 'path') record.units.push(...pathUnits(prepared, scope, stamp));
   for (const { live, stage, aside } of singleDatabases(scope, placement)) {
@@ -77,7 +91,7 @@ async function staying(
   n: number,
   roots: { live: BytePath; stage: BytePath },
   folders: BytePath[],
-): Promise<Staying> {
+): Promise<Omit<Staying, 'aside' | 'kept'>> {
   const before = `staying-${n}-before.tar`;
   writeWhole(joinPath(folder, before), await attributesOf(roots.live, folders));
   const staged = folders.filter(

@@ -7,9 +7,13 @@ import type { Place } from '../place.ts';
 import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
 import { type RunState, statusOf } from '../run/status.ts';
+import { mountsAt } from '../source/mounts.ts';
 import { identityAt, isSame } from './identity.ts';
+import { realOr } from './placement.ts';
+import { keptBelow } from './plan.ts';
 import { attributesOf } from './run-tar.ts';
 import { type Staying, type SwapRecord, swapRecordOf } from './swap-record.ts';
+import { parentOf, type Unit, unitsOf } from './units.ts';
 
 /** The old state that a run put aside, as far as it is still there. */
 export type Leftover = { run: RunState; paths: string[]; sinceMs: number };
@@ -47,7 +51,7 @@ export async function recordUndo(
   const before = run && swapRecordOf(run.lines);
   if (run === undefined || before === undefined)
     throw new Fault('not-found', `There is no run ${request.undoes} to undo.`);
-  const units = before.units.map((unit) => {
+  const units = before.units.map((unit): Unit => {
     const there = identityAt(unit.aside);
     if (unit.old !== null && !isSame(there, unit.old, before.boot_id === bootId()))
       throw new Fault('conflict', `${shownPath(unit.aside)} is not what the restore put aside.`, {
@@ -61,14 +65,43 @@ export async function recordUndo(
       new: unit.old === null ? null : there,
     };
   });
+  for (const each of before.staying) units.push(...cameSince(each, before.units, request, stamp));
   const staying: Staying[] = [];
   for (const [n, each] of before.staying.entries()) {
     const names = { before: `staying-${n}-before.tar`, after: `staying-${n}-after.tar` };
     writeWhole(join(folder, names.before), await attributesOf(each.root, each.folders));
     copyFileSync(join(run.folder, each.before), join(folder, names.after));
-    staying.push({ root: each.root, folders: each.folders, before: names.before, after: names.after });
+    staying.push({ ...each, before: names.before, after: names.after, aside: asideFor(each.aside, stamp) });
   }
   return { boot_id: bootId(), units, staying };
+}
+
+/**
+ * What was made after the restore in folders that stay: it belongs to the state that is put aside. Without it the old state
+ * would come back with parts of the new one in it.
+ */
+function cameSince(
+  { root, aside, kept }: Staying,
+  before: readonly Unit[],
+  { target, only }: RunRequest,
+  stamp: string,
+): Unit[] {
+  const live = shownPath(root);
+  const tree = target.trees.find((each) => realOr(each.root) === live);
+  if (tree === undefined) return [];
+  const now = keptBelow({ tree, live, mounts: mountsAt(live).inside }, only === 'files');
+  const known = new Set(before.map((unit) => unit.live));
+  const isKnown = (path: BytePath): boolean =>
+    path.length > root.length && (known.has(path) || isKnown(parentOf(path)));
+  const { units } = unitsOf({
+    live: root,
+    // Nothing of the old state lies there under these names.
+    stage: `${aside}.none` as BytePath,
+    aside: asideFor(aside, stamp),
+    keep: new Set([...kept, ...now]),
+    topStays: true,
+  });
+  return units.filter((unit) => !isKnown(unit.live));
 }
 
 const stampEnd = /\.pre-restore\.\d{8}T\d{6}Z(-\d+)?/;
