@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { makeFolder } from '../../base/files.ts';
@@ -91,13 +91,18 @@ function relabelled(progress: Progress | undefined): Progress | undefined {
   return progress && ((step) => progress({ ...step, phase: 'read back' }));
 }
 
-/** What runs that were ended in the middle have left: never a backup, since a backup has its name. */
+/**
+ * What runs that were ended in the middle have left: never a backup, since a backup has its name. A manifest alone may be one
+ * whose archive is being copied here, or lies on another disk; only beside its own half-made archive it is of no use.
+ */
 function removeLeftovers(folder: string): void {
-  for (const name of readdirSync(folder))
-    if (/^\..+\.(partial|work)$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
-  for (const name of readdirSync(folder).filter((each) => each.endsWith('.manifest.json')))
-    if (!existsSync(join(folder, name.replace(/\.manifest\.json$/, '.tar.zst'))))
-      removeBeside(join(folder, name.replace(/\.manifest\.json$/, '.tar.zst')));
+  for (const name of readdirSync(folder)) {
+    const [, archive, end] = /^\.(.+)\.(partial|work)$/.exec(name) ?? [];
+    if (archive === undefined) continue;
+    // First the manifest, so that what says whose it is goes last.
+    if (end === 'partial') removeBeside(join(folder, archive));
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 function removeBeside(archive: string): void {
