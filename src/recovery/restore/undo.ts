@@ -40,6 +40,16 @@ export function undoable(place: Pick<Place, 'state'>, target: string): RunState 
   return newest;
 }
 
+/** A rename takes along what is mounted below, and removing goes through it. */
+function requireNoMount(path: BytePath): void {
+  const { rootIsMount, inside } = mountsAt(shownPath(path));
+  if (!rootIsMount && inside.length === 0) return;
+  const at = inside[0] === undefined ? path : (`${path}/${inside[0]}` as BytePath);
+  throw new Fault('conflict', `Another file system is mounted at ${shownPath(at)}.`, {
+    hint: `Unmount it first: umount ${shownPath(at)}`,
+  });
+}
+
 /** How the state of before a run takes the place of what is there now. */
 export async function recordUndo(
   folder: string,
@@ -66,6 +76,7 @@ export async function recordUndo(
     };
   });
   for (const each of before.staying) units.push(...cameSince(each, before.units, request, stamp));
+  for (const { live, old } of units) if (old !== null) requireNoMount(live);
   const staying: Staying[] = [];
   for (const [n, each] of before.staying.entries()) {
     const names = { before: `staying-${n}-before.tar`, after: `staying-${n}-after.tar` };
@@ -123,9 +134,13 @@ export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftove
   });
 }
 
-/** Removes what a run put aside; it cannot be undone after that. Only what still is what was put there. */
+/**
+ * Removes what a run put aside; it cannot be undone after that. Only what still is what was put there.
+ * @throws Fault `conflict`, with nothing removed, when another file system is mounted in it: its files are nobody's leftover
+ */
 export function removeLeftover({ run }: Leftover): void {
   const record = swapRecordOf(run.lines);
+  for (const { old, aside } of record?.units ?? []) if (old !== null) requireNoMount(aside);
   for (const { old, aside } of record?.units ?? [])
     if (old !== null && isSame(identityAt(aside), old, record?.boot_id === bootId()))
       rmSync(bytesOf(aside), { recursive: true, force: true });
