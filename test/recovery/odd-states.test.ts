@@ -109,3 +109,19 @@ it('puts aside by an undo what came since, where an excluded folder lets the fol
   assert.equal(readFileSync(join(stand.root, 'since'), 'utf8'), 'of the restored state');
   assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
 });
+
+it('says what to do about a database that a program left in the middle of a change', async (t) => {
+  const stand = makeStand(t);
+  const program = `
+    const db = new (require('node:sqlite').DatabaseSync)(process.argv[1]);
+    db.exec('PRAGMA journal_mode = DELETE; PRAGMA cache_size = 5');
+    db.exec("BEGIN; UPDATE event SET text = hex(randomblob(2000))");
+    process.kill(process.pid, 'SIGKILL');`;
+  fillDatabase(stand.database, 500);
+  spawnSync(process.execPath, ['-e', program, stand.database]);
+  assert.ok(readdirSync(join(stand.root, 'state')).includes('events.db-journal'));
+  const { exit, stderr } = await stand.gaia('backup', 'dev');
+  assert.equal(exit, 4, stderr);
+  assert.match(stderr, /in the middle of a change/);
+  assert.match(stderr, /sqlite3/);
+});

@@ -113,7 +113,16 @@ async function takeAttributes(from: string, to: string): Promise<void> {
 function copyFault(error: unknown, file: string): Fault {
   const { errcode, code } = error as { errcode?: number; code?: string };
   const primary = (errcode ?? 0) & 0xff;
-  const sqlite = { busy: 5, locked: 6, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26, ioError: 10 };
+  const sqlite = {
+    busy: 5,
+    locked: 6,
+    corrupt: 11,
+    full: 13,
+    cannotOpen: 14,
+    notADatabase: 26,
+    ioError: 10,
+    readOnly: 8,
+  };
   const says = reasonOf(error);
   if (primary === sqlite.full || code === 'ENOSPC' || /disk is full/.test(says))
     return new Fault('storage-full', `There is no room to copy the database ${file}.`, {
@@ -123,6 +132,11 @@ function copyFault(error: unknown, file: string): Fault {
   if (primary === sqlite.busy || primary === sqlite.locked)
     return new Fault('unavailable', `The database ${file} is locked by another program for too long.`, {
       hint: 'Find out who holds it (fuser, lsof), and try again.',
+      cause: error,
+    });
+  if (primary === sqlite.readOnly)
+    return new Fault('unavailable', `A program ended in the middle of a change to the database ${file}: ${says}.`, {
+      hint: `Its journal says how to take that back, which is done by whoever opens it next. Start its program, or: sqlite3 ${file} 'PRAGMA quick_check'`,
       cause: error,
     });
   if (primary === sqlite.corrupt || primary === sqlite.notADatabase)
