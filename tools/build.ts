@@ -52,7 +52,8 @@ async function buildGaia(): Promise<void> {
   const outside = Object.values(metafile.outputs)
     .flatMap(({ imports }) => imports)
     .filter(({ path, external }) => external && !path.startsWith('node:'));
-  if (outside.length > 0) throw new Error(`gaia.mjs would need ${outside.map(({ path }) => path).join(', ')} beside it`);
+  if (outside.length > 0)
+    throw new Error(`gaia.mjs would need ${outside.map(({ path }) => path).join(', ')} beside it`);
   chmodSync(outfile, 0o755);
 }
 
