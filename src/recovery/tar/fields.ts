@@ -30,6 +30,7 @@ export const gnuMagic = 'ustar  \u0000';
 /** The text of a field up to its first NUL, a character a byte. */
 export function textField(block: Buffer, name: Field): string {
   const [at, length] = field[name];
+  if (block[at] === 0) return '';
   let end = at;
   while (end < at + length && block[end] !== 0) end++;
   return block.toString('latin1', at, end);
@@ -75,12 +76,12 @@ function binaryNumber(block: Buffer, at: number, length: number, name: Field): n
   return number;
 }
 
-/** The sum of a header's bytes with the checksum's own field as spaces. */
-export function checksumOf(block: Buffer): number {
+/** The sum of a header's bytes with the checksum's own field as spaces. The header begins at `start`. */
+export function checksumOf(bytes: Buffer, start = 0): number {
   const [at, length] = field.checksum;
   let sum = length * space;
-  for (let i = 0; i < at; i++) sum += block[i] as number;
-  for (let i = at + length; i < blockBytes; i++) sum += block[i] as number;
+  for (let i = start; i < start + at; i++) sum += bytes[i] as number;
+  for (let i = start + at + length; i < start + blockBytes; i++) sum += bytes[i] as number;
   return sum;
 }
 

@@ -19,11 +19,13 @@ export type PaxRecords = {
 export const maxPaxBytes = 1024 * 1024;
 const maxLengthDigits = 8;
 const space = 0x20;
+const zero = 0x30;
 const newline = 0x0a;
 const equals = 0x3d;
 
 /** `atime`, `ctime`: written by default, and of no use to a restore. `comment`: for people. */
 const passedOver = new Set(['atime', 'ctime', 'comment']);
+const sparsePrefix = 'GNU.sparse.';
 const attributeKey = /^SCHILY\.(xattr\..+|acl\.(access|default))$/s;
 
 /**
@@ -31,42 +33,49 @@ const attributeKey = /^SCHILY\.(xattr\..+|acl\.(access|default))$/s;
  * @throws Fault `damaged`
  */
 export function parsePax(bytes: Buffer): PaxRecords {
-  const found = new Map<string, Buffer>();
-  for (let at = 0; at < bytes.length; ) {
-    const [key, value, next] = recordAt(bytes, at);
-    if (found.has(key)) throw damaged(`An extended header says ${shown(key)} twice.`);
-    found.set(key, value);
-    at = next;
-  }
+  const found = new Set<string>();
   const records: PaxRecords = { attributes: [] };
   const sparse = new Map<string, string>();
-  for (const [key, value] of found) {
-    if (attributeKey.test(key)) records.attributes.push({ key, value });
-    else if (key.startsWith('GNU.sparse.')) sparse.set(key.slice('GNU.sparse.'.length), value.toString('latin1'));
-    else if (!passedOver.has(key)) take(records, key, value);
+  for (let at = 0; at < bytes.length; ) {
+    const { key, valueAt, next } = recordAt(bytes, at);
+    if (found.has(key)) throw damaged(`An extended header says ${shown(key)} twice.`);
+    found.add(key);
+    // A copy: attributes outlive the buffer they came in.
+    if (attributeKey.test(key)) records.attributes.push({ key, value: Buffer.from(bytes.subarray(valueAt, next - 1)) });
+    else if (!passedOver.has(key)) {
+      const text = bytes.toString('latin1', valueAt, next - 1);
+      if (key.startsWith(sparsePrefix)) sparse.set(key.slice(sparsePrefix.length), text);
+      else take(records, key, text);
+    }
+    at = next;
   }
-  records.attributes.sort((a, b) => (a.key < b.key ? -1 : 1));
+  if (records.attributes.length > 1) records.attributes.sort((a, b) => (a.key < b.key ? -1 : 1));
   if (sparse.size > 0) records.sparse = sparseOf(sparse);
   return records;
 }
 
-function recordAt(bytes: Buffer, at: number): [key: string, value: Buffer, next: number] {
-  const gap = bytes.indexOf(space, at);
-  const digits = gap < 0 || gap - at > maxLengthDigits ? '' : bytes.toString('latin1', at, gap);
-  const next = at + Number(digits);
-  if (!/^[1-9]\d*$/.test(digits) || next > bytes.length || next <= gap + 1 || bytes[next - 1] !== newline)
+/** A length, a space, a key, `=`, the value from `valueAt` on, and a line break just before `next`. */
+function recordAt(bytes: Buffer, at: number): { key: string; valueAt: number; next: number } {
+  let gap = at;
+  let length = 0;
+  for (; gap < bytes.length && gap - at <= maxLengthDigits; gap++) {
+    const digit = (bytes[gap] as number) - zero;
+    if (digit < 0 || digit > 9) break;
+    length = length * 10 + digit;
+  }
+  const next = at + length;
+  const isNumber = bytes[gap] === space && gap - at <= maxLengthDigits && bytes[at] !== zero;
+  if (!isNumber || next > bytes.length || next <= gap + 1 || bytes[next - 1] !== newline)
     throw damaged('An extended header has a record whose length is wrong.');
-  const sign = bytes.indexOf(equals, gap + 1);
-  if (sign <= gap + 1 || sign >= next) throw damaged('An extended header has a record without a key.');
-  // A reader in C would take the key to end there, and see another one.
-  const nul = bytes.indexOf(0, gap + 1);
-  if (nul >= 0 && nul < sign) throw damaged('An extended header has a key with a NUL in it.');
-  // A copy: attributes outlive the buffer they came in.
-  return [bytes.toString('latin1', gap + 1, sign), Buffer.from(bytes.subarray(sign + 1, next - 1)), next];
+  let sign = gap + 1;
+  for (; sign < next && bytes[sign] !== equals; sign++)
+    // A reader in C would take the key to end there, and see another one.
+    if (bytes[sign] === 0) throw damaged('An extended header has a key with a NUL in it.');
+  if (sign === gap + 1 || sign === next) throw damaged('An extended header has a record without a key.');
+  return { key: bytes.toString('latin1', gap + 1, sign), valueAt: sign + 1, next };
 }
 
-function take(records: PaxRecords, key: string, value: Buffer): void {
-  const text = value.toString('latin1');
+function take(records: PaxRecords, key: string, text: string): void {
   if (key === 'path' || key === 'linkpath') {
     if (text === '' || text.includes('\0')) throw damaged(`An extended header has a ${key} that is no path.`);
     records[key] = text;
@@ -107,13 +116,13 @@ function sparseOf(values: ReadonlyMap<string, string>): NonNullable<PaxRecords['
   return { major: 1, minor: 0, name, realSize: natural(values.get('realsize') ?? '', 'GNU.sparse.realsize') };
 }
 
-/** One record; its length counts its own digits. */
-export function paxRecord(key: string, value: string | Buffer): Buffer {
-  const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
-  const rest = key.length + bytes.length + 3;
+/** One record, a character a byte; its length counts its own digits. */
+export function paxRecord(key: string, value: string | Buffer): string {
+  const text = typeof value === 'string' ? value : value.toString('latin1');
+  const rest = key.length + text.length + 3;
   let length = rest + String(rest).length;
   if (rest + String(length).length !== length) length = rest + String(length).length;
-  return Buffer.concat([Buffer.from(`${length} ${key}=`, 'latin1'), bytes, Buffer.from('\n')]);
+  return `${length} ${key}=${text}\n`;
 }
 
 function shown(key: string): string {

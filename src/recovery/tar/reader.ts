@@ -20,6 +20,8 @@ type State = 'header' | 'extended' | 'long' | 'map' | 'data' | 'padding' | 'one 
 const zeros = Buffer.alloc(blockBytes);
 /** Names longer than this cannot be opened, PATH_MAX with its NUL being 4,096. */
 const maxLongName = 8192;
+/** Headers with more than this, which hold attributes or maps, are rare. */
+const usualRawBytes = 8192;
 
 /**
  * Reads a tar stream that is pushed into it in pieces of any size, and tells a handler what is in it. Contents are handed
@@ -41,7 +43,9 @@ export class TarReader {
   #padding = 0;
   /** A block, or the body of an extended header, that came in pieces. */
   #pieces: Buffer[] = [];
-  #raw: Buffer[] = [];
+  /** In `own`, the bytes of the headers that are being read, to compare with what our writer would write. */
+  #raw: Buffer = Buffer.allocUnsafe(usualRawBytes);
+  #rawBytes = 0;
   #pax: PaxRecords | undefined;
   #long: { path?: string; link?: string } = {};
   #longKind: 'path' | 'link' = 'path';
@@ -152,13 +156,24 @@ export class TarReader {
     const isContinued = this.#pax !== undefined || this.#long.path !== undefined || this.#long.link !== undefined;
     if (!isContinued) {
       this.#start = at;
-      this.#raw = [];
+      this.#rawBytes = 0;
     }
     const header = parseHeader(block, dialect);
-    if (dialect === 'own') this.#raw.push(Buffer.from(block));
+    if (dialect === 'own') this.#keep(block);
     if (header.type === 'x') this.#beginExtended(header);
     else if ((header.type === 'L' || header.type === 'K') && dialect === 'old') this.#beginLong(header);
     else this.#beginMember(header);
+  }
+
+  #keep(bytes: Buffer): void {
+    const needed = this.#rawBytes + bytes.length;
+    if (needed > this.#raw.length) {
+      const larger = Buffer.allocUnsafe(2 * needed);
+      this.#raw.copy(larger, 0, 0, this.#rawBytes);
+      this.#raw = larger;
+    }
+    bytes.copy(this.#raw, this.#rawBytes);
+    this.#rawBytes = needed;
   }
 
   #beginMember(header: Header): void {
@@ -191,10 +206,9 @@ export class TarReader {
     const before = this.#left;
     const whole = this.#collect(chunk);
     if (whole === undefined) return before - this.#left;
-    if (this.#options.dialect === 'own') this.#raw.push(Buffer.from(whole));
+    if (this.#options.dialect === 'own') this.#keep(whole);
     const body = whole.subarray(0, whole.length - this.#padding);
-    if (whole.subarray(body.length).some((byte) => byte !== 0))
-      throw damaged('An extended header is not filled up with zeros.');
+    this.#requireZeros(whole.subarray(body.length), 'An extended header is not filled up with zeros.');
     if (this.#state === 'extended') this.#pax = parsePax(body);
     else this.#long[this.#longKind] = longName(body);
     this.#state = 'header';
@@ -214,7 +228,7 @@ export class TarReader {
     const map = this.#map as ReturnType<typeof sparseMapReader>;
     const piece = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk;
     const used = map.take(piece);
-    if (this.#options.dialect === 'own') this.#raw.push(Buffer.from(piece.subarray(0, used)));
+    if (this.#options.dialect === 'own') this.#keep(piece.subarray(0, used));
     this.#mapBytes += used;
     this.#left -= used;
     const segments = map.segments();
@@ -233,7 +247,7 @@ export class TarReader {
 
   #beginEntry(entry: TarEntry, stored: number): void {
     if (entry.kind !== 'file' && stored !== 0) throw damaged('Something that is no file has contents.', entry.path);
-    if (this.#options.dialect === 'own' && !headerOf(entry).equals(Buffer.concat(this.#raw)))
+    if (this.#options.dialect === 'own' && !headerOf(entry).equals(this.#raw.subarray(0, this.#rawBytes)))
       throw damaged('Its header is not as LeverEdge writes one.', entry.path);
     this.#pax = undefined;
     this.#long = {};

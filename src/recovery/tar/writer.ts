@@ -28,55 +28,51 @@ export function headerOf(entry: TarEntry): Buffer {
   const map = segments === undefined ? undefined : sparseMap(segments);
   const size = kind === 'file' ? storedBytes(entry.size, segments) + (map?.length ?? 0) : 0;
   const records = recordsOf(entry, name, size);
-  const parts: Buffer[] = [];
-  if (records.length > 0) {
-    const body = Buffer.concat(records);
-    parts.push(
-      ustar({ name: 'PaxHeaders/x', type: 'x', mode: 0o644, size: body.length }),
-      body,
-      paddingOf(body.length),
-    );
+  const blockAt = records === '' ? 0 : blockBytes + records.length + paddingBytes(records.length);
+  const header = Buffer.allocUnsafe(blockAt + blockBytes + (map?.length ?? 0)).fill(0);
+  if (records !== '') {
+    ustar(header, 0, { name: 'PaxHeaders/x', type: 'x', mode: 0o644, size: records.length });
+    header.write(records, blockBytes, 'latin1');
   }
   const { seconds } = entry.mtime;
-  parts.push(
-    ustar({
-      name: segments !== undefined ? 'GNUSparseFile.0' : name.length <= field.name[1] ? name : '',
-      type: typeOf[kind],
-      mode: entry.mode,
-      size: size <= maxEleven ? size : 0,
-      uid: entry.uid <= maxSeven ? entry.uid : 0,
-      gid: entry.gid <= maxSeven ? entry.gid : 0,
-      mtime: seconds >= 0 && seconds <= maxEleven ? seconds : 0,
-      link: entry.link.length <= field.link[1] ? entry.link : '',
-      uname: entry.uname.length <= maxText ? entry.uname : '',
-      gname: entry.gname.length <= maxText ? entry.gname : '',
-    }),
-  );
-  if (map !== undefined) parts.push(map);
-  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  ustar(header, blockAt, {
+    name: segments !== undefined ? 'GNUSparseFile.0' : name.length <= field.name[1] ? name : '',
+    type: typeOf[kind],
+    mode: entry.mode,
+    size: size <= maxEleven ? size : 0,
+    uid: entry.uid <= maxSeven ? entry.uid : 0,
+    gid: entry.gid <= maxSeven ? entry.gid : 0,
+    mtime: seconds >= 0 && seconds <= maxEleven ? seconds : 0,
+    link: entry.link.length <= field.link[1] ? entry.link : '',
+    uname: entry.uname.length <= maxText ? entry.uname : '',
+    gname: entry.gname.length <= maxText ? entry.gname : '',
+  });
+  map?.copy(header, blockAt + blockBytes);
+  return header;
 }
 
-function recordsOf(entry: TarEntry, name: string, size: number): Buffer[] {
+/** The records of the extended header, one after the other, a character a byte; empty when none is needed. */
+function recordsOf(entry: TarEntry, name: string, size: number): string {
   const { link, uid, gid, uname, gname, mtime, segments, attributes } = entry;
-  const records: Buffer[] = [];
-  const add = (when: boolean, key: string, value: string | Buffer) => {
-    if (when) records.push(paxRecord(key, value));
+  let records = '';
+  const add = (key: string, value: string | Buffer) => {
+    records += paxRecord(key, value);
   };
-  add(segments === undefined && name.length > field.name[1], 'path', name);
-  add(link.length > field.link[1], 'linkpath', link);
-  add(size > maxEleven, 'size', String(size));
-  add(uid > maxSeven, 'uid', String(uid));
-  add(gid > maxSeven, 'gid', String(gid));
-  add(uname.length > maxText, 'uname', uname);
-  add(gname.length > maxText, 'gname', gname);
-  add(mtime.nanoseconds !== 0 || mtime.seconds < 0 || mtime.seconds > maxEleven, 'mtime', timeText(mtime));
+  if (segments === undefined && name.length > field.name[1]) add('path', name);
+  if (link.length > field.link[1]) add('linkpath', link);
+  if (size > maxEleven) add('size', String(size));
+  if (uid > maxSeven) add('uid', String(uid));
+  if (gid > maxSeven) add('gid', String(gid));
+  if (uname.length > maxText) add('uname', uname);
+  if (gname.length > maxText) add('gname', gname);
+  if (mtime.nanoseconds !== 0 || mtime.seconds < 0 || mtime.seconds > maxEleven) add('mtime', timeText(mtime));
   if (segments !== undefined) {
-    add(true, 'GNU.sparse.major', '1');
-    add(true, 'GNU.sparse.minor', '0');
-    add(true, 'GNU.sparse.name', name);
-    add(true, 'GNU.sparse.realsize', String(entry.size));
+    add('GNU.sparse.major', '1');
+    add('GNU.sparse.minor', '0');
+    add('GNU.sparse.name', name);
+    add('GNU.sparse.realsize', String(entry.size));
   }
-  for (const { key, value } of attributes) add(true, key, value);
+  for (const { key, value } of attributes) add(key, value);
   return records;
 }
 
@@ -102,32 +98,34 @@ type Ustar = {
   gname?: string;
 };
 
-function ustar({
-  name,
-  type,
-  mode,
-  size,
-  uid = 0,
-  gid = 0,
-  mtime = 0,
-  link = '',
-  uname = '',
-  gname = '',
-}: Ustar): Buffer {
-  const block = Buffer.alloc(blockBytes);
-  const text = (at: keyof typeof field, value: string) => block.write(value, field[at][0], field[at][1], 'latin1');
-  const octal = (at: keyof typeof field, value: number) => text(at, value.toString(8).padStart(field[at][1] - 1, '0'));
-  text('name', name);
-  octal('mode', mode);
-  octal('uid', uid);
-  octal('gid', gid);
-  octal('size', size);
-  octal('mtime', mtime);
-  text('type', type);
-  text('link', link);
-  text('magic', posixMagic);
-  text('uname', uname);
-  text('gname', gname);
-  text('checksum', `${checksumOf(block).toString(8).padStart(6, '0')}\0 `);
-  return block;
+/** Writes one block into a buffer of zeros. */
+function ustar(into: Buffer, start: number, fields: Ustar): void {
+  const { name, type, mode, size, uid = 0, gid = 0, mtime = 0, link = '', uname = '', gname = '' } = fields;
+  const text = ([at, length]: Place, value: string) => {
+    if (value !== '') into.write(value, start + at, length, 'latin1');
+  };
+  text(field.name, name);
+  octal(into, start, field.mode, mode);
+  octal(into, start, field.uid, uid);
+  octal(into, start, field.gid, gid);
+  octal(into, start, field.size, size);
+  octal(into, start, field.mtime, mtime);
+  text(field.type, type);
+  text(field.link, link);
+  text(field.magic, posixMagic);
+  text(field.uname, uname);
+  text(field.gname, gname);
+  text(field.checksum, `${checksumOf(into, start).toString(8).padStart(6, '0')}\0 `);
+}
+
+type Place = readonly [at: number, length: number];
+
+/** All digits of the field but its last byte, which stays NUL. By hand, because a million members have six each. */
+function octal(into: Buffer, start: number, [at, length]: Place, value: number): void {
+  let rest = value;
+  for (let i = start + at + length - 2; i >= start + at; i--) {
+    const eighth = Math.floor(rest / 8);
+    into[i] = 0x30 + rest - eighth * 8;
+    rest = eighth;
+  }
 }
