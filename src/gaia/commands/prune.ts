@@ -1,5 +1,5 @@
 import { Exit } from '../../base/exit.ts';
-import { Fault } from '../../base/fault.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import {
@@ -60,27 +60,44 @@ export const prune: Command = {
     try {
       const now = around.clock();
       const gone = removeOld(place, planPrune(place, names, retention), now);
-      for (const each of aside) removeLeftover(each);
+      // Looked at again under the lock: what an undo was begun with meanwhile must stay.
+      const shownIds = new Set(aside.map(({ run }) => run.id));
+      const { removed, kept } = removeAside(expiredAside(call, names).filter(({ run }) => shownIds.has(run.id)));
       const emptied = emptyTrash(place, now);
       writeClock(place, { wallMs: now, bootId: bootId(), uptimeS: uptimeSeconds() });
       return {
         exit: Exit.ok,
         lines: [
           `${gone.length} backups are in the trash (${showBytes(gone.reduce((sum, { bytes }) => sum + bytes, 0))}), for ${trashHours} hours.`,
-          ...(aside.length > 0 ? [`What ${aside.length} restores had put aside is removed.`] : []),
+          ...(removed.length > 0 ? [`What ${removed.length} restores had put aside is removed.`] : []),
           ...(emptied.length > 0 ? [`${emptied.length} folders of the trash were old enough and are removed.`] : []),
         ],
         json: {
           trashed: gone.map(({ name }) => name),
-          aside_removed: aside.flatMap(({ paths }) => paths),
+          aside_removed: removed.flatMap(({ paths }) => paths),
           trash_emptied: emptied,
         },
+        notes: kept,
       };
     } finally {
       lock.release();
     }
   },
 };
+
+/** One that cannot be removed is told, and no reason to leave all others. */
+function removeAside(aside: readonly Leftover[]): { removed: Leftover[]; kept: string[] } {
+  const removed: Leftover[] = [];
+  const kept: string[] = [];
+  for (const each of aside)
+    try {
+      removeLeftover(each);
+      removed.push(each);
+    } catch (error) {
+      kept.push(`Not removed, put aside by ${each.run.id}: ${reasonOf(error)}`);
+    }
+  return { removed, kept };
+}
 
 function doubtOf({ around, config }: Call): string | undefined {
   const { place, targets } = config();

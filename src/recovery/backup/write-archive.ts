@@ -1,13 +1,14 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
 import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../archive/archive-builder.ts';
 import { openFrameWriter } from '../archive/frame-writer.ts';
 import type { Manifest, ManifestDatabase } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
-import { copySqlite } from '../source/sqlite-copy.ts';
+import { copyAsFile, copySqlite, type SqliteCopy } from '../source/sqlite-copy.ts';
 import type { Target } from '../target.ts';
 import { restoreText } from './by-hand.ts';
 import { pourTar } from './pour-tar.ts';
@@ -88,13 +89,23 @@ async function copyDatabases(
   let done = 0;
   for (const { name, file, tree, path, discovered } of surveyed.databases) {
     const member = `sqlite/${name}.db`;
-    const { bytes, damage } = await copySqlite(file, join(folder, member));
+    const { bytes, damage } = await copyOne(file, join(folder, member), discovered);
     if (damage !== undefined) degraded.push(`the database ${file} is damaged: ${damage}`);
     databases.push({ name, engine: 'sqlite', member, tree, path, bytes, discovered });
     done += bytes;
     progress?.({ phase: 'copy databases', doneBytes: done, totalBytes: undefined, doneFiles: databases.length });
   }
   return { databases, folder };
+}
+
+/** A file that looks like a database and that nobody named is no reason to have no backup at all. */
+async function copyOne(file: string, to: string, discovered: boolean): Promise<SqliteCopy> {
+  try {
+    return await copySqlite(file, to);
+  } catch (error) {
+    if (!discovered || !(error instanceof Fault) || error.code === 'storage-full') throw error;
+    return { ...(await copyAsFile(file, to)), damage: `${error.message} It was copied as a file.` };
+  }
 }
 
 function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly CopiedDatabase[], seconds: number): void {

@@ -14,9 +14,14 @@ export const restoredName = 'RESTORED.json';
 /**
  * Puts staged databases where they belong in the staged trees, each with a note beside it that it was put back, and checks
  * each with SQLite. Times of the folders around them stay as they were. Safe to repeat.
+ * Of a backup that says itself that it is not whole, they are taken as they are: somebody has named it.
  * @throws Fault `damaged` for one that does not pass
  */
-export async function settleDatabases(databases: readonly PlacedDatabase[], note: RestoredNote): Promise<void> {
+export async function settleDatabases(
+  databases: readonly PlacedDatabase[],
+  note: RestoredNote,
+  isKnownDamaged = false,
+): Promise<void> {
   for (const { name, stageFolder, stage, member } of databases) {
     const waiting = join(stageFolder, databaseFolder, `${name}.db`);
     if (lstatSync(waiting, { throwIfNoEntry: false }) !== undefined) {
@@ -27,7 +32,7 @@ export async function settleDatabases(databases: readonly PlacedDatabase[], note
       leaveNote(join(folder, restoredName), stage, note);
       if (existed !== undefined) await keepTime(folder, existed.mtimeNs);
     }
-    checkDatabase(stage, member);
+    if (!isKnownDamaged) checkDatabase(stage, member);
   }
   for (const folder of new Set(databases.map(({ stageFolder }) => stageFolder)))
     rmSync(join(folder, databaseFolder), { recursive: true, force: true });

@@ -116,11 +116,12 @@ async function stageOwn(
     progress: deps.progress,
   });
   const wanted = new Set(selection.flatMap(({ to }) => (to.database === undefined ? [] : [to.database])));
-  await settleDatabases([...wanted], {
+  const note = {
     backup: request.backup?.name ?? '',
     backup_taken_at: signed.manifest.created_at,
     restored_at: rfc3339(deps.clock()),
-  });
+  };
+  await settleDatabases([...wanted], note, signed.manifest.degraded.length > 0);
 }
 
 /** Somebody may have opened files while the new state was staged. */

@@ -46,6 +46,13 @@ export async function copySqlite(named: string, to: string, busyMs = busyTimeout
   return { bytes: statSync(to).size, ...(damage === undefined ? {} : { damage }) };
 }
 
+/** Byte for byte, with all attributes, and whatever state it is in. */
+export async function copyAsFile(from: string, to: string): Promise<SqliteCopy> {
+  copyFileSync(from, to);
+  await takeAttributes(from, to);
+  return { bytes: statSync(to).size };
+}
+
 async function copyPages(source: DatabaseSync, to: string): Promise<void> {
   try {
     await backup(source, to, { rate: allPages });

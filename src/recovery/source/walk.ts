@@ -26,6 +26,8 @@ type WalkOptions = {
 
 /** The smallest page; a database consists of whole ones, so that most other files need not be opened to be told apart. */
 const pageBytes = 512;
+/** One that is cut off is no longer made of whole pages; what it is called says at least what it was. */
+const databaseName = /\.(db|db3|sqlite|sqlite3)$/i;
 const magic = Buffer.from('SQLite format 3\0');
 
 /** Walks a tree without following symlinks. What cannot be read is noted, and named again by tar. */
@@ -42,17 +44,17 @@ export function walkTree(root: string, { leftOut, notEntered }: WalkOptions): Wa
       if (leftOut(below) || isOwnLeftover(name)) walked.leftOut.push(below);
       else if (entry.isDirectory()) {
         if (!notEntered.has(below)) folder(below);
-      } else if (entry.isFile()) file(below);
+      } else if (entry.isFile()) file(below, name);
       else if (!entry.isSymbolicLink()) walked.special.push({ path: below, what: whatIs(entry) });
     }
   }
 
-  function file(path: BytePath): void {
+  function file(path: BytePath, name: BytePath): void {
     const bytes = withLongPath(root, path, sizeOf);
     walked.files++;
     walked.bytes += bytes;
     // Read as a file while somebody writes it, a database may be of two times and nobody would know; a name proves nothing.
-    const mayBe = bytes > 0 && bytes % pageBytes === 0;
+    const mayBe = bytes > 0 && (bytes % pageBytes === 0 || databaseName.test(name));
     if (mayBe && withLongPath(root, path, isDatabase)) walked.databases.push(path);
   }
 
