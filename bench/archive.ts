@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fillTree, fullMix, quickMix } from './archive-data.ts';
@@ -23,6 +23,8 @@ export type ArchiveResult = {
   backup: ArchiveRow[];
   verify: ArchiveRow[];
   restore: ArchiveRow[];
+  /** `gaia list` over so many backups, as a whole process. */
+  listed: { backups: number; seconds: number[] };
   left: string[];
 };
 
@@ -48,10 +50,50 @@ export function benchArchive({ quick, rounds, note }: Options): ArchiveResult {
     const backup = rows(backupJobs(home), rounds, left, note);
     const verify = rows(verifyJobs(home), rounds, left, note);
     const restore = rows(restoreJobs(home), rounds, left, note);
-    return { treeMib, entries, backup, verify, restore, left };
+    const listed = benchList(home, rounds);
+    return { treeMib, entries, backup, verify, restore, listed, left };
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
+}
+
+/** Copies of one small backup under other names; the bundle, as it is on a server. */
+function benchList(home: string, rounds: number): ArchiveResult['listed'] {
+  const backups = 500;
+  const gaia = join(home, 'dist', 'gaia.mjs');
+  execFileSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts'), join(home, 'dist')], {
+    stdio: 'ignore',
+  });
+  mkdirSync(join(home, 'few'));
+  writeFileSync(join(home, 'few', 'a'), 'a');
+  const config = join(home, 'list.yaml');
+  writeFileSync(
+    config,
+    `backup_locations: { local: ${join(home, 'kept')} }\nrestore_targets: { data-plane: { dev: { root: ${join(home, 'few')} } } }\n`,
+  );
+  const call = (...words: string[]) =>
+    execFileSync(process.execPath, [gaia, ...words, '--config', config], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  call('backup', 'dev');
+  const folder = join(home, 'kept', 'dev');
+  const stem = (readdirSync(folder).find((name) => name.endsWith('.tar.zst')) as string).replace('.tar.zst', '');
+  for (let i = 1; i < backups; i++) {
+    const name = `dev-2026-01-01-${String(i).padStart(6, '0')}`;
+    for (const end of ['.tar.zst', '.manifest.json.sig'])
+      copyFileSync(join(folder, stem + end), join(folder, name + end));
+    const manifest = readFileSync(join(folder, `${stem}.manifest.json`), 'utf8').replaceAll(stem, name);
+    writeFileSync(join(folder, `${name}.manifest.json`), manifest);
+  }
+  const seconds: number[] = [];
+  for (let round = 0; round < Math.max(3, rounds); round++) {
+    const began = performance.now();
+    const lines = call('list').trim().split('\n').length;
+    seconds.push((performance.now() - began) / 1000);
+    if (lines !== backups) throw new Error(`${lines} backups were listed instead of ${backups}`);
+  }
+  return { backups, seconds };
 }
 
 function backupJobs(home: string): Job[] {
@@ -209,7 +251,7 @@ function ours(home: string, what: 'backup' | 'verify' | 'restore') {
 }
 
 /** The archive part of docs/performance.md. */
-export function archiveReport({ treeMib, entries, backup, verify, restore, left }: ArchiveResult): string {
+export function archiveReport({ treeMib, entries, backup, verify, restore, listed, left }: ArchiveResult): string {
   const seconds = (rows: ArchiveRow[], name: string) => median(rows.find((row) => row.name === name)?.seconds ?? []);
   const ratio = (a: number, b: number) => (a / b).toFixed(2);
   const written = seconds(backup, 'gaia backup');
@@ -239,6 +281,7 @@ export function archiveReport({ treeMib, entries, backup, verify, restore, left 
     target('restore against restic', 1, ratio(restored, seconds(restore, 'restic restore'))),
     target('restore against borg', 1, ratio(restored, seconds(restore, 'borg extract'))),
     target('between the two renames, ms', 50, gap.toFixed(2)),
+    target(`gaia list with ${listed.backups} backups, seconds`, 0.3, median(listed.seconds).toFixed(2)),
     target('peak memory, MiB', 350, memory.toFixed(0)),
     ...(left.length > 0 ? ['', ...left.map((line) => `Left out: ${line}.`)] : []),
   ].join('\n');
