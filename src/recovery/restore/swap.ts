@@ -21,12 +21,13 @@ export type Swapped = { longestGapMs: number };
 /**
  * Puts each unit's new state in its place and its old one aside. It looks where everything is before it renames anything, so
  * it may be repeated after a crash at any point, and when all is done it does nothing. Renames are on disk when it returns.
- * @throws Fault `conflict` when something is neither here nor there
+ * @throws Fault `conflict` when something is neither here nor there; then nothing was renamed
  */
 export function swapIn(units: readonly Unit[], options: SwapOptions): Swapped {
+  for (const { live, stage, new: wanted } of units) requireAt(live, stage, wanted, options);
   let longestGapMs = 0;
   for (const unit of units) longestGapMs = Math.max(longestGapMs, one(unit, options));
-  syncFolders(units);
+  syncFolders(parentsOf(units));
   return { longestGapMs };
 }
 
@@ -34,10 +35,10 @@ function one(unit: Unit, options: SwapOptions): number {
   const { live, stage, aside } = unit;
   const at = (path: BytePath, wanted: string | null) => isSame(identityAt(path), wanted, options.sameBoot);
   if (unit.new !== null && at(live, unit.new)) return 0;
-  if (unit.new !== null && !at(stage, unit.new)) throw lost(stage, unit);
-  const began = performance.now();
+  let began = performance.now();
   if (unit.old !== null && at(live, unit.old)) {
     makeParent(aside);
+    began = performance.now();
     rename(live, aside);
     options.pause('between the renames');
   } else moveIntruder(live, options);
@@ -51,13 +52,14 @@ function one(unit: Unit, options: SwapOptions): number {
 
 /**
  * The way back: each unit's old state in its place again, the new one staged as before. Likewise safe to repeat.
- * @throws Fault `conflict` when the old state is neither here nor there
+ * @throws Fault `conflict` when an old state is neither here nor there; then nothing was renamed, for half of it would be
+ * the worst of all
  */
 export function takeBack(units: readonly Unit[], options: SwapOptions): void {
+  for (const { live, aside, old } of units) requireAt(live, aside, old, options);
   for (const unit of [...units].reverse()) {
     const { live, stage, aside } = unit;
     const at = (path: BytePath, wanted: string | null) => isSame(identityAt(path), wanted, options.sameBoot);
-    if (unit.old !== null && !at(live, unit.old) && !at(aside, unit.old)) throw lost(aside, unit);
     if (unit.new !== null && at(live, unit.new)) {
       makeParent(stage);
       rename(live, stage);
@@ -69,7 +71,7 @@ export function takeBack(units: readonly Unit[], options: SwapOptions): void {
       options.pause('after a swap back');
     }
   }
-  syncFolders(units);
+  syncFolders(parentsOf(units));
 }
 
 /** What is at a live path and was put there by nobody of us, as by a service that makes its folder when it is missing. */
@@ -110,24 +112,27 @@ function rename(from: BytePath, to: BytePath): void {
   }
 }
 
+/** Makes the folders above a path that are missing. Their names are on disk when it returns, for a rename goes into them. */
 function makeParent(path: BytePath): void {
-  mkdirSync(bytesOf(parentOf(path)), { recursive: true, mode: 0o700 });
+  const parent = parentOf(path);
+  if (identityAt(parent) !== null) return;
+  makeParent(parent);
+  mkdirSync(bytesOf(parent), { mode: 0o700 });
+  syncFolders([parentOf(parent)]);
 }
 
-function lost(path: BytePath, unit: Unit): Fault {
-  return new Fault(
-    'conflict',
-    `What should lie at ${shownPath(path)} is neither there nor at ${shownPath(unit.live)}.`,
-    {
-      hint: 'Somebody moved it while the run was interrupted. Put it back, and try again.',
-    },
-  );
+function requireAt(live: BytePath, other: BytePath, wanted: string | null, { sameBoot }: SwapOptions): void {
+  if (wanted === null || [live, other].some((path) => isSame(identityAt(path), wanted, sameBoot))) return;
+  throw new Fault('conflict', `What should lie at ${shownPath(other)} is neither there nor at ${shownPath(live)}.`, {
+    hint: 'Somebody moved it while the run was interrupted. Put it back, and try again.',
+  });
 }
 
-function syncFolders(units: readonly Unit[]): void {
-  const folders = new Set(
-    units.flatMap(({ live, stage, aside }) => [parentOf(live), parentOf(stage), parentOf(aside)]),
-  );
+function parentsOf(units: readonly Unit[]): Set<BytePath> {
+  return new Set(units.flatMap(({ live, stage, aside }) => [parentOf(live), parentOf(stage), parentOf(aside)]));
+}
+
+function syncFolders(folders: Iterable<BytePath>): void {
   for (const folder of folders) {
     let fd: number | undefined;
     try {
