@@ -84,12 +84,24 @@ export function parseHeader(block: Buffer, dialect: Dialect): Header {
   };
 }
 
+/** Names that GNU tar gives in members of their own, before the one that they belong to. */
+export type LongNames = { path?: string; link?: string };
+
+/** Of all names that a member has been given, the one that counts. */
+function nameOf(header: Header, pax: PaxRecords | undefined, long: LongNames): string {
+  return pax?.sparse?.name ?? pax?.path ?? long.path ?? header.path;
+}
+
 /** What an entry is of, or undefined for what nothing is made of here. */
-export function kindOf(header: Header, pax: PaxRecords | undefined, dialect: Dialect): TarEntry['kind'] | undefined {
+export function kindOf(
+  header: Header,
+  pax: PaxRecords | undefined,
+  long: LongNames,
+  dialect: Dialect,
+): TarEntry['kind'] | undefined {
   const { type } = header;
-  // Before POSIX a trailing slash alone said that it is a folder.
-  const path = pax?.path ?? header.path;
-  if (type === '0') return dialect === 'old' && path.endsWith('/') ? 'directory' : 'file';
+  // Before POSIX a trailing slash alone said that it is a folder: of the whole name, not of what the header has room for.
+  if (type === '0') return dialect === 'old' && nameOf(header, pax, long).endsWith('/') ? 'directory' : 'file';
   if (type === '1') return 'hardlink';
   if (type === '2') return 'symlink';
   return type === '5' ? 'directory' : undefined;
@@ -104,11 +116,11 @@ export function headerFrom(
   header: Header,
   kind: TarEntry['kind'],
   pax: PaxRecords | undefined,
-  long: { path?: string; link?: string },
+  long: LongNames,
 ): TarEntry {
   if ((pax?.path !== undefined && long.path !== undefined) || (pax?.linkpath !== undefined && long.link !== undefined))
     throw damaged('A long name is given in two ways.');
-  const named = pax?.sparse?.name ?? pax?.path ?? long.path ?? header.path;
+  const named = nameOf(header, pax, long);
   if (named === '') throw damaged('A member has no name.');
   const path = cleaned(named, kind);
   const isLink = kind === 'symlink' || kind === 'hardlink';

@@ -3,7 +3,7 @@ import { type BytePath, bytePath, shownPath } from '../byte-path.ts';
 import { damaged } from './damage.ts';
 import { blockBytes, type TarEntry, type TarHandler } from './entry.ts';
 import { paddingBytes } from './fields.ts';
-import { type Dialect, type Header, headerFrom, kindOf, parseHeader } from './header.ts';
+import { type Dialect, type Header, headerFrom, kindOf, type LongNames, parseHeader } from './header.ts';
 import { maxPaxBytes, type PaxRecords, parsePax } from './pax.ts';
 import { sparseMapReader, storedBytes } from './sparse-map.ts';
 import { headerOf } from './writer.ts';
@@ -47,7 +47,7 @@ export class TarReader {
   #raw: Buffer = Buffer.allocUnsafe(usualRawBytes);
   #rawBytes = 0;
   #pax: PaxRecords | undefined;
-  #long: { path?: string; link?: string } = {};
+  #long: LongNames = {};
   #longKind: 'path' | 'link' = 'path';
   #header: Header | undefined;
   #entry: TarEntry | undefined;
@@ -178,7 +178,7 @@ export class TarReader {
 
   #beginMember(header: Header): void {
     this.#header = header;
-    const kind = kindOf(header, this.#pax, this.#options.dialect);
+    const kind = kindOf(header, this.#pax, this.#long, this.#options.dialect);
     if (kind === undefined) this.#beginForbidden(header);
     else if (this.#pax?.sparse !== undefined) this.#beginMap(header, kind);
     else this.#beginEntry(headerFrom(header, kind, this.#pax, this.#long), this.#pax?.size ?? header.size);
