@@ -1,6 +1,6 @@
 import type { BytePath } from '../byte-path.ts';
 import { damaged } from './damage.ts';
-import type { TarEntry } from './entry.ts';
+import { blockBytes, type TarEntry } from './entry.ts';
 import { checksumOf, field, gnuMagic, numberField, posixMagic, textField } from './fields.ts';
 import type { PaxRecords } from './pax.ts';
 
@@ -13,6 +13,8 @@ export type Header = {
   typeName: string;
   /** A device or a fifo: known, harmless to pass over, and nothing to back up. */
   isSpecial: boolean;
+  /** Of the oldest form, where a trailing slash alone says that it is a folder. */
+  isOldest: boolean;
   path: string;
   link: string;
   mode: number;
@@ -27,6 +29,8 @@ export type Header = {
 const maxMode = 0o7777;
 /** Bits that say what kind of file it is, which some old writers put beside the permissions. */
 const kindBits = 0o170000;
+
+const plainTypes = ['\0', '0', '1', '2', '5'];
 
 /** What a disk holds beside files, and a backup does not. */
 const specialTypes = ['3', '4', '6'];
@@ -66,11 +70,15 @@ export function parseHeader(block: Buffer, dialect: Dialect): Header {
   const name = textField(block, 'name');
   const prefix = isPosix ? textField(block, 'prefix') : '';
   const type = block.toString('latin1', field.type[0], field.type[0] + 1);
+  // Some readers take a prefix also where the form has none, and would see another name.
+  if (!isPosix && plainTypes.includes(type) && !isZero(block, field.prefix[0]))
+    throw damaged('A header has something where its kind of tar has nothing.');
   const mode = numberField(block, 'mode');
   if ((dialect === 'old' ? mode & ~kindBits : mode) > maxMode) throw damaged('A header has a mode that is none.');
   return {
     type: type === '\0' && dialect === 'old' ? '0' : type,
     typeName: forbidden[type] ?? `of the unknown type ${JSON.stringify(type)}`,
+    isOldest: type === '\0',
     isSpecial: specialTypes.includes(type),
     path: prefix === '' ? name : `${prefix}/${name}`,
     link: textField(block, 'link'),
@@ -82,6 +90,11 @@ export function parseHeader(block: Buffer, dialect: Dialect): Header {
     uname: textField(block, 'uname'),
     gname: textField(block, 'gname'),
   };
+}
+
+function isZero(block: Buffer, from: number): boolean {
+  for (let i = from; i < blockBytes; i++) if (block[i] !== 0) return false;
+  return true;
 }
 
 /** Names that GNU tar gives in members of their own, before the one that they belong to. */
@@ -120,6 +133,9 @@ export function headerFrom(
 ): TarEntry {
   if ((pax?.path !== undefined && long.path !== undefined) || (pax?.linkpath !== undefined && long.link !== undefined))
     throw damaged('A long name is given in two ways.');
+  // Some readers ask the short name for the slash, and some the long one.
+  if (header.isOldest && (pax !== undefined || long.path !== undefined || long.link !== undefined))
+    throw damaged('A header of the oldest form follows one that it cannot have.');
   const named = nameOf(header, pax, long);
   if (named === '') throw damaged('A member has no name.');
   const path = cleaned(named, kind);

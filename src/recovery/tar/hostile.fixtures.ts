@@ -156,6 +156,24 @@ export const hostile: readonly Hostile[] = [
     bytes: Buffer.concat([file('a'), Buffer.alloc(512), file('b'), endOfArchive]),
     says: /between two members/,
   },
+  {
+    name: 'a prefix where the form has none',
+    bytes: archive(rawHeader({ magic: '\0'.repeat(8), prefix: 'p' })),
+    says: /where its kind of tar has nothing/,
+    dialects: old,
+  },
+  {
+    name: 'a prefix in GNU’s form',
+    bytes: archive(gnuHeader({ prefix: 'p' })),
+    says: /where its kind of tar has nothing/,
+    dialects: old,
+  },
+  {
+    name: 'a name in an extended header and a slash in the oldest form',
+    bytes: archive(extended([['path', 'a']]), rawHeader({ type: '\0', name: 'd/' })),
+    says: /oldest form/,
+    dialects: old,
+  },
   { name: 'no end mark', bytes: file('a'), says: /cut off/ },
   { name: 'nothing at all', bytes: Buffer.alloc(0), says: /cut off/ },
   // Sparse files that lie.
