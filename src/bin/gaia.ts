@@ -42,7 +42,9 @@ const around: Around = {
   signal: stopping,
   say(line) {
     around.sketch('');
-    stderr.write(`${remarkLines(line, stderr.isTTY ? columns : undefined).join('\n')}\n`);
+    // One document a line for programs, however wide the terminal is.
+    const width = stderr.isTTY && !argv.includes('--json') ? columns : undefined;
+    stderr.write(`${remarkLines(line, width).join('\n')}\n`);
   },
   sketch(line) {
     if (!stderr.isTTY || (line === '' && !sketched)) return;

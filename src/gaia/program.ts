@@ -6,6 +6,7 @@ import { readConfig } from '../recovery/config/read-config.ts';
 import type { Around, Call, Command, Conclusion } from './command.ts';
 import { commands } from './commands.ts';
 import { helpOf, overview, sharedFlags } from './help.ts';
+import { interruptedLines } from './interrupted.ts';
 import { progressLine } from './progress-line.ts';
 import { type Look, type Rendered, render, renderFault } from './render.ts';
 
@@ -59,6 +60,7 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
       if (config !== undefined) return config;
       config = readConfig((flags.config as string | undefined) ?? around.configFile, around.home);
       if (!look.quiet && !look.json) for (const note of config.notes) around.say(note);
+      if (!look.quiet) for (const line of interruptedLines(name, call)) around.say(line);
       return config;
     },
   };
