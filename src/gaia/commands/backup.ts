@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { Exit } from '../../base/exit.ts';
+import { Exit, exitCodeOf } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { nearest } from '../../base/nearest.ts';
+import type { Manifest } from '../../recovery/archive/manifest.ts';
 import { filesBeside } from '../../recovery/archive/manifest-file.ts';
 import { type MadeBackup, makeBackup } from '../../recovery/backup/make-backup.ts';
 import { listBackups } from '../../recovery/catalog/catalog.ts';
@@ -11,19 +13,26 @@ import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { showBytes, showSpan } from '../amounts.ts';
-import type { Call, Command } from '../command.ts';
+import type { Call, Command, Conclusion } from '../command.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
+
+/** What a person may say of theirs; scheduled ones are filed by whoever schedules, and restores make their own. */
+const reasons = ['manual', 'pre-change'] as const satisfies readonly Manifest['reason'][];
+
+type Reason = (typeof reasons)[number];
+type Made = { made: MadeBackup; ms: number };
+type Failed = { target: string; fault: Fault };
 
 /** gaia backup — makes a backup and reads it back. Exit 0 sound, 9 made but something in it changed or could not be read. */
 export const backup: Command = {
   name: 'backup',
   summary: 'Back a target up, and read the backup back before it counts',
-  usage: 'TARGET|full',
+  usage: 'TARGET|full [--reason WHY]',
   words: [1, 1],
-  flags: {},
+  flags: { reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` } },
   details: [
     'Folders are read by GNU tar with owners, ACLs, extended attributes and holes; SQLite databases are copied by SQLite while they are in use.',
-    'full backs up every target, as one set. Nothing that runs is stopped.',
+    'full backs up every target, as one set; one that fails does not keep the others from it. Nothing that runs is stopped.',
   ],
   example: 'gaia backup prod',
   exits: [
@@ -32,10 +41,11 @@ export const backup: Command = {
     '2 the configuration',
     '5 a folder is missing',
     '6 another run',
-    '9 made, but not whole',
+    '9 made, but not whole, or not of every target',
   ],
   async run(call) {
     const { around, words } = call;
+    const reason = reasonOf(call);
     const config = call.config();
     const { place } = config;
     const wanted = words[0] as string;
@@ -44,30 +54,46 @@ export const backup: Command = {
     const lock = takeLock(place, `backup ${wanted}`, around.clock);
     try {
       const set = wanted === 'full' ? randomBytes(8).toString('hex') : null;
-      const made: { made: MadeBackup; ms: number }[] = [];
+      const made: Made[] = [];
+      const failed: Failed[] = [];
       for (const target of targets) {
         const began = performance.now();
-        made.push({ made: await one(target, set, config, call), ms: performance.now() - began });
+        try {
+          made.push({ made: await one(target, { set, reason }, config, call), ms: performance.now() - began });
+        } catch (error) {
+          // The others of a set are backed up all the same.
+          if (set === null || !(error instanceof Fault)) throw error;
+          failed.push({ target: target.name, fault: error });
+        }
       }
       tellClock(config, call);
-      return conclude(made);
+      return conclude(made, failed);
     } finally {
       lock.release();
     }
   },
 };
 
+function reasonOf({ flags }: Call): Reason {
+  const said = flags.reason ?? 'manual';
+  const reason = reasons.find((each) => each === said);
+  if (reason !== undefined) return reason;
+  const guess = nearest(String(said), reasons);
+  throw new Fault('usage', `A backup is not made for the reason ${JSON.stringify(said)}.`, {
+    hint: guess ? `Did you mean ${guess}?` : `Say ${reasons.join(' or ')}.`,
+  });
+}
+
 function one(
   target: Target,
-  set: string | null,
+  why: { set: string | null; reason: Reason },
   { place }: RecoveryConfig,
   { around, progress }: Call,
 ): Promise<MadeBackup> {
   return makeBackup({
     target,
     place,
-    reason: 'manual',
-    set,
+    ...why,
     tool: `LeverEdge ${around.version}`,
     host: around.host,
     previousManifest: previousManifest(target.name, place),
@@ -95,8 +121,9 @@ function tellClock({ place, targets }: RecoveryConfig, { around }: Call): void {
   else around.say(`Look at the clock of this machine: ${doubt}. Until then nothing is pruned.`);
 }
 
-function conclude(all: readonly { made: MadeBackup; ms: number }[]) {
-  if (all.length === 0) throw new Fault('not-found', 'The configuration names no target to back up.');
+function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
+  const [first] = failed;
+  if (all.length === 0) throw first?.fault ?? new Fault('not-found', 'The configuration names no target to back up.');
   const degraded = all.flatMap(({ made }) => made.manifest.degraded.map((text) => `${made.manifest.target}: ${text}`));
   const results = all.map(({ made: { kind, file, manifest }, ms }) => ({
     name: manifest.name,
@@ -113,13 +140,26 @@ function conclude(all: readonly { made: MadeBackup; ms: number }[]) {
     set: manifest.set,
     seconds: Number((ms / 1000).toFixed(3)),
   }));
+  const failures = failed.map(({ target, fault: { code, message, hint } }) => ({
+    target,
+    state: 'failed' as const,
+    exit: exitCodeOf(code),
+    error: { code, message, ...(hint ? { hint } : {}) },
+  }));
   return {
-    exit: degraded.length > 0 ? Exit.partial : Exit.ok,
-    lines: all.flatMap(({ made: { file, manifest }, ms }) => [
-      file,
-      `  Read back whole: ${manifest.totals.files} files and ${manifest.databases.length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(manifest.archive.bytes)}, in ${showSpan(ms)}.`,
-    ]),
-    json: results.length === 1 ? results[0] : { results },
+    exit: degraded.length > 0 || failures.length > 0 ? Exit.partial : Exit.ok,
+    lines: [
+      ...all.flatMap(({ made: { file, manifest }, ms }) => [
+        file,
+        `  Read back whole: ${manifest.totals.files} files and ${manifest.databases.length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(manifest.archive.bytes)}, in ${showSpan(ms)}.`,
+      ]),
+      ...failures.flatMap(({ target, error }) => [
+        `${target}: FAILED. ${error.message}`,
+        ...(error.hint ? [`  ${error.hint}`] : []),
+      ]),
+    ],
+    // A script may read `results` always, and the one there is by its own members.
+    json: { ...(failures.length === 0 && results.length === 1 ? results[0] : {}), results: [...results, ...failures] },
     notes: [
       ...all.flatMap(({ made }) => made.manifest.notes),
       ...degraded.map((text) => `NOT WHOLE: ${text}`),

@@ -1,7 +1,9 @@
 import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
-import { type Backup, listBackups } from '../../recovery/catalog/catalog.ts';
+import { type BackupSet, findSet } from '../../recovery/catalog/backup-set.ts';
+import { type Backup, findBackup, listBackups } from '../../recovery/catalog/catalog.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import type { Place } from '../../recovery/place.ts';
 import type { Target } from '../../recovery/target.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -19,7 +21,7 @@ export const restore: Command = {
   flags: {
     backup: {
       value: 'B',
-      says: 'a name, the beginning of one, or a path; for full the id of a set; else the newest sound one',
+      says: 'a name, the beginning of one, or a path; for full the id of a set, or latest for the newest whole one; else the newest sound one',
     },
     only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
     yes: { says: 'do not ask for confirmation' },
@@ -147,22 +149,37 @@ function backupsOfAll({ place, targets }: RecoveryConfig, { flags }: Call): { ta
     throw new Fault('usage', 'One file cannot restore every target.', {
       hint: 'Name a set (gaia list --json shows them), or one target.',
     });
+  const names = targets.map(({ name }) => name);
+  const inSet = set === undefined ? undefined : findSet(listBackups(place, names), names, set);
   const found: { target: Target; backup: Backup }[] = [];
   const missing: string[] = [];
   for (const target of targets) {
-    const backup = listBackups(place, [target.name]).find(
-      ({ kind, manifest }) => kind === 'sound' && (set === undefined || manifest?.set === set),
-    );
+    const backup = inSet === undefined ? latestOf(place, target.name) : soundOf(inSet, target.name);
     if (backup === undefined) missing.push(target.name);
     else found.push({ target, backup });
   }
   if (found.length === 0 || (missing.length > 0 && flags['skip-missing'] !== true))
     throw new Fault(
       'not-found',
-      `There is no sound backup of ${missing.join(', ')}${set === undefined ? '' : ` in the set ${set}`}.`,
+      `There is no sound backup of ${missing.join(', ')}${inSet === undefined ? '' : ` in the set ${inSet.id}`}.`,
       {
-        hint: 'See: gaia list. To restore the others all the same: --skip-missing',
+        hint:
+          found.length === 0 ? 'See: gaia list' : 'See: gaia list. To restore the others all the same: --skip-missing',
       },
     );
   return found;
+}
+
+/** The same that a restore of this target alone would take. */
+function latestOf(place: Place, target: string): Backup | undefined {
+  try {
+    return findBackup(place, [target], 'latest');
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+function soundOf({ backups }: BackupSet, name: string): Backup | undefined {
+  return backups.find(({ target, kind }) => target === name && kind === 'sound');
 }

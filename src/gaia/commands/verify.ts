@@ -37,34 +37,38 @@ export const verify: Command = {
     'An archive of an older tool can be checked for its form only: gzip, tar, and that nothing in it leads out of its folder.',
   ],
   example: 'gaia verify latest --target prod',
-  exits: ['0 sound', '5 no such backup', '7 damaged'],
+  exits: ['0 sound', '5 no such backup, or a target has none', '7 damaged'],
   async run(call) {
     const config = call.config();
     const wanted = call.words[0] as string;
     const all = config.targets.map(({ name }) => name);
     const target = call.flags.target === undefined ? undefined : targetNamed(config, String(call.flags.target)).name;
-    const backups =
+    const { backups, missing } =
       wanted === 'latest' && target === undefined
         ? latestOfEach(config, all)
-        : [findBackup(config.place, target === undefined ? all : [target], wanted)];
+        : { backups: [findBackup(config.place, target === undefined ? all : [target], wanted)], missing: [] };
     const findings: Finding[] = [];
     for (const backup of backups) findings.push(await examine(backup, call));
-    return concludeAll(findings);
+    return concludeAll(findings, missing);
   },
 };
 
-function latestOfEach({ place }: RecoveryConfig, names: readonly string[]): Backup[] {
-  const found: Backup[] = [];
-  let missing: unknown;
+function latestOfEach({ place }: RecoveryConfig, names: readonly string[]): { backups: Backup[]; missing: Fault[] } {
+  const backups: Backup[] = [];
+  const missing: Fault[] = [];
   for (const name of names)
     try {
-      found.push(findBackup(place, [name], 'latest'));
+      backups.push(findBackup(place, [name], 'latest'));
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== 'not-found') throw error;
-      missing ??= error;
+      missing.push(error);
     }
-  if (found.length === 0) throw missing;
-  return found;
+  const [first] = missing;
+  if (backups.length === 0)
+    throw (
+      first ?? new Fault('not-found', 'The configuration names no target.', { hint: 'How it looks: docs/recovery.md' })
+    );
+  return { backups, missing };
 }
 
 async function examine(backup: Backup, call: Call): Promise<Finding> {
@@ -127,7 +131,7 @@ function remember({ backup, state, says }: Finding, { around, config }: Call): v
   }
 }
 
-function concludeAll(findings: readonly Finding[]): Conclusion {
+function concludeAll(findings: readonly Finding[], missing: readonly Fault[]): Conclusion {
   const isBad = ({ state }: Finding) => state === 'damaged' || state === 'incomplete';
   const results = findings.map(({ backup, state, says, member, ms }) => ({
     name: backup.name,
@@ -140,12 +144,16 @@ function concludeAll(findings: readonly Finding[]): Conclusion {
   }));
   const bad = findings.some(isBad);
   return {
-    exit: bad ? Exit.damaged : Exit.ok,
-    lines: findings.map(
-      ({ backup, says, state, ms }) =>
-        `${backup.name}: ${state === 'damaged' ? 'DAMAGED. ' : ''}${says} (${showSpan(ms)})`,
-    ),
-    json: findings.length === 1 ? results[0] : { results },
+    // That a target has none at all must not pass unseen because those of the others are sound.
+    exit: bad ? Exit.damaged : missing.length > 0 ? Exit.notFound : Exit.ok,
+    lines: [
+      ...findings.map(
+        ({ backup, says, state, ms }) =>
+          `${backup.name}: ${state === 'damaged' ? 'DAMAGED. ' : ''}${says} (${showSpan(ms)})`,
+      ),
+      ...missing.map(({ message }) => message),
+    ],
+    json: { ...(results.length === 1 ? results[0] : {}), results, missing: missing.map(({ message }) => message) },
     notes: bad ? ['Keep a damaged file, it may be mended; restore an older one: gaia list'] : [],
   };
 }
