@@ -35,7 +35,7 @@ function lookOf(argv: readonly string[], { terminal, color }: Around): Look {
 }
 
 async function conclude(argv: readonly string[], around: Around, look: Look): Promise<Conclusion> {
-  const at = argv.findIndex((word) => !word.startsWith('-'));
+  const at = argv.findIndex((word, n) => !word.startsWith('-') && !takesTheNext(argv[n - 1]));
   const [name, rest] = at < 0 ? [undefined, argv] : [argv[at], [...argv.slice(0, at), ...argv.slice(at + 1)]];
   if (argv.includes('--version') || name === 'version')
     return { exit: 0, lines: [around.version], json: { version: around.version } };
@@ -65,6 +65,11 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
     },
   };
   return command.run(call);
+}
+
+/** `gaia --config FILE list`: what follows is no command. */
+function takesTheNext(word: string | undefined): boolean {
+  return word?.startsWith('--') === true && sharedFlags[word.slice(2)]?.value !== undefined;
 }
 
 function helpFor(name: string | undefined): Conclusion {
