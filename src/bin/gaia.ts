@@ -82,6 +82,8 @@ function stopSignal(): AbortSignal {
 
 async function ask(question: string): Promise<string | undefined> {
   const lines = createInterface({ input: stdin, output: stderr });
+  // While a line is edited Ctrl-C is a key, and becomes the signal that it is elsewhere.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
     return (await lines.question(question, { signal: stopping })).trim();
   } catch {
