@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { copyOf, differences, folder, makeStand, rowsOf, run } from './gaia.fixtures.ts';
+import { copyOf, differences, fillDatabase, folder, makeStand, rowsOf, run } from './gaia.fixtures.ts';
 
 const maker = join(import.meta.dirname, 'nasty-tree.py');
 const top = '/tmp/gaia-by-hand';
@@ -30,6 +30,24 @@ describe('a restore by hand', { timeout: 120_000 }, () => {
     assert.match(readFileSync(join(top, 'state/RESTORED.json'), 'utf8'), /"backup":"dev-/);
     const aside = readdirSync('/tmp').find((name) => name.startsWith('gaia-by-hand.before-restore.'));
     assert.equal(readFileSync(join('/tmp', aside as string, 'notes'), 'utf8'), 'changed\n');
+  });
+
+  it('works on a bare machine, where the folders above the target are missing too', async (t) => {
+    const stand = makeStand(t);
+    const outside = join(stand.home, 'elsewhere', 'a b', 'out.db');
+    mkdirSync(join(stand.home, 'elsewhere', 'a b'), { recursive: true });
+    fillDatabase(outside, 7);
+    const yaml = readFileSync(stand.config, 'utf8');
+    writeFileSync(stand.config, yaml.replace('} ]', `}, { name: out, engine: sqlite, path: "${outside}" } ]`));
+    const kept = await copyOf(stand.root, join(folder(t), 'kept'));
+    assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+    const { stdout: script } = await stand.gaia('runbook', 'latest', '--target', 'dev');
+    for (const gone of ['data-plane', 'elsewhere']) rmSync(join(stand.home, gone), { recursive: true });
+    const done = await run('sh', ['-c', script], { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' });
+    assert.equal(done.exit, 0, `${done.stdout}${done.stderr}\n${script}`);
+    assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), readFileSync(join(kept, 'notes'), 'utf8'));
+    assert.equal(rowsOf(stand.database), 10);
+    assert.equal(rowsOf(outside), 7);
   });
 
   it('stops at a damaged archive, with nothing touched', async (t) => {

@@ -32,6 +32,8 @@ export function byHandScript({ archive, target, created, trees, databases, check
     ...checks,
     '',
     '# 2. Unpack it beside what is there. As root, so that owners are kept.',
+    // On a bare machine there is no folder above the target either.
+    'mkdir -p "$(dirname "$WORK")"',
     'mkdir -m 0700 "$WORK"',
     `zstd -dcq "$ARCHIVE" | tar -x ${tarFlags} -f - -C "$WORK"`,
     '',
@@ -50,6 +52,7 @@ export function byHandScript({ archive, target, created, trees, databases, check
   for (const { member, path } of databases.filter(({ tree }) => tree === null)) {
     const at = shellWord(path);
     lines.push(
+      `mkdir -p "$(dirname ${at})"`,
       `for END in '' -wal -shm -journal; do if [ -e ${at}$END ]; then mv ${at}$END ${at}."$ASIDE"$END; fi; done`,
     );
     lines.push(`cp -a "$WORK"/${member} ${at}`);
@@ -106,6 +109,7 @@ export function oldByHandScript({
     `WORK=\${WORK:-${shellWord(`${root}.by-hand`)}}`,
     'gzip -tq "$ARCHIVE"',
     'tar -tzf "$ARCHIVE" | head -20',
+    'mkdir -p "$(dirname "$WORK")"',
     'mkdir -m 0700 "$WORK"',
     `tar -xzf "$ARCHIVE" ${tarFlags} -C "$WORK"`,
     `# Look whether it has one folder around everything: ls -la "$WORK"`,
