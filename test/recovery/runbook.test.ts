@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { copyOf, differences, fillDatabase, folder, makeStand, rowsOf, run } from './gaia.fixtures.ts';
+import { copyOf, differences, fillDatabase, folder, gaiaLauncher, makeStand, rowsOf, run } from './gaia.fixtures.ts';
 
 const maker = join(import.meta.dirname, 'nasty-tree.py');
 const top = '/tmp/gaia-by-hand';
@@ -48,6 +48,33 @@ describe('a restore by hand', { timeout: 120_000 }, () => {
     assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), readFileSync(join(kept, 'notes'), 'utf8'));
     assert.equal(rowsOf(stand.database), 10);
     assert.equal(rowsOf(outside), 7);
+  });
+
+  it('is printed for any backup where none can be found, and that unpacks this one', async (t) => {
+    const stand = makeStand(t);
+    assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+    const empty = folder(t);
+    const printed = await run(process.execPath, [gaiaLauncher, 'runbook'], { LEVEREDGE_HOME: empty });
+    assert.equal(printed.exit, 0, printed.stderr);
+    assert.match(printed.stderr, /no backup to be found/);
+    const name = readdirSync(join(stand.backups, 'dev')).find((each) => each.endsWith('.tar.zst')) as string;
+    const env = {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      ARCHIVE: join(stand.backups, 'dev', name),
+      WORK: join(empty, 'a b', 'work'),
+    };
+    const unasked = await run('sh', ['-c', printed.stdout], { PATH: env.PATH });
+    assert.notEqual(unasked.exit, 0);
+    const done = await run('sh', ['-c', printed.stdout], env);
+    assert.equal(done.exit, 0, `${done.stdout}${done.stderr}\n${printed.stdout}`);
+    assert.equal(readFileSync(join(env.WORK, 'files/dev/notes'), 'utf8'), 'the first state\n');
+    assert.equal(rowsOf(join(env.WORK, 'sqlite/events.db')), 10);
+    assert.match(readFileSync(join(env.WORK, 'RESTORE.txt'), 'utf8'), /# 3\. Databases[\s\S]*# 4\. Move/);
+    const manifest = env.ARCHIVE.replace('.tar.zst', '.manifest.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll(/"sha256": ?"\w/g, '"sha256": "-'));
+    const another = await run('sh', ['-c', printed.stdout], { ...env, WORK: join(empty, 'second') });
+    assert.equal(another.exit, 1);
+    assert.match(another.stderr, /not what its manifest says/);
   });
 
   it('stops at a damaged archive, with nothing touched', async (t) => {

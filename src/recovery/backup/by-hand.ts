@@ -118,3 +118,37 @@ export function oldByHandScript({
     `#   mv -T "$WORK" ${shellWord(root)}`,
   ];
 }
+
+/**
+ * For any backup, when nothing is known but that there is one: it is checked and unpacked, and its own RESTORE.txt, which
+ * has every path, says the rest. `ARCHIVE` and `WORK` must be set.
+ */
+export function anyByHandScript(): string[] {
+  return [
+    '#!/bin/sh',
+    '# Any backup by hand, as root. First say which, and where there is room to unpack it:',
+    '#   ARCHIVE=/path/of/backups/prod/prod-….tar.zst WORK=/var/tmp/by-hand sh this-script',
+    'set -eu',
+    `: "\${ARCHIVE:?is the archive}" "\${WORK:?is a folder that is not there yet}"`,
+    '',
+    '# 1. Is the archive whole? Each frame has a checksum; the manifest beside it has the SHA-256 of the file.',
+    'zstd -tq "$ARCHIVE"',
+    `MANIFEST=\${ARCHIVE%.tar.zst}.manifest.json`,
+    'if [ -e "$MANIFEST" ]; then',
+    '  grep -q "$(sha256sum < "$ARCHIVE" | cut -d " " -f 1)" "$MANIFEST" || { echo "It is not what its manifest says." >&2; exit 1; }',
+    'fi',
+    '',
+    '# 2. Unpack it.',
+    'mkdir -p "$(dirname "$WORK")"',
+    'mkdir -m 0700 "$WORK"',
+    `zstd -dcq "$ARCHIVE" | tar -x ${tarFlags} -f - -C "$WORK"`,
+    '',
+    '# 3. Are its databases sound?',
+    'for DB in "$WORK"/sqlite/*.db; do',
+    '  [ ! -e "$DB" ] || [ "$(sqlite3 "$DB" \'PRAGMA integrity_check\')" = ok ]',
+    'done',
+    '',
+    '# 4. Where all of it belongs, and the commands from here on (its steps 3 and 4), says',
+    'echo "Unpacked and sound. Go on with steps 3 and 4 of: $WORK/RESTORE.txt"',
+  ];
+}
