@@ -1,24 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { Exit } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { readPrivately } from '../../base/private-file.ts';
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
-import { nearest } from '../../recovery/restore/space.ts';
 import { leftovers } from '../../recovery/restore/undo.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
 import { childEnv } from '../../recovery/source/child-env.ts';
-import { showBytes, showSpan } from '../amounts.ts';
+import { showSpan } from '../amounts.ts';
 import type { Around, Call, Command } from '../command.ts';
-
-type Finding = { what: string; level: 'ok' | 'note' | 'WRONG'; says: string; todo?: string };
+import { type Finding, folderFindings, leftoverFindings } from '../disk-findings.ts';
 
 /** Older than this, a backup is no answer to a bad day. */
 const staleMs = 36 * 3_600_000;
-const lowBytes = 512 * 1024 * 1024;
 
 /** gaia doctor — looks at everything a restore would need, and says how to mend what is wrong. */
 export const doctor: Command = {
@@ -61,7 +58,12 @@ function examine(call: Call): Finding[] {
     if (!(error instanceof Fault)) throw error;
     return [
       ...findings,
-      { what: 'config', level: 'WRONG', says: error.message, ...(error.hint ? { todo: error.hint } : {}) },
+      {
+        what: 'config',
+        level: 'WRONG',
+        says: error.message,
+        todo: error.hint ?? 'Mend it in that file; how it looks: docs/recovery.md',
+      },
     ];
   }
   const { configFile } = config.place;
@@ -73,7 +75,7 @@ function examine(call: Call): Finding[] {
   findings.push(...config.notes.map((says): Finding => ({ what: 'config', level: 'note', says })));
   return [
     ...findings,
-    folderFinding(config),
+    ...folderFindings(config),
     ...keyFindings(config),
     clockFinding(config, around),
     ...targetFindings(config, around),
@@ -104,23 +106,6 @@ function userFinding({ uid }: Around): Finding {
     says: `user ${uid}: files of others can neither be backed up whole nor restored`,
     todo: 'sudo gaia …',
   };
-}
-
-function folderFinding({ place }: RecoveryConfig): Finding {
-  const { backups } = place;
-  if (!existsSync(backups))
-    return {
-      what: 'backups',
-      level: 'note',
-      says: `${backups} is not there yet, and is made by the first backup`,
-      todo: 'If it should be on another disk, mount that first.',
-    };
-  const { bavail, bsize } = statfsSync(nearest(backups));
-  const free = bavail * bsize;
-  const says = `${showBytes(free)} free at ${backups}`;
-  return free < lowBytes
-    ? { what: 'backups', level: 'WRONG', says, todo: 'gaia prune --dry-run' }
-    : { what: 'backups', level: 'ok', says };
 }
 
 function keyFindings({ place }: RecoveryConfig): Finding[] {
@@ -202,26 +187,28 @@ function targetFindings({ place, targets }: RecoveryConfig, around: Around): Fin
   });
 }
 
-function runFindings({ place }: RecoveryConfig): Finding[] {
-  const interrupted = interruptedRuns(place).map(
-    ({ id, request }): Finding => ({
+function runFindings(config: RecoveryConfig): Finding[] {
+  const { place } = config;
+  try {
+    const waiting = interruptedRuns(place);
+    const interrupted = waiting.map(
+      ({ id, request }): Finding => ({
+        what: 'runs',
+        level: 'WRONG',
+        says: `the ${request.kind} of ${request.target.name} (${id}) was interrupted`,
+        todo: 'gaia resume, or gaia resume --back',
+      }),
+    );
+    const kept = leftovers(place).length;
+    const undoable: Finding = {
       what: 'runs',
-      level: 'WRONG',
-      says: `the ${request.kind} of ${request.target.name} (${id}) was interrupted`,
-      todo: 'gaia resume, or gaia resume --back',
-    }),
-  );
-  const kept = leftovers(place).length;
-  return [
-    ...interrupted,
-    ...(kept > 0
-      ? [
-          {
-            what: 'runs',
-            level: 'note' as const,
-            says: `${kept} restores can be undone; what they put aside takes room (gaia status)`,
-          },
-        ]
-      : []),
-  ];
+      level: 'note',
+      says: `${kept} restores can be undone; what they put aside takes room (gaia status)`,
+    };
+    const ids = new Set(waiting.map(({ id }) => id));
+    return [...interrupted, ...(kept > 0 ? [undoable] : []), ...leftoverFindings(config, ids)];
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return [{ what: 'runs', level: 'WRONG', says: error.message, ...(error.hint ? { todo: error.hint } : {}) }];
+  }
 }
