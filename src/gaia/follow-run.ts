@@ -13,6 +13,8 @@ import type { Call, Conclusion } from './command.ts';
 const pollMs = 100;
 /** A runner that has not said who it is by then was never started. */
 const startLimitMs = 20_000;
+const letGoPollMs = 10;
+const letGoLimitMs = 5_000;
 
 /** Watches a run until it ends. Ctrl-C ends the watching, not the run. */
 export async function followRun(call: Call, folder: string, from = 0): Promise<Conclusion> {
@@ -26,6 +28,7 @@ export async function followRun(call: Call, folder: string, from = 0): Promise<C
     const last = lines.at(-1);
     if (last?.step === 'end') {
       around.sketch('');
+      await letGo(folder);
       return concludeRun({ ...last.facts, at: last.at } as Outcome, folder, lines);
     }
     const step = progressText(folder) as ProgressStep | undefined;
@@ -40,6 +43,13 @@ export async function followRun(call: Call, folder: string, from = 0): Promise<C
     requireAlive(folder, around.clock() - beganMs);
     await pause(pollMs);
   }
+}
+
+/** Its process holds the lock for a moment longer, and whoever waited for it may want that next. */
+async function letGo(folder: string): Promise<void> {
+  const runner = runnerOf(folder);
+  if (runner === undefined || runner.pid === process.pid) return;
+  for (let waitedMs = 0; waitedMs < letGoLimitMs && isAlive(runner); waitedMs += letGoPollMs) await pause(letGoPollMs);
 }
 
 function requireAlive(folder: string, waitedMs: number): void {
