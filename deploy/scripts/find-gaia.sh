@@ -1,4 +1,5 @@
-# Sourced by the scripts beside it: sets "$@" aside and defines run_gaia, which hands over to GAIA wherever it is.
+# shellcheck shell=sh disable=SC2154
+# Sourced by the scripts beside it, which say in $here where that is. run_gaia hands over to GAIA, wherever it is.
 # Looked for: $GAIA, beside this script, dist/ of a checkout, the PATH, /usr/local/bin; an executable first, then gaia.mjs.
 
 run_gaia() {

@@ -17,6 +17,8 @@ export type Conclusion = {
   json?: unknown;
   /** Remarks on stderr. */
   notes?: readonly string[];
+  /** What went wrong, on stderr, also with --quiet. */
+  wrong?: readonly string[];
 };
 
 /** What GAIA touches beside disks; handed in by `src/bin/gaia.ts`. */

@@ -110,7 +110,7 @@ function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLi
     return {
       exit: exit as ExitCode,
       json,
-      notes: [`gaia: ${says}`, ...(hint ? hint.split('\n').map((line) => `  ${line}`) : []), '  Nothing was changed.'],
+      wrong: [`gaia: ${says}`, ...(hint ? hint.split('\n').map((line) => `  ${line}`) : []), '  Nothing was changed.'],
     };
   const unproven =
     health === 'unproven'

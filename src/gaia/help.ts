@@ -5,7 +5,7 @@ const columns = 80;
 /** Flags that every command has. */
 export const sharedFlags: Readonly<Record<string, Flag>> = {
   config: { value: 'FILE', says: 'the configuration; else GAIA_CONFIG, else gaia/config.yaml of the home' },
-  json: { says: 'one JSON document on stdout; progress as JSON lines on stderr' },
+  json: { says: 'one JSON document on stdout; progress and remarks as JSON lines on stderr' },
   quiet: { says: 'no remarks and no progress' },
   help: { says: 'this text' },
 };

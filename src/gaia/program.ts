@@ -8,7 +8,7 @@ import { commands } from './commands.ts';
 import { helpOf, overview, sharedFlags } from './help.ts';
 import { interruptedLines } from './interrupted.ts';
 import { progressLine } from './progress-line.ts';
-import { type Look, type Rendered, render, renderFault } from './render.ts';
+import { type Look, type Rendered, remarkAsJson, render, renderFault } from './render.ts';
 
 /** Runs one command line and says what to print. Never throws. */
 export async function run(argv: readonly string[], around: Around): Promise<Rendered> {
@@ -51,7 +51,9 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
   const { flags, words } = parse(command, rest);
   let config: RecoveryConfig | undefined;
   const call: Call = {
-    around,
+    around: look.json
+      ? { ...around, say: (line) => around.say(line.startsWith('{') ? line : remarkAsJson(line)) }
+      : around,
     words,
     flags,
     json: look.json,

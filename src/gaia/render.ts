@@ -10,8 +10,9 @@ export type Look = { json: boolean; quiet: boolean; out: boolean; err: boolean; 
 export type Rendered = { exit: ExitCode; stdout: string; stderr: string };
 
 /** A conclusion as text for the two streams. File names are hostile: everything is made harmless. */
-export function render({ exit, lines = [], table, raw, json, notes = [] }: Conclusion, look: Look): Rendered {
-  const stderr = look.quiet ? [] : remarks(notes, look);
+export function render(conclusion: Conclusion, look: Look): Rendered {
+  const { exit, lines = [], table, raw, json, notes = [], wrong = [] } = conclusion;
+  const stderr = remarks([...wrong, ...(look.quiet ? [] : notes)], look);
   if (look.json)
     return { exit, stdout: json === undefined ? '' : `${printable(JSON.stringify(json))}\n`, stderr: textOf(stderr) };
   if (raw !== undefined) return { exit, stdout: raw, stderr: textOf(stderr) };
@@ -46,7 +47,13 @@ function renderOurs(thrown: unknown, look: Look): Rendered {
   return { exit: 1, stdout: '', stderr: textOf(remarks([`gaia: ${message}`, ...where], look)) };
 }
 
-function remarks(texts: readonly string[], { err, columns }: Look): string[] {
+/** With --json each line of stderr is an object of its own, as progress is. */
+export function remarkAsJson(text: string): string {
+  return printable(JSON.stringify({ kind: 'note', message: text.trim() }));
+}
+
+function remarks(texts: readonly string[], { json, err, columns }: Look): string[] {
+  if (json) return texts.map(remarkAsJson);
   return texts.flatMap((text) => remarkLines(text, err ? columns : undefined));
 }
 
