@@ -66,7 +66,8 @@ function benchList(home: string, rounds: number): ArchiveResult['listed'] {
   });
   mkdirSync(join(home, 'few'));
   writeFileSync(join(home, 'few', 'a'), 'a');
-  const config = join(home, 'list.yaml');
+  mkdirSync(join(home, 'gaia'));
+  const config = join(home, 'gaia', 'config.yaml');
   writeFileSync(
     config,
     `backup_locations: { local: ${join(home, 'kept')} }\nrestore_targets: { data-plane: { dev: { root: ${join(home, 'few')} } } }\n`,
