@@ -172,6 +172,7 @@ async function failed(run: Run, error: unknown): Promise<Outcome> {
     return back(run, reason, Exit.rolledBack);
   }
   note(run, 'stage', 'failed', facts);
+  await startAgain(run);
   cleanStages(run);
   return ended(run, { kind: 'refused', exit, says: reason, ...(hint === undefined ? {} : { hint }) });
 }
@@ -187,13 +188,19 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
     });
     await applyStaying(run.folder, record, 'before');
     note(run, 'take back', 'done', { intruders, says: await run.services.start() });
-  }
+  } else await startAgain(run);
   // What an undo would have put in place is the old state of another run, and is no stage of this one.
   cleanStages(run);
   if (record !== undefined) await applyStaying(run.folder, record, 'before');
   const says =
     exit === Exit.rolledBack ? `It failed, and the old state is back: ${reason}` : 'The old state is as it was.';
   return ended(run, { kind: 'taken back', exit, says });
+}
+
+/** What was stopped for a swap that did not begin runs again; nothing is said where nothing was stopped. */
+async function startAgain(run: Run): Promise<void> {
+  if (run.journal.lines.some(({ step }) => step === 'quiesce'))
+    note(run, 'start', 'done', { says: await run.services.start() });
 }
 
 function cleanStages(run: Run): void {
