@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -242,6 +244,21 @@ describe('a run', () => {
       readdirSync(scene.home).filter((name) => name.startsWith('.gaia-stage-')),
       [],
     );
+  });
+
+  it('undoes nothing while files are open for writing that it would put aside', async (t) => {
+    const scene = await makeScene(t);
+    await beginRun(await requestRestore(scene), deps(scene).made);
+    const restored = look(scene.root);
+    const fd = openSync(join(scene.root, 'sub/file'), 'a');
+    t.after(() => closeSync(fd));
+    const seen = { ...deps(scene).made, ownPids: new Set<number>() };
+    const outcome = await beginRun(requestUndo(scene), seen);
+    assert.deepEqual([outcome.kind, outcome.exit], ['refused', 6]);
+    assert.match(outcome.says, /sub\/file for writing/);
+    assert.deepEqual(look(scene.root), restored);
+    const ignoring = request(scene, { kind: 'undo', undoes: undoable(scene.place, 'dev').id, ignore_open: true });
+    assert.equal((await beginRun(ignoring, seen)).kind, 'committed');
   });
 
   it('starts again what it stopped, however it ends', async (t) => {

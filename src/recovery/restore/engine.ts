@@ -11,6 +11,7 @@ import { type Journal, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
+import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { noServices, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
@@ -110,7 +111,10 @@ async function prepare(run: Run): Promise<SwapRecord> {
   cleanStages(run);
   if (request.kind === 'undo') {
     note(run, 'preflight', 'done', { undoes: request.undoes });
-    return recordUndo(folder, request, deps.place, stamp);
+    const record = await recordUndo(folder, request, deps.place, stamp);
+    const paths = record.units.map(({ live }) => shownPath(live));
+    if (!request.ignore_open) requireNoWriter(openFilesBelow(paths, deps.ownPids));
+    return record;
   }
   return stageNew({ folder, request, stamp, deps, note: (step, state, facts) => note(run, step, state, facts) });
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { Fault } from '../../base/fault.ts';
 
 /** A process that has something below a folder open. */
 export type OpenFile = {
@@ -14,11 +15,17 @@ const accessMode = 0o3;
 
 /**
  * Who holds files below these folders open or mapped, or stands in them. Of other users' processes only root sees
- * that. The own process and those that are told do not count.
+ * that. The own process and those that are told do not count, nor do files below what stays where it is.
  */
-export function openFilesBelow(roots: readonly string[], own: ReadonlySet<number>): OpenFile[] {
+export function openFilesBelow(
+  roots: readonly string[],
+  own: ReadonlySet<number>,
+  stays: readonly string[] = [],
+): OpenFile[] {
   const found: OpenFile[] = [];
-  const isBelow = (path: string) => roots.some((root) => path === root || path.startsWith(`${root}/`));
+  const isIn = (folders: readonly string[], path: string) =>
+    folders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+  const isBelow = (path: string) => isIn(roots, path) && !isIn(stays, path);
   for (const name of namesIn('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || own.has(pid)) continue;
@@ -35,6 +42,19 @@ export function openFilesBelow(roots: readonly string[], own: ReadonlySet<number
     for (const [path, writes] of seen) if (found.length < maxFound) found.push({ pid, command, path, writes });
   }
   return found;
+}
+
+/** Looked at again right before a swap: somebody may have opened files meanwhile. @throws Fault `conflict` naming one */
+export function requireNoWriter(open: readonly OpenFile[]): void {
+  const writer = open.find(({ writes }) => writes);
+  if (writer !== undefined)
+    throw new Fault(
+      'conflict',
+      `Process ${writer.pid} (${writer.command}) has opened ${writer.path} for writing meanwhile.`,
+      {
+        hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
+      },
+    );
 }
 
 function namesIn(folder: string): string[] {

@@ -87,9 +87,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     backup: describe(backup),
     only,
     replaces: replacedBy(scope, placement),
-    keeps: [...keep]
-      .flatMap(([tree, paths]) => [...paths].map((path) => `${tree.live}/${shownPath(path)}`))
-      .slice(0, maxShown),
+    keeps: keptPaths(keep).slice(0, maxShown),
     files,
     bytes,
     space: spaceFor(backup, placement, selection),
@@ -99,7 +97,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     hash: '',
   };
   plan.hash = hashOf(plan);
-  plan.open = openFilesBelow(plan.replaces, request.ownPids);
+  plan.open = openFilesBelow(plan.replaces, request.ownPids, keptPaths(keep));
   plan.refusals = refusalsOf(plan, backup, placement, scope, request);
   return { plan, placement, scope, selection, keep };
 }
@@ -110,6 +108,11 @@ function describe(backup: OpenBackup): RestorePlan['backup'] {
   const { manifest, signature } = backup.signed;
   const signer = signature.kind === 'bad' ? null : `${signature.kind} ${signature.fingerprint}`;
   return { name, file: backup.file, created_at: manifest.created_at, format: 'own', signer };
+}
+
+/** Absolute paths of what stays. */
+export function keptPaths(keep: Prepared['keep']): string[] {
+  return [...keep].flatMap(([{ live }, paths]) => [...paths].map((path) => `${live}/${shownPath(path)}`));
 }
 
 /** What must stay within a tree: what its backups leave out, and for `files` its databases. */

@@ -11,9 +11,9 @@ import type { EngineDeps } from './engine.ts';
 import { flushTo } from './flush.ts';
 import { keepTime } from './keep-time.ts';
 import { type OpenBackup, openBackup } from './open-backup.ts';
-import { openFilesBelow } from './open-files.ts';
+import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { stageFolders } from './placement.ts';
-import { type Prepared, planRestore, singleDatabases } from './plan.ts';
+import { keptPaths, type Prepared, planRestore, singleDatabases } from './plan.ts';
 import { router } from './selection.ts';
 import { settleDatabases } from './settle-databases.ts';
 import { stageMembers } from './stage.ts';
@@ -124,17 +124,8 @@ async function stageOwn(
   await settleDatabases([...wanted], note, signed.manifest.degraded.length > 0);
 }
 
-/** Somebody may have opened files while the new state was staged. */
-function requireQuiet({ plan, scope, placement }: Prepared, { request, deps }: Staging): void {
+function requireQuiet({ plan, scope, placement, keep }: Prepared, { request, deps }: Staging): void {
   if (request.ignore_open) return;
   const paths = [...plan.replaces, ...singleDatabases(scope, placement).map(({ live }) => live)];
-  const [writer] = openFilesBelow(paths, deps.ownPids).filter(({ writes }) => writes);
-  if (writer !== undefined)
-    throw new Fault(
-      'conflict',
-      `Process ${writer.pid} (${writer.command}) has opened ${writer.path} for writing meanwhile.`,
-      {
-        hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
-      },
-    );
+  requireNoWriter(openFilesBelow(paths, deps.ownPids, keptPaths(keep)));
 }
