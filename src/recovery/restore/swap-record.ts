@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join as joinPath } from 'node:path';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
+import { syncFolder } from '../disk.ts';
 import type { JournalLine } from '../run/journal.ts';
 import { identityAt } from './identity.ts';
 import type { Placement } from './placement.ts';
@@ -51,6 +52,7 @@ export async function recordSwap(folder: string, boot: string, prepared: Prepare
     const note = (path: string) => joinPath(dirname(path), restoredName);
     record.units.push(unit(note(live), note(stage), `${note(live)}.pre-restore.${stamp}`));
   }
+  syncFolder(folder);
   record.units = distinct(record.units).filter((each) => each.old !== null || each.new !== null);
   return record;
 }

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { bytePathOf } from '../byte-path.ts';
-import { identityAt } from './identity.ts';
+import { identityAt, isSame } from './identity.ts';
 import { swapIn, takeBack } from './swap.ts';
 import type { Unit } from './units.ts';
 
@@ -185,6 +185,13 @@ describe('a swap', () => {
       assert.throws(() => attempt(scene, 'back'), { code: 'conflict' });
       assert.deepEqual(statesOf(scene), ['new', 'new', 'new']);
     }
+  });
+
+  it('knows what it put somewhere by its inode alone after a reboot, which may number devices anew', () => {
+    assert.equal(isSame('5:7', '6:7', false), true);
+    assert.equal(isSame('5:7', '6:7', true), false);
+    assert.equal(isSame('5:7', '5:17', false), false);
+    assert.equal(isSame(null, '5:7', false), false);
   });
 
   it('replaces nothing that lies where the old state would go', (t) => {

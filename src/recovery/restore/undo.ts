@@ -1,8 +1,9 @@
-import { copyFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { type BytePath, bytesOf, shownPath } from '../byte-path.ts';
+import { syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
 import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
@@ -81,9 +82,10 @@ export async function recordUndo(
   for (const [n, each] of before.staying.entries()) {
     const names = { before: `staying-${n}-before.tar`, after: `staying-${n}-after.tar` };
     writeWhole(join(folder, names.before), await attributesOf(each.root, each.folders));
-    copyFileSync(join(run.folder, each.before), join(folder, names.after));
+    writeWhole(join(folder, names.after), readFileSync(join(run.folder, each.before)));
     staying.push({ ...each, before: names.before, after: names.after, aside: asideFor(each.aside, stamp) });
   }
+  syncFolder(folder);
   return { boot_id: bootId(), units, staying };
 }
 
@@ -126,9 +128,10 @@ function asideFor(aside: BytePath, stamp: string): BytePath {
 export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftover[] {
   return statusOf(place).runs.flatMap((run) => {
     if (run.outcome?.kind !== 'committed' || (target !== undefined && run.request.target.name !== target)) return [];
-    const units = swapRecordOf(run.lines)?.units ?? [];
-    const paths = units.flatMap(({ old, aside }) =>
-      old !== null && identityAt(aside) === old ? [shownPath(aside)] : [],
+    const record = swapRecordOf(run.lines);
+    const sameBoot = record?.boot_id === bootId();
+    const paths = (record?.units ?? []).flatMap(({ old, aside }) =>
+      isSame(identityAt(aside), old, sameBoot) ? [shownPath(aside)] : [],
     );
     return paths.length === 0 ? [] : [{ run, paths, sinceMs: Date.parse(run.outcome.at) }];
   });
