@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { it } from 'node:test';
 import { leftovers, removeLeftover } from '../../src/recovery/restore/undo.ts';
 import { isRoot, makeStand, run } from './gaia.fixtures.ts';
@@ -50,4 +50,46 @@ it('removes nothing that was put aside while another file system is mounted in i
   }
   removeLeftover(leftover);
   assert.ok(!existsSync(aside));
+});
+
+it('restores no part that holds what is mounted, or lies in it', { skip }, async (t) => {
+  const stand = makeStand(t, { more: 'mounts: { include: [sub/mounted, state] }' });
+  mkdirSync(join(stand.root, 'sub', 'beside'), { recursive: true });
+  const at = join(stand.root, 'sub', 'mounted');
+  mkdirSync(at);
+  writeFileSync(join(at, 'theirs'), 'of the backup');
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  rmSync(at, { recursive: true });
+  const theirs = await mountAt(at);
+  try {
+    for (const only of ['sub', 'sub/mounted', 'sub/mounted/theirs', 'files']) {
+      const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', only, '--yes');
+      assert.deepEqual([only, exit], [only, 6], stderr);
+      assert.match(stderr, /Another file system is mounted at .*\/sub\/mounted/);
+      assert.equal(readFileSync(theirs, 'utf8'), 'of another disk');
+      assert.deepEqual(readdirSync(join(stand.root, 'sub')).sort(), ['beside', 'mounted']);
+    }
+    for (const only of ['sub/beside', 'db', 'notes'])
+      assert.equal((await stand.gaia('restore', 'dev', '--only', only, '--yes')).exit, 9, only);
+  } finally {
+    await run('umount', [at]);
+  }
+});
+
+it('restores no database alone that lies in what is mounted', { skip }, async (t) => {
+  const stand = makeStand(t, { more: 'mounts: { include: [state] }' });
+  assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+  const at = dirname(stand.database);
+  rmSync(at, { recursive: true });
+  const theirs = await mountAt(at);
+  try {
+    for (const only of ['db', 'state/events.db']) {
+      const { exit, stderr } = await stand.gaia('restore', 'dev', '--only', only, '--yes');
+      assert.deepEqual([only, exit], [only, 6], stderr);
+    }
+    assert.equal(readFileSync(theirs, 'utf8'), 'of another disk');
+    assert.deepEqual(readdirSync(at), ['theirs']);
+  } finally {
+    await run('umount', [at]);
+  }
 });

@@ -211,7 +211,7 @@ function refusalsOf(
   for (const { stageFolder } of [...placement.trees, ...placement.databases])
     refusals.push(...readOnly(dirname(stageFolder), refusals));
   if (backup.kind === 'own' && uid !== 0) refusals.push(...otherOwners(backup, uid));
-  if (scope.kind !== 'db' && scope.kind !== 'path') refusals.push(...mountsInTheWay(placement));
+  refusals.push(...mountsInTheWay(scope, placement));
   if (scope.kind === 'path') refusals.push(...noParent(scope, target));
   refusals.push(...leadsOut(scope, placement));
   const writers = plan.open.filter(({ writes }) => writes);
@@ -266,16 +266,31 @@ function otherOwners(backup: OpenBackup & { kind: 'own' }, uid: number): Refusal
   ];
 }
 
-function mountsInTheWay({ trees }: Placement): Refusal[] {
-  return trees.flatMap(({ tree, live, mounts }) => {
-    const { included } = sortMounts(tree, mounts);
-    return included.slice(0, 1).map(
-      (path): Refusal => ({
+/**
+ * A rename does not cross into another file system, and takes along what is mounted below. Also where only a part is
+ * restored: it may lie in what is mounted now, or hold it.
+ */
+function mountsInTheWay(scope: Scope, placement: Placement): Refusal[] {
+  const isAtOrBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+  const parts = singleDatabases(scope, placement).flatMap(({ tree, path }) =>
+    tree === undefined ? [] : [{ tree, path }],
+  );
+  if (scope.kind === 'path') parts.push(scope);
+  const meets = (at: PlacedTree, mount: BytePath) =>
+    scope.kind === 'all' ||
+    scope.kind === 'files' ||
+    parts.some(({ tree, path }) => tree === at && (isAtOrBelow(mount, path) || isAtOrBelow(path, mount)));
+  return placement.trees.flatMap((placed): Refusal[] => {
+    const { included } = sortMounts(placed.tree, placed.mounts);
+    const mount = included.find((each) => meets(placed, each));
+    if (mount === undefined) return [];
+    return [
+      {
         code: 'conflict',
-        says: `Another file system is mounted at ${live}/${shownPath(path)}, which the backup has as a folder.`,
+        says: `Another file system is mounted at ${placed.live}/${shownPath(mount)}, which the backup has as a folder.`,
         hint: `Unmount it, restore, and move what is restored onto it. Or restore other parts with --only.`,
-      }),
-    );
+      },
+    ];
   });
 }
 
