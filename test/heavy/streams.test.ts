@@ -9,7 +9,7 @@ import { type BusProcess, startBusProcess } from '../bus-server.fixtures.ts';
 import { randomOf } from '../crash/random.ts';
 import { testSeams } from '../stream-seams.fixtures.ts';
 
-/** What takes minutes: `npm run test:streams`. Figures are printed; only what must never happen fails. */
+/** What takes minutes: `npm run test:heavy`. Figures are printed; only what must never happen fails. */
 const linux = { skip: process.platform === 'linux' ? false : 'memory is read from /proc' };
 const longMs = 600_000;
 

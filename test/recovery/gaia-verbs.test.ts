@@ -4,7 +4,7 @@ import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, r
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { gaiaLauncher, makeStand, run, type Stand } from './recovery/gaia.fixtures.ts';
+import { gaiaLauncher, makeStand, run, type Stand } from './gaia.fixtures.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'gaia-verbs-'));
 let stand: Stand;

@@ -3,9 +3,9 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import type { WireDelivery } from '../src/events/delivery.ts';
-import { type Ended, inProcess, leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import type { WireDelivery } from '../../src/events/delivery.ts';
+import { type Ended, inProcess, leveredge, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
 

@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, makeClient } from '../src/client/client.ts';
-import { type Bus, inProcess, leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { type Client, makeClient } from '../../src/client/client.ts';
+import { type Bus, inProcess, leveredge, start, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 /** Tokens at the command line: made on the file, found by the commands, shown once. */
 describe('the token of the command line', () => {

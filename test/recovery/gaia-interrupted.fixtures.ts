@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { openJournal } from '../src/recovery/run/journal.ts';
-import { journalOf, makeRun, newRunId } from '../src/recovery/run/run-folder.ts';
-import type { Target } from '../src/recovery/target.ts';
-import type { Stand } from './recovery/gaia.fixtures.ts';
+import { openJournal } from '../../src/recovery/run/journal.ts';
+import { journalOf, makeRun, newRunId } from '../../src/recovery/run/run-folder.ts';
+import type { Target } from '../../src/recovery/target.ts';
+import type { Stand } from './gaia.fixtures.ts';
 
 /** What a restore of dev leaves when it is killed before it staged anything. */
 export function leaveInterrupted(stand: Stand): { id: string; journal: string } {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { makeStand } from './gaia.fixtures.ts';
 import { leaveInterrupted } from './gaia-interrupted.fixtures.ts';
-import { makeStand } from './recovery/gaia.fixtures.ts';
 
 describe('while a restore is interrupted', () => {
   it('each command says so first, with both ways out', async (t) => {

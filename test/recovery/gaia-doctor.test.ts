@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { folder, gaiaLauncher, makeStand, run, type Stand } from './gaia.fixtures.ts';
 import { leaveInterrupted } from './gaia-interrupted.fixtures.ts';
-import { folder, gaiaLauncher, makeStand, run, type Stand } from './recovery/gaia.fixtures.ts';
 
 type Finding = { what: string; level: string; says: string; todo?: string };
 

@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { identityOf, isAlive, type ProcessIdentity } from '../src/recovery/run/live-process.ts';
-import { gaiaLauncher, makeStand, run, type Stand } from './recovery/gaia.fixtures.ts';
+import { identityOf, isAlive, type ProcessIdentity } from '../../src/recovery/run/live-process.ts';
+import { gaiaLauncher, makeStand, run, type Stand } from './gaia.fixtures.ts';
 
 /** Starts a restore whose process stops itself at a point of its run, and waits until it has. */
 async function startStopped(

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { Around } from '../src/gaia/command.ts';
-import { run } from '../src/gaia/program.ts';
-import { gaiaLauncher, makeStand } from './recovery/gaia.fixtures.ts';
+import type { Around } from '../../src/gaia/command.ts';
+import { run } from '../../src/gaia/program.ts';
+import { gaiaLauncher, makeStand } from './gaia.fixtures.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'confirm-'));
 const root = join(home, 'dev');
