@@ -83,7 +83,6 @@ const steps: Readonly<Record<string, string>> = {
   preflight: 'Looking whether it can begin',
   stage: 'Staging beside what is there',
   compare: 'Comparing what was staged',
-  quiesce: 'Stopping what works on it',
   swap: 'Swapping',
   'take back': 'Taking it back',
 };
