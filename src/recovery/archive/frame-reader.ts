@@ -1,14 +1,21 @@
-import { close, createReadStream, fstat, open, read, type Stats } from 'node:fs';
+import { close, fstat, open, read, readSync, type Stats } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import { constants, createZstdDecompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import {
+  constants,
+  createZstdDecompress,
+  type ZstdDecompress,
+  zstdCompressSync,
+  zstdDecompress,
+  zstdDecompressSync,
+} from 'node:zlib';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { damaged } from '../tar/damage.ts';
 import { frameBytes } from './frame-writer.ts';
 import { type Frame, footerBytes, parseSeekTable, seekTableBytes } from './seek-table.ts';
 
-/** Frames that are read and decoded at a time: one more than there are cores, within limits for the memory. */
-const maxInFlight = Math.max(2, Math.min(8, availableParallelism())) + 1;
+/** Frames that are read and decoded at a time: two more than there are cores, and no more than memory has room for. */
+const maxInFlight = Math.min(4, availableParallelism()) + 2;
 
 const opening = promisify(open);
 const closing = promisify(close) as (fd: number) => Promise<void>;
@@ -42,6 +49,12 @@ export type FrameReader = {
    * @throws Fault `damaged` with `extra.frame` for one that does not decode to its size with a sound checksum
    */
   read(from: number, to: number): AsyncGenerator<DecodedFrame, void, undefined>;
+  /**
+   * Decodes every frame, several at a time, and keeps nothing of it. `take` is told the bytes of the file from first to last,
+   * and how many of the stream they hold; they are good until it returns.
+   * @throws Fault `damaged` with `extra.frame`
+   */
+  prove(take: (raw: Buffer, plainBytes: number) => void): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -96,14 +109,7 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
   async function decode(index: number): Promise<DecodedFrame> {
     const { compressed, plain } = frames[index] as Frame;
     const raw = await readExactly(fd, inFile[index] as number, compressed);
-    let decoded: Buffer;
-    try {
-      decoded = await decompressing(raw, { chunkSize: Math.max(plain, 64), maxOutputLength: plain });
-    } catch (error) {
-      throw brokenFrame(index, reasonOf(error));
-    }
-    if (decoded.length !== plain) throw brokenFrame(index, `it holds ${decoded.length} bytes instead of ${plain}`);
-    return { index, raw, plain: decoded };
+    return { index, raw, plain: await decodeFrame(index, raw, plain) };
   }
 
   return {
@@ -139,12 +145,57 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
         await Promise.allSettled(pending);
       }
     },
+    async prove(take) {
+      const largest = frames.reduce((most, { compressed }) => Math.max(most, compressed), 0);
+      const spare: Buffer[] = [];
+      const running = new Set<Promise<void>>();
+      let failure: unknown;
+      for (const [index, { compressed, plain }] of frames.entries()) {
+        while (running.size >= maxInFlight) await Promise.race(running);
+        if (failure !== undefined) break;
+        const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(largest);
+        const raw = buffer.subarray(0, compressed);
+        readExactlySync(fd, raw, inFile[index] as number);
+        take(raw, plain);
+        const one: Promise<void> = decodeFrame(index, raw, plain)
+          .then(
+            () => void spare.push(buffer),
+            (error: unknown) => {
+              failure ??= error;
+            },
+          )
+          .finally(() => running.delete(one));
+        running.add(one);
+      }
+      await Promise.all(running);
+      if (failure !== undefined) throw failure;
+      take(table, 0);
+    },
     close: () => closing(fd),
   };
 }
 
 function brokenFrame(index: number, why: string): Fault {
   return new Fault('damaged', `Frame ${index} of the archive does not decode: ${why}.`, { extra: { frame: index } });
+}
+
+function readExactlySync(fd: number, buffer: Buffer, position: number): void {
+  for (let at = 0; at < buffer.length; ) {
+    const length = readSync(fd, buffer, at, buffer.length - at, position + at);
+    if (length === 0) throw damaged('The archive became shorter while it was read.');
+    at += length;
+  }
+}
+
+async function decodeFrame(index: number, raw: Buffer, plain: number): Promise<Buffer> {
+  let decoded: Buffer;
+  try {
+    decoded = await decompressing(raw, { chunkSize: Math.max(plain, 64), maxOutputLength: plain });
+  } catch (error) {
+    throw brokenFrame(index, reasonOf(error));
+  }
+  if (decoded.length !== plain) throw brokenFrame(index, `it holds ${decoded.length} bytes instead of ${plain}`);
+  return decoded;
 }
 
 async function readExactly(fd: number, position: number, length: number): Promise<Buffer> {
@@ -170,20 +221,62 @@ export async function* readThrough(
   raw: (bytes: Buffer) => void,
 ): AsyncGenerator<Buffer, void, undefined> {
   requireStrictNode();
-  const source = createReadStream(path, { highWaterMark: streamBytes });
+  const fd = await openingFile(path);
   const decoder = createZstdDecompress({ chunkSize: streamBytes });
-  source.on('data', (chunk) => raw(chunk as Buffer));
-  source.on('error', (error) => decoder.destroy(error));
-  source.pipe(decoder);
+  const feeding = feed(fd, decoder, raw);
   try {
-    for await (const plain of decoder) yield plain as Buffer;
+    for await (const plain of decoder) {
+      yield plain as Buffer;
+      release(plain as Buffer);
+    }
+    await feeding;
   } catch (error) {
     if (error instanceof Fault || !/^(ZSTD_|ERR_|Z_)/.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
     throw damaged(`The archive does not decode: ${reasonOf(error)}.`);
   } finally {
-    source.destroy();
     decoder.destroy();
+    await feeding.catch(() => undefined /* told above */);
+    await closing(fd);
   }
+}
+
+/** Gives a file to the decoder piece by piece, out of a few buffers that are used again. */
+async function feed(fd: number, decoder: ZstdDecompress, raw: (bytes: Buffer) => void): Promise<void> {
+  const spare: Buffer[] = [];
+  try {
+    for (let position = 0; !decoder.destroyed; ) {
+      const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(streamBytes);
+      const { bytesRead } = await reading(fd, buffer, 0, buffer.length, position);
+      if (bytesRead === 0) break;
+      position += bytesRead;
+      const piece = buffer.subarray(0, bytesRead);
+      raw(piece);
+      if (!decoder.write(piece, () => spare.push(buffer))) await drained(decoder);
+    }
+    decoder.end();
+  } catch (error) {
+    decoder.destroy(error as Error);
+    throw error;
+  }
+}
+
+function drained(decoder: ZstdDecompress): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      decoder.off('drain', go).off('close', go);
+      resolve();
+    };
+    decoder.on('drain', go).on('close', go);
+  });
+}
+
+/**
+ * Frees the memory of a decoded piece at once. Left to the garbage collector, it would be called once for every few, and
+ * walk through all that there is each time.
+ */
+function release({ buffer, byteOffset, length }: Buffer): void {
+  // The decoder goes on writing into one that is not used up.
+  if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
 }
 
 let isStrict: boolean | undefined;

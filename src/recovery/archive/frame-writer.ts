@@ -6,12 +6,14 @@ import { type Frame, seekTableOf } from './seek-table.ts';
 
 /** Bytes of the tar stream in one frame. Smaller ones compress worse, larger ones take memory. */
 export const frameBytes = 8 * 1024 * 1024;
-/** On mixed data of servers 2 takes two thirds of the time of 3, for a few hundredths more or less of the size. */
-const level = 2;
-/** Frames that are compressed or wait to be written at a time: as many as there are cores, since more get in each other's way. */
-const maxInFlight = Math.max(2, Math.min(8, availableParallelism()));
-/** What zstd may need at most for so many bytes (ZSTD_compressBound), so that its output is one buffer. */
-const bound = frameBytes + (frameBytes >> 8) + 1024;
+/** On mixed data of servers 1 takes half the time of 3, and makes archives no larger; see docs/decisions/0012. */
+const level = 1;
+/** Frames that are compressed, or wait to be written: a few more than there are cores, and no more than memory has room for. */
+const maxInFlight = Math.min(6, availableParallelism()) + 2;
+/** Compressed bytes in one buffer; with larger ones the garbage collector is called more often. */
+const pieceBytes = 1024 * 1024;
+/** Bytes after which the disk is told to begin with what it has, so that little is left for the end. */
+const syncEvery = 64 * 1024 * 1024;
 
 const writing = promisify(write) as unknown as (fd: number, buffer: Uint8Array) => Promise<number>;
 const compressing = promisify(zstdCompress) as (data: Uint8Array, options: object) => Promise<Buffer>;
@@ -30,8 +32,8 @@ export type FrameWriter = {
   write(piece: Uint8Array): void;
   /** What follows begins a frame of its own. */
   cut(): void;
-  /** Resolves when more may be written. @throws what writing failed with */
-  ready(): Promise<void>;
+  /** Undefined when more may be written at once, or resolves when it may. @throws what writing failed with */
+  ready(): Promise<void> | undefined;
   /** Everything on disk, seek table included. The file is closed. */
   finish(): Promise<WrittenArchive>;
   /** Lets go of the file; what is in it is of no use. Safe to repeat. */
@@ -43,36 +45,30 @@ export type FrameWriter = {
  * order. @throws the system's error
  */
 export async function openFrameWriter(path: string): Promise<FrameWriter> {
-  const fd = await opening(path, 'wx', 0o600);
+  const file = await openDiskFile(path);
   const frames: Frame[] = [];
   const spare: Buffer[] = [];
   const waiting: (() => void)[] = [];
   let filling: Buffer = Buffer.allocUnsafeSlow(frameBytes);
   let filled = 0;
   let position = 0;
-  let bytes = 0;
   let inFlight = 0;
   let failure: unknown;
   let isOpen = true;
   let last: Promise<void> = Promise.resolve();
 
-  async function writeAll(data: Uint8Array): Promise<void> {
-    for (let at = 0; at < data.length; ) at += await writing(fd, at === 0 ? data : data.subarray(at));
-    bytes += data.length;
-  }
-
   async function compress(plain: Buffer, length: number, before: Promise<void>): Promise<void> {
     try {
       const data = plain.subarray(0, length);
       const compressed = await compressing(data, {
-        chunkSize: bound,
+        chunkSize: pieceBytes,
         pledgedSrcSize: length,
         params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
       });
       await before;
       if (failure !== undefined) return;
       frames.push({ compressed: compressed.length, plain: length });
-      await writeAll(compressed);
+      await file.write(compressed);
     } catch (error) {
       failure ??= error;
     } finally {
@@ -90,11 +86,16 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
     filled = 0;
   }
 
+  async function room(): Promise<void> {
+    while (inFlight >= maxInFlight && failure === undefined) await new Promise<void>((wake) => waiting.push(wake));
+    if (failure !== undefined) throw failure;
+  }
+
   async function letGo(): Promise<void> {
     if (!isOpen) return;
     isOpen = false;
     await last;
-    await closing(fd);
+    await file.close();
   }
 
   return {
@@ -112,19 +113,64 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
       }
     },
     cut,
-    async ready() {
-      while (inFlight >= maxInFlight && failure === undefined) await new Promise<void>((wake) => waiting.push(wake));
-      if (failure !== undefined) throw failure;
-    },
+    ready: () => (inFlight >= maxInFlight || failure !== undefined ? room() : undefined),
     async finish() {
       cut();
       await last;
       if (failure !== undefined) throw failure;
-      await writeAll(seekTableOf(frames));
-      await syncing(fd);
+      await file.write(seekTableOf(frames));
+      await file.sync();
       await letGo();
-      return { bytes, frames: frames.length };
+      return { bytes: file.bytes, frames: frames.length };
     },
     abort: letGo,
+  };
+}
+
+type DiskFile = {
+  readonly bytes: number;
+  write(data: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** A new file that is brought to the disk while it grows. @throws the system's error, one of an early sync in `sync` at the latest */
+async function openDiskFile(path: string): Promise<DiskFile> {
+  const fd = await opening(path, 'wx', 0o600);
+  let bytes = 0;
+  let unsynced = 0;
+  let early: Promise<void> | undefined;
+  let failure: unknown;
+
+  function syncEarly(): void {
+    unsynced = 0;
+    early = syncing(fd)
+      .catch((error: unknown) => {
+        failure ??= error;
+      })
+      .finally(() => {
+        early = undefined;
+      });
+  }
+
+  return {
+    get bytes() {
+      return bytes;
+    },
+    async write(data) {
+      for (let at = 0; at < data.length; ) at += await writing(fd, at === 0 ? data : data.subarray(at));
+      bytes += data.length;
+      unsynced += data.length;
+      if (unsynced >= syncEvery && early === undefined) syncEarly();
+    },
+    async sync() {
+      await early;
+      if (failure !== undefined) throw failure;
+      await syncing(fd);
+    },
+    async close() {
+      await early;
+      await closing(fd);
+    },
   };
 }

@@ -9,7 +9,8 @@ type Run = { output: Readable; report: Promise<TarReport>; stop(): void };
 
 type Into = {
   builder: ArchiveBuilder;
-  ready(): Promise<void>;
+  /** Undefined when more may come at once. */
+  ready(): Promise<void> | undefined;
   /** The name in the archive. */
   rename(path: BytePath): BytePath;
   isLeftOut(path: BytePath): boolean;
@@ -43,11 +44,11 @@ export async function pourTar(run: Run, into: Into): Promise<TarReport> {
     { dialect: 'gnu', onForbidden: () => undefined },
   );
   try {
-    for await (const chunk of run.output) {
-      reader.push(chunk as Buffer);
+    await eachPiece(run.output, (piece) => {
+      reader.push(piece);
       into.progress();
-      await into.ready();
-    }
+      return into.ready();
+    });
     const report = await run.report;
     reader.end();
     return report;
@@ -56,6 +57,27 @@ export async function pourTar(run: Run, into: Into): Promise<TarReport> {
     await run.report.catch(() => undefined /* what stopped it is told */);
     throw error;
   }
+}
+
+/** As the pieces come: an iterator of the stream would join those that wait, which copies them. */
+function eachPiece(source: Readable, take: (piece: Buffer) => Promise<void> | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      source.destroy();
+      reject(error as Error);
+    };
+    source.on('data', (piece: Buffer) => {
+      try {
+        const wait = take(piece);
+        if (wait === undefined) return;
+        source.pause();
+        wait.then(() => source.resume(), fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    source.on('end', resolve).on('error', fail);
+  });
 }
 
 function renamed(entry: TarEntry, rename: (path: BytePath) => BytePath): TarEntry {

@@ -129,14 +129,18 @@ function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly Cop
   own('recipe/target.json', json({ name: target.name, trees: target.trees, databases, health: target.health, host }));
 }
 
-async function pourDatabases(builder: ArchiveBuilder, ready: () => Promise<void>, folder: string): Promise<TarReport> {
+async function pourDatabases(
+  builder: ArchiveBuilder,
+  ready: () => Promise<void> | undefined,
+  folder: string,
+): Promise<TarReport> {
   const run = readWithTar({ root: folder, members: ['sqlite' as BytePath], leaveOut: [] });
   return pourTar(run, { builder, ready, rename: (path) => path, isLeftOut: () => false, progress: () => undefined });
 }
 
 async function pourTree(
   builder: ArchiveBuilder,
-  ready: () => Promise<void>,
+  ready: () => Promise<void> | undefined,
   { tree, root, included, leaveOut }: SurveyedTree,
   { surveyed, progress }: Work,
 ): Promise<TarReport> {

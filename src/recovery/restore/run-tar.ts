@@ -15,7 +15,9 @@ export type Extraction = {
   stop(): Promise<void>;
 };
 
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
+/** Bytes that may wait for tar, so that it never waits for us. */
+const maxWaiting = 4 * 1024 * 1024;
 const maxStderr = 64 * 1024;
 const metadata = [
   '--preserve-permissions',
@@ -32,10 +34,22 @@ const metadata = [
  */
 export function extractInto(folder: string): Extraction {
   const flags = ['--keep-old-files', '--delay-directory-restore', '--warning=no-timestamp'];
-  const child = spawn('tar', ['--extract', '--file=-', ...metadata, ...flags, `--directory=${folder}`], {
-    env: childEnv,
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
+  const child = spawn(
+    'tar',
+    [
+      '--extract',
+      '--file=-',
+      '--blocking-factor=512',
+      '--read-full-records',
+      ...metadata,
+      ...flags,
+      `--directory=${folder}`,
+    ],
+    {
+      env: childEnv,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    },
+  );
   const ended = endOf(child, folder);
   const spare: Buffer[] = [];
   let buffer: Buffer = Buffer.allocUnsafeSlow(pieceBytes);
@@ -48,8 +62,9 @@ export function extractInto(folder: string): Extraction {
   function flush(): void {
     if (filled === 0) return;
     const full = buffer;
-    // What tar has taken is used again, instead of a new megabyte each time.
-    if (!stdin.write(full.subarray(0, filled), () => spare.push(full))) mustWait = true;
+    // What tar has taken is used again, instead of new memory each time.
+    const isFull = !stdin.write(full.subarray(0, filled), () => spare.push(full));
+    if (isFull && stdin.writableLength > maxWaiting) mustWait = true;
     buffer = spare.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
     filled = 0;
   }

@@ -60,6 +60,9 @@ export async function stageMembers(stage: Stage): Promise<void> {
   }
 }
 
+/** Bytes that are judged before tar is given what waits for it: it shall not stand still meanwhile. */
+const sliceBytes = 256 * 1024;
+
 type Outputs = ReadonlyMap<string, Extraction>;
 
 async function readAll(stage: Stage, to: (folder: string) => Extraction, outputs: Outputs): Promise<void> {
@@ -68,9 +71,12 @@ async function readAll(stage: Stage, to: (folder: string) => Extraction, outputs
   const members = new Members(stage, 0, to);
   const reader = new TarReader(members, { dialect: 'own' });
   for await (const plain of readThrough(stage.file, (raw) => hash.update(raw))) {
-    reader.push(plain);
-    members.tell(stage.progress);
-    for (const output of outputs.values()) await output.ready();
+    for (let at = 0; at < plain.length; at += sliceBytes) {
+      reader.push(plain.subarray(at, at + sliceBytes));
+      members.tell(stage.progress);
+      for (const output of outputs.values()) await output.ready();
+      await new Promise((resume) => setImmediate(resume));
+    }
   }
   reader.end();
   members.requireAll(manifest.list.entries);
