@@ -130,14 +130,14 @@ function detachedEnv(): Record<string, string> {
   return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
-/** For the tests that kill a run at each of its points: the process stops itself at the point of this number. */
+/** For the tests that kill a run at each of its points: the process stops itself at the point of this number, or name. */
 function pauser(): (point: string) => void {
-  const [stopAt, pointsTo] = [Number(env.GAIA_STOP_AT), env.GAIA_POINTS_TO];
+  const { GAIA_STOP_AT: stopAt, GAIA_POINTS_TO: pointsTo } = env;
   let n = 0;
   return (point) => {
     n++;
     if (pointsTo) appendFileSync(pointsTo, `${n} ${point}\n`);
-    if (n === stopAt) process.kill(process.pid, 'SIGSTOP');
+    if (String(n) === stopAt || point === stopAt) process.kill(process.pid, 'SIGSTOP');
   };
 }
 

@@ -83,7 +83,9 @@ const steps: Readonly<Record<string, string>> = {
   preflight: 'Looking whether it can begin',
   stage: 'Staging beside what is there',
   compare: 'Comparing what was staged',
+  quiesce: 'Stopping what works on it',
   swap: 'Swapping',
+  health: 'Asking whether it is well',
   'take back': 'Taking it back',
 };
 
@@ -93,7 +95,13 @@ function tell({ around, json, flags }: Call, { step, state, facts, at }: Journal
   else if (state === 'begin' && steps[step] !== undefined) {
     around.sketch('');
     around.say(`${steps[step]} …`);
-  } else if (state === 'failed') around.say(`It failed: ${facts.reason}`);
+  } else if (state === 'failed') {
+    around.sketch('');
+    around.say(`It failed: ${facts.reason}`);
+    const logs = (facts.logs as string[] | undefined) ?? [];
+    if (logs.length > 0) around.say('The last lines of its services:');
+    for (const line of logs) around.say(`  ${line}`);
+  }
 }
 
 /** What a run's outcome means to whoever asked for it. */
@@ -104,7 +112,7 @@ function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLi
     (lines.find(({ step, state }) => step === 'commit' && state === 'begin')?.facts.aside as string[] | undefined) ??
     [];
   const json = { run: id, outcome: kind, exit, says, health: health ?? null, aside };
-  const hint = (outcome as { hint?: string }).hint;
+  const { hint } = outcome;
   if (kind === 'refused')
     return {
       exit: exit as ExitCode,

@@ -28,7 +28,7 @@ export async function prepareRestore(call: Call, target: Target, wanted = asked(
     const prepared = planRestore(open, {
       target,
       only: flags.only === undefined ? null : String(flags.only),
-      ignoreOpen: flags['ignore-open'] === true,
+      ignoreOpen: flags['ignore-open'] === true || (target.compose ?? []).length > 0,
       run: { id, stamp: stampOf(atMs) },
       uid: around.uid,
       ownPids: around.ownPids,

@@ -42,7 +42,8 @@ function rateOf({ doneBytes }: ProgressStep, ms: number): number | undefined {
 }
 
 /** `write  1.2 GiB of 4.0 GiB, 310 MiB/s, 9 s left` */
-function describe({ phase, doneBytes, totalBytes, doneFiles }: ProgressStep, rate: number | undefined): string {
+function describe({ phase, doneBytes, totalBytes, doneFiles, says }: ProgressStep, rate: number | undefined): string {
+  if (says !== undefined) return `${phase}: ${says}`;
   const total = totalBytes === undefined || totalBytes < doneBytes ? '' : ` of ${showBytes(totalBytes)}`;
   const speed = rate === undefined ? '' : `, ${showBytes(rate)}/s`;
   const isLeft = rate !== undefined && rate > 0 && totalBytes !== undefined && totalBytes >= doneBytes;

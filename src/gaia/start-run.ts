@@ -1,9 +1,11 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { rfc3339 } from '../base/clock.ts';
 import { Fault } from '../base/fault.ts';
 import { diskFault } from '../recovery/disk.ts';
 import { readJournal } from '../recovery/run/journal.ts';
 import { holderOf } from '../recovery/run/lock.ts';
-import { journalOf, logOf, makeRun, type RunRequest } from '../recovery/run/run-folder.ts';
+import { journalOf, logOf, makeRun, progressOf, type RunRequest } from '../recovery/run/run-folder.ts';
 import type { Call, Conclusion } from './command.ts';
 import { followRun } from './follow-run.ts';
 import { runHere } from './runner.ts';
@@ -30,6 +32,9 @@ export async function carryOut(call: Call, folder: string, how: 'begin' | 'forwa
   const from = how === 'begin' ? 0 : readJournal(journalOf(folder)).length;
   if (call.flags.here === true) await runHere(around, folder, how);
   else {
+    // What a process that was killed has left would be taken for the new one's.
+    for (const file of [join(folder, 'runner.json'), join(folder, 'failure.json'), progressOf(folder)])
+      rmSync(file, { force: true });
     const id = folder.slice(folder.lastIndexOf('/') + 1);
     await around.startDetached(['__run', folder, '--how', how], logOf(folder), `gaia-${id}`);
   }

@@ -2,11 +2,13 @@
 export type Progress = (step: ProgressStep) => void;
 
 export type ProgressStep = {
-  /** A word for people and scripts: `copy databases`, `write`, `read back`, `stage`, `compare`. */
+  /** A word for people and scripts: `copy databases`, `write`, `read back`, `stage`, `compare`, `health`. */
   phase: string;
   /** Uncompressed bytes done in this phase. */
   doneBytes: number;
   /** Undefined while nobody knows. */
   totalBytes: number | undefined;
   doneFiles: number;
+  /** In words, where bytes say nothing. */
+  says?: string;
 };

@@ -1,3 +1,5 @@
+import type { HealthCheck } from './health/gate.ts';
+
 /** What is backed up and restored as one: folders and databases that belong together. */
 export type Target = {
   /** `control-plane`, `prod`, `dev` or another name of the configuration; lowercase letters, digits and `-`. */
@@ -5,8 +7,10 @@ export type Target = {
   /** At least one. Names are unique within the target and become folders in the archive: `files/<name>/…`. */
   trees: readonly Tree[];
   databases: readonly SqliteDatabase[];
-  /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask. */
-  health: 'none' | 'unproven';
+  /** Compose files, absolute, of the services that work on it, in the order in which they are started. */
+  compose?: readonly string[];
+  /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */
+  health: 'none' | 'unproven' | HealthCheck;
 };
 
 /** A folder that is backed up whole and put back whole. */

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { Exit } from '../../base/exit.ts';
+import { isWell } from '../../recovery/health/gate.ts';
 import { checkSqlite } from '../../recovery/source/sqlite-copy.ts';
 import type { Call, Command } from '../command.ts';
 
@@ -13,7 +14,7 @@ export const health: Command = {
   words: [0, 0],
   flags: {},
   details: [
-    'Looks at each folder, has SQLite check each database, and asks each endpoint of health_check in the configuration. Changes nothing.',
+    'Looks at each folder, has SQLite check each database, and asks each endpoint of health_check and of each target’s own health in the configuration. Changes nothing.',
   ],
   example: 'gaia health --json',
   exits: ['0 all is well', '1 something is not'],
@@ -50,12 +51,25 @@ function databases({ config }: Call): Finding[] {
   );
 }
 
-async function endpoints({ config, around }: Call): Promise<Finding[]> {
+async function endpoints(call: Call): Promise<Finding[]> {
+  const { config, around } = call;
   return Promise.all(
-    config().endpoints.map(async ({ name, url }) => {
+    [...config().endpoints, ...ofTargets(call)].map(async ({ name, url }) => {
       const answer = await around.fetchStatus(url);
-      const healthy = typeof answer === 'number' && answer >= 200 && answer < 400;
+      const healthy = isWell(answer);
       return { what: `${name}: ${url}`, healthy, says: typeof answer === 'number' ? `answers ${answer}` : answer };
     }),
+  );
+}
+
+/** Those that a restore asks, under the name of their target; once where health_check has the same. */
+function ofTargets({ config }: Call): { name: string; url: string }[] {
+  const { targets, endpoints: all } = config();
+  return targets.flatMap(({ name: target, health }) =>
+    typeof health === 'string'
+      ? []
+      : health.endpoints
+          .filter(({ url }) => !all.some((each) => each.url === url))
+          .map(({ name, url }) => ({ name: `${target}: ${name}`, url })),
   );
 }

@@ -33,7 +33,7 @@ export const plan: Command = {
 
 /** The plan for a person to read before they confirm it. */
 export function planLines(shown: RestorePlan, nowMs: number): string[] {
-  const { backup, only, replaces, keeps, files, bytes, space, open, warnings, refusals, hash } = shown;
+  const { backup, only, replaces, keeps, stops, health, files, bytes, space, open, warnings, refusals, hash } = shown;
   const taken =
     backup.created_at === null
       ? ''
@@ -49,6 +49,8 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
       ({ folder, neededBytes, freeBytes }) =>
         `  Needs:     ${showBytes(neededBytes)} at ${folder}, where ${showBytes(freeBytes)} are free`,
     ),
+    ...stops.map((file) => `  Stops:     ${file}, and starts it again`),
+    ...asksOf(health),
     '  What is there now is put aside, and gaia undo brings it back.',
     ...open
       .filter(({ writes }) => !writes)
@@ -57,5 +59,14 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
     ...warnings.map((text) => `  WARNING:   ${text}`),
     ...refusals.map(({ says }) => `  IN THE WAY: ${says}`),
     `  Plan:      ${hash}`,
+  ];
+}
+
+function asksOf(health: RestorePlan['health']): string[] {
+  if (typeof health === 'string') return [];
+  const { endpoints, withinSeconds, consecutive } = health;
+  return [
+    ...endpoints.map(({ name, url }) => `  Asks:      ${name}, ${url}`),
+    `             well ${consecutive} times in a row within ${withinSeconds} s, or all is taken back`,
   ];
 }

@@ -37,13 +37,14 @@ export const restore: Command = {
   example: 'gaia restore dev --backup dev-2026-01-16',
   exits: [
     '0 done',
-    '1 failed, nothing changed',
+    '1 failed, nothing changed; or the old state is back and not healthy',
     '2 not confirmed',
     '5 no backup',
     '6 in the way',
     '7 the backup is damaged',
+    '4 no Docker to stop its services with',
     '9 done, but not proven healthy',
-    '10 failed, and the old state is back',
+    '10 failed or not healthy, and the old state is back',
   ],
   async run(call) {
     const name = call.words[0] as string;

@@ -1,9 +1,7 @@
 import type { RetentionPolicy } from '../catalog/retention.ts';
+import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import type { Target } from '../target.ts';
-
-/** What is asked after a restore, and by `gaia health`. */
-export type Endpoint = { name: string; url: string };
 
 export type RecoveryConfig = {
   place: Place;
@@ -12,6 +10,7 @@ export type RecoveryConfig = {
   retention: RetentionPolicy;
   /** Hours for which the state of before a restore is kept. */
   keepAsideHours: number;
+  /** What `gaia health` asks, beside those of the targets. */
   endpoints: readonly Endpoint[];
   /** What is odd but no mistake, and what this version does not act on. */
   notes: readonly string[];

@@ -82,6 +82,10 @@ export class Located {
     return this.value instanceof Map;
   }
 
+  get isList(): boolean {
+    return Array.isArray(this.value);
+  }
+
   get keys(): string[] {
     return [...this.#members.keys()];
   }

@@ -58,6 +58,22 @@ describe('The configuration', () => {
     assert.equal(target?.health, 'none');
   });
 
+  it('reads which compose projects work on a target, and what is asked after a restore', () => {
+    const [target] = dev(
+      '{ root: lab, compose: [compose.yml, /srv/db/compose.yml], health: { endpoints: [ { name: web, url: "http://localhost:5678/healthz" } ], within_seconds: 60 } }',
+    ).targets;
+    assert.deepEqual(target?.compose, [`${home}/lab/compose.yml`, '/srv/db/compose.yml']);
+    assert.deepEqual(target?.health, {
+      endpoints: [{ name: 'web', url: 'http://localhost:5678/healthz' }],
+      withinSeconds: 60,
+      consecutive: 3,
+    });
+    const byName = new Map(parse(old).targets.map((each) => [each.name, each]));
+    assert.deepEqual(byName.get('control-plane')?.compose, ['/srv/leveredge/control-plane/n8n/docker-compose.yml']);
+    assert.deepEqual(byName.get('dev')?.compose, [`${home}/data-plane/dev/a.yml`]);
+    assert.deepEqual([byName.get('other')?.compose, byName.get('other')?.health], [[], 'unproven']);
+  });
+
   it('backs up what a home needs to come back, without its secrets', (t) => {
     const there = mkdtempSync(join(tmpdir(), 'config-'));
     t.after(() => rmSync(there, { recursive: true, force: true }));
@@ -108,6 +124,19 @@ describe('The configuration', () => {
 
   const refused: [string, string, RegExp][] = [
     ['a PostgreSQL database', '{ root: a, databases: [ { name: p, engine: postgres, path: x } ] }', /PostgreSQL/],
+    ['a health that asks nobody', '{ root: a, health: { within_seconds: 5 } }', /names no endpoints/],
+    ['a health of another kind', '{ root: a, health: yes }', /must be none, or have endpoints/],
+    [
+      'an endpoint without a scheme',
+      '{ root: a, health: { endpoints: [ { name: x, url: "localhost:1" } ] } }',
+      /begins with http/,
+    ],
+    [
+      'more answers than there is time for',
+      '{ root: a, health: { endpoints: [ { name: x, url: "http://a/" } ], within_seconds: 2, consecutive: 3 } }',
+      /cannot be asked 3 times within 2 s/,
+    ],
+    ['one compose file twice', '{ root: a, compose: [b.yml, b.yml] }', /twice/],
     ['another engine of archives', '{ root: a, engine: restic }', /later version/],
     ['encryption, which it cannot do', '{ root: a, encrypt_to: [age1x] }', /does not encrypt/],
     ['retention of one target', '{ root: a, retention: { hourly: 100 } }', /at the top/],

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
-import type { Endpoint, RecoveryConfig } from './config.ts';
+import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
+import { endpointsIn } from './read-health.ts';
 import { readTargets } from './read-targets.ts';
 
 const topKeys = [
@@ -96,15 +97,4 @@ function judgeTelegram(section: Located | undefined): void {
   for (const user of users?.items('must be a list of Telegram user ids') ?? [])
     if (!Number.isSafeInteger(user.value) || (user.value as number) <= 0)
       user.wrong('must be the number of a Telegram user, not a placeholder');
-}
-
-function endpointsIn(section: Located | undefined): Endpoint[] {
-  const list = section?.get('endpoints');
-  return (list?.items('must be a list of { name, url }') ?? []).flatMap((item) => {
-    const [name, url] = [item.text('name'), item.text('url')];
-    if (name !== undefined && url !== undefined && /^https?:\/\//.test(url) && URL.canParse(url))
-      return [{ name, url }];
-    item.wrong('must have a name and a url that begins with http:// or https://');
-    return [];
-  });
 }

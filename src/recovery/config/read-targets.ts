@@ -5,6 +5,7 @@ import type { Place } from '../place.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import type { SqliteDatabase, Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
+import { healthIn } from './read-health.ts';
 
 type From = (path: string) => string;
 
@@ -27,7 +28,7 @@ const newKeys = [
   'retention',
 ];
 /** Understood in a file, and acted on by a later version. */
-const notYet = ['units', 'volumes', 'compose', 'agents'];
+const notYet = ['units', 'volumes', 'agents'];
 
 /** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
 const homeFolders = ['gaia', 'config', 'shared/scripts', 'shared/templates', 'monitoring'];
@@ -92,6 +93,7 @@ function readTarget(name: string, at: Located, usualRoot: string, from: From): T
     name,
     trees: [tree, ...oldTrees(name, at, tree, from)],
     databases: databasesIn(at, root, from),
+    compose: composeIn(at, root, from),
     health: healthIn(at),
   };
 }
@@ -146,12 +148,24 @@ function databasesIn(at: Located, root: string, from: From): SqliteDatabase[] {
   return found;
 }
 
-function healthIn(at: Located): Target['health'] {
-  const health = at.get('health');
-  if (health === undefined) return 'unproven';
-  if (health.value === 'none') return 'none';
-  health.note('is not asked by this version, so a restore ends unproven');
-  return 'unproven';
+/**
+ * Compose files: `compose` of the target, as a text or a list, or that of `n8n` in older files. A relative one begins at the
+ * target's folder, as in older files, whose `compose` names the file in it.
+ */
+function composeIn(at: Located, root: string, from: From): string[] {
+  const own = at.get('compose');
+  const inN8n = at.get('n8n')?.isMap === true ? at.section('n8n')?.text('compose') : undefined;
+  const named =
+    own === undefined
+      ? inN8n === undefined
+        ? []
+        : [inN8n]
+      : own.isList
+        ? at.texts('compose')
+        : [at.text('compose') ?? ''];
+  const files = named.filter((file) => file !== '').map((file) => (isAbsolute(file) ? from(file) : join(root, file)));
+  for (const [n, file] of files.entries()) if (files.indexOf(file) !== n) own?.wrong(`names ${file} twice`);
+  return files;
 }
 
 function refuseLater(at: Located): void {

@@ -5,6 +5,7 @@ import { Exit, exitCodeOf } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { shownPath } from '../byte-path.ts';
 import { diskFault } from '../disk.ts';
+import { type GateResult, type HealthCheck, passGate } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, openJournal, type Step } from '../run/journal.ts';
@@ -12,7 +13,7 @@ import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
-import { noServices, type Services } from './services.ts';
+import { composeServices, type Running, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
 import type { SwapRecord } from './swap-record.ts';
@@ -26,7 +27,10 @@ export type EngineDeps = {
   known: KeyObject | undefined;
   uid: number;
   ownPids: ReadonlySet<number>;
+  /** Those of the target's configuration unless told. */
   services?: Services;
+  /** Asks whether the target is well; over HTTP unless told. */
+  gate?(check: HealthCheck, tell: (passes: number) => void): Promise<GateResult>;
   /**
    * Called before and after each line of the journal and around each rename. In a test the process stops itself at one of
    * these points and is killed there; in earnest it does nothing.
@@ -71,7 +75,13 @@ async function withRun(folder: string, deps: EngineDeps, act: (run: Run) => Prom
   if (request === undefined) throw new Fault('not-found', `There is no run in ${folder}.`);
   const journal = openJournal(journalOf(folder), deps.clock);
   try {
-    return await act({ folder, request, journal, deps, services: deps.services ?? noServices });
+    return await act({
+      folder,
+      request,
+      journal,
+      deps,
+      services: deps.services ?? composeServices(request.target.compose ?? []),
+    });
   } finally {
     journal.close();
   }
@@ -90,30 +100,103 @@ function note(
 
 async function forward(run: Run): Promise<Outcome> {
   let record = swapRecordOf(run.journal.lines);
+  const isFresh = record === undefined;
   try {
     if (record === undefined) {
       record = await prepare(run);
-      note(run, 'quiesce', 'begin');
-      note(run, 'quiesce', 'done', { says: await run.services.stop() });
+      await quiesce(run, record);
       note(run, 'swap', 'begin', record);
     }
-    if (!isCommitting(run)) await swap(run, record);
+    if (!isCommitting(run)) {
+      // After an interruption somebody may have started them on what is between two states.
+      if (!isFresh) await run.services.stop(runningOf(run));
+      await swap(run, record);
+      note(run, 'start', 'done', { says: await run.services.start(runningOf(run)) });
+      const unhealthy = await askHealth(run);
+      if (unhealthy !== undefined) return back(run, unhealthy, Exit.rolledBack);
+    }
   } catch (error) {
     return failed(run, error);
   }
   return commit(run, record);
 }
 
+/** Stops what works on the target, and sees that it let go of it. */
+async function quiesce(run: Run, record: SwapRecord): Promise<void> {
+  const { services, request, deps } = run;
+  note(run, 'quiesce', 'begin', { running: stoppedBefore(run) ?? (await services.look()) });
+  note(run, 'quiesce', 'done', { says: await services.stop(runningOf(run)) });
+  // Before they were stopped they might well have held it.
+  if (services.isEmpty || request.ignore_open) return;
+  requireNoWriter(
+    openFilesBelow(
+      record.units.map(({ live }) => shownPath(live)),
+      deps.ownPids,
+    ),
+  );
+}
+
+/** What an interrupted attempt has stopped, or begun to, and nobody has started since: how it looks now is its work. */
+function stoppedBefore({ journal }: Run): Running | undefined {
+  const started = journal.lines.findLastIndex(({ step, state }) => step === 'start' && state === 'done');
+  const begun = journal.lines.slice(started + 1).find(({ step, state }) => step === 'quiesce' && state === 'begin');
+  return begun?.facts.running as Running | undefined;
+}
+
+/** What ran before it was stopped, as the journal has it. */
+function runningOf({ journal }: Run): Running {
+  const begun = journal.lines.findLast(({ step, state }) => step === 'quiesce' && state === 'begin');
+  return (begun?.facts.running as Running | undefined) ?? { projects: [] };
+}
+
+/** Asks the target whether it is well, and writes down what it says. Answers why it is not. */
+async function askHealth(run: Run): Promise<string | undefined> {
+  const { health } = run.request.target;
+  if (typeof health === 'string') {
+    const says =
+      health === 'none' ? 'the configuration says that there is nothing to ask' : 'no endpoint is configured to ask';
+    note(run, 'health', 'done', { health, says });
+    return undefined;
+  }
+  note(run, 'health', 'begin', {
+    endpoints: health.endpoints.map(({ name }) => name),
+    within_seconds: health.withinSeconds,
+  });
+  const result = await gate(run, health);
+  if (result.kind === 'healthy') {
+    note(run, 'health', 'done', {
+      health: 'proven',
+      says: `well ${health.consecutive} times in a row`,
+      took_ms: Math.round(result.tookMs),
+    });
+    return undefined;
+  }
+  const logs = await run.services.lastLines(runningOf(run)).catch(() => [] /* there are none then */);
+  note(run, 'health', 'failed', { reason: result.says, logs });
+  return result.says;
+}
+
+function gate({ deps }: Run, check: HealthCheck): Promise<GateResult> {
+  const tell = (passes: number) =>
+    deps.progress({
+      ...{ phase: 'health', doneBytes: 0, totalBytes: undefined, doneFiles: 0 },
+      says: `well ${passes} of ${check.consecutive} times in a row`,
+    });
+  return deps.gate === undefined ? passGate(check, { tell }) : deps.gate(check, tell);
+}
+
 /** Stages the new state. Nothing that is live is touched. */
 async function prepare(run: Run): Promise<SwapRecord> {
   const { request, folder, deps } = run;
   const stamp = ownStamp(deps.place, request);
+  // What cannot be stopped and started later is found out before anything is staged.
+  await run.services.look();
   cleanStages(run);
   if (request.kind === 'undo') {
     note(run, 'preflight', 'done', { undoes: request.undoes });
     const record = await recordUndo(folder, request, deps.place, stamp);
     const paths = record.units.map(({ live }) => shownPath(live));
-    if (!request.ignore_open) requireNoWriter(openFilesBelow(paths, deps.ownPids));
+    if (!request.ignore_open && run.services.isEmpty) requireNoWriter(openFilesBelow(paths, deps.ownPids));
     return record;
   }
   return stageNew({ folder, request, stamp, deps, note: (step, state, facts) => note(run, step, state, facts) });
@@ -134,23 +217,19 @@ function swapOptions(run: Run, record: SwapRecord) {
 }
 
 async function commit(run: Run, record: SwapRecord): Promise<Outcome> {
-  const { request, services } = run;
-  note(run, 'start', 'done', { says: await services.start() });
-  const { health } = request.target;
-  const says =
-    health === 'none' ? 'the configuration says that there is nothing to ask' : 'no endpoint is configured to ask';
-  note(run, 'health', 'done', { health: health === 'none' ? 'none' : 'unproven', says });
+  const { request } = run;
+  const asked = run.journal.lines.findLast(({ step, state }) => step === 'health' && state === 'done');
+  const health = String(asked?.facts.health ?? 'unproven');
   const aside = record.units.filter(({ old }) => old !== null).map(({ aside: at }) => shownPath(at));
   note(run, 'commit', 'begin', { aside });
   cleanStages(run);
   // Where the stage lay within a folder that stays, its end was a change of that folder.
   await applyStaying(run.folder, record, 'after');
-  const proven = health === 'none';
   const outcome = {
     kind: 'committed' as const,
-    exit: proven ? Exit.ok : Exit.partial,
+    exit: health === 'unproven' ? Exit.partial : Exit.ok,
     says: request.kind === 'undo' ? 'The state of before is back.' : 'The backup is in its place.',
-    health: proven ? 'none' : 'unproven',
+    health,
   };
   return ended(run, outcome);
 }
@@ -176,8 +255,10 @@ async function failed(run: Run, error: unknown): Promise<Outcome> {
     return back(run, reason, Exit.rolledBack);
   }
   note(run, 'stage', 'failed', facts);
-  await startAgain(run);
+  const unwell = await startAgain(run, false);
   cleanStages(run);
+  if (unwell !== undefined)
+    return ended(run, { kind: 'refused', exit, says: reason, hint: `The services do not run: ${unwell}` });
   return ended(run, { kind: 'refused', exit, says: reason, ...(hint === undefined ? {} : { hint }) });
 }
 
@@ -185,26 +266,49 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   const record = swapRecordOf(run.journal.lines);
   if (record !== undefined) {
     note(run, 'take back', 'begin', { reason });
+    const stopped = await stopToGoBack(run);
     const intruders: string[] = [];
     takeBack(record.units, {
       ...swapOptions(run, record),
       onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
     });
     await applyStaying(run.folder, record, 'before');
-    note(run, 'take back', 'done', { intruders, says: await run.services.start() });
-  } else await startAgain(run);
+    note(run, 'take back', 'done', { intruders, stopped });
+  }
+  const unwell = await startAgain(run, exit === Exit.rolledBack);
   // What an undo would have put in place is the old state of another run, and is no stage of this one.
   cleanStages(run);
   if (record !== undefined) await applyStaying(run.folder, record, 'before');
   const says =
     exit === Exit.rolledBack ? `It failed, and the old state is back: ${reason}` : 'The old state is as it was.';
-  return ended(run, { kind: 'taken back', exit, says });
+  if (unwell === undefined) return ended(run, { kind: 'taken back', exit, says });
+  return ended(run, { kind: 'taken back', exit: Exit.failed, says: `${says} But that is not well either. ${unwell}` });
 }
 
-/** What was stopped for a swap that did not begin runs again; nothing is said where nothing was stopped. */
-async function startAgain(run: Run): Promise<void> {
-  if (run.journal.lines.some(({ step }) => step === 'quiesce'))
-    note(run, 'start', 'done', { says: await run.services.start() });
+/** The old state comes back even if they do not stop: what they go on writing is part of neither. */
+async function stopToGoBack(run: Run): Promise<string> {
+  try {
+    return await run.services.stop(runningOf(run));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return error.message;
+  }
+}
+
+/**
+ * What was stopped runs again, on the old state; nothing is said where nothing was stopped. Answers why it does not, or is not
+ * well: of that nothing can be taken back, but the files are in their place.
+ */
+async function startAgain(run: Run, isAsked: boolean): Promise<string | undefined> {
+  if (!run.journal.lines.some(({ step }) => step === 'quiesce')) return undefined;
+  try {
+    note(run, 'start', 'done', { says: await run.services.start(runningOf(run)) });
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    note(run, 'start', 'failed', { reason: error.message });
+    return `${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}`;
+  }
+  return isAsked && typeof run.request.target.health !== 'string' ? askHealth(run) : undefined;
 }
 
 function cleanStages(run: Run): void {

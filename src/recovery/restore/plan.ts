@@ -27,6 +27,10 @@ export type RestorePlan = {
   replaces: string[];
   /** Paths below them that stay as they are. */
   keeps: string[];
+  /** Compose files whose services are stopped for the swap and started after it. */
+  stops: string[];
+  /** Who is asked afterwards whether the target is well. */
+  health: Target['health'];
   files: number;
   bytes: number;
   space: Space[];
@@ -88,6 +92,8 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     only,
     replaces: replacedBy(scope, placement),
     keeps: keptPaths(keep).slice(0, maxShown),
+    stops: [...(target.compose ?? [])],
+    health: target.health,
     files,
     bytes,
     space: spaceFor(backup, placement, selection),

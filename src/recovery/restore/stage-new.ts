@@ -69,7 +69,8 @@ function preflight(backup: OpenBackup, { request, stamp, deps }: Staging): Prepa
   const prepared = planRestore(backup, {
     target,
     only,
-    ignoreOpen: request.ignore_open,
+    // Those that are to be stopped may hold it until then.
+    ignoreOpen: request.ignore_open || (target.compose ?? []).length > 0,
     run: { id, stamp },
     uid: deps.uid,
     ownPids: deps.ownPids,
@@ -125,7 +126,7 @@ async function stageOwn(
 }
 
 function requireQuiet({ plan, scope, placement, keep }: Prepared, { request, deps }: Staging): void {
-  if (request.ignore_open) return;
+  if (request.ignore_open || (request.target.compose ?? []).length > 0) return;
   const paths = [...plan.replaces, ...singleDatabases(scope, placement).map(({ live }) => live)];
   requireNoWriter(openFilesBelow(paths, deps.ownPids, keptPaths(keep)));
 }

@@ -25,6 +25,8 @@ export type Outcome = {
   kind: 'committed' | 'refused' | 'taken back';
   exit: number;
   says: string;
+  /** What to do next. */
+  hint?: string;
   at: string;
   health?: string;
 };

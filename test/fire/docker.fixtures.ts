@@ -1,0 +1,91 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** A Docker Engine that this test started, or that was there. */
+export type Engine = {
+  /** Ends and begins anew, as after a reboot of the machine: what restarts by itself does. */
+  reboot(): Promise<void>;
+  end(): Promise<void>;
+};
+
+const startLimitMs = 60_000;
+const image = 'leveredge-test/busybox';
+
+/** Why there can be no engine here; undefined when there can. */
+export function noEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root';
+  for (const program of ['dockerd', 'docker', 'docker-compose', 'busybox'])
+    if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `no ${program}`;
+  if (answers()) return 'a Docker Engine runs already, which is not ours to stop';
+  return undefined;
+}
+
+const answers = () =>
+  spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 }).status === 0;
+
+/**
+ * Starts an engine with its state in a temporary folder, and makes the one image from Debian's static busybox. Containers use
+ * the machine's own network.
+ */
+export async function startEngine(): Promise<Engine> {
+  const folder = mkdtempSync(join(tmpdir(), 'fire-docker-'));
+  let stop = await launch(folder);
+  execFileSync('sh', ['-c', `tar -C "$(dirname "$(command -v busybox)")" -c busybox | docker import - ${image}`], {
+    stdio: 'pipe',
+  });
+  return {
+    async reboot() {
+      await stop();
+      stop = await launch(folder);
+    },
+    async end() {
+      await stop();
+      // What the engine has mounted below it: containers' shared memory, its own data.
+      for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n').reverse()) {
+        const at = line.split(' ')[1] ?? '';
+        if (at.startsWith(`${folder}/`)) spawnSync('umount', ['-l', at]);
+      }
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+async function launch(folder: string): Promise<() => Promise<void>> {
+  const log = openSync(join(folder, 'dockerd.log'), 'a');
+  const flags = [
+    '--storage-driver=vfs',
+    `--data-root=${folder}/data`,
+    `--exec-root=${folder}/exec`,
+    `--pidfile=${folder}/pid`,
+  ];
+  const child = spawn('dockerd', [...flags, '--bridge=none', '--iptables=false'], { stdio: ['ignore', log, log] });
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  for (const end = performance.now() + startLimitMs; !answers(); await pause(200))
+    if (performance.now() > end || child.exitCode !== null) {
+      child.kill('SIGKILL');
+      throw new Error(
+        `dockerd did not start:\n${execFileSync('tail', ['-20', join(folder, 'dockerd.log')], { encoding: 'utf8' })}`,
+      );
+    }
+  return async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+}
+
+/** A compose file with a web server on the machine's own loopback, which serves the folder `site` beside it. */
+export function composeFile(port: number): string {
+  return `version: "3"
+services:
+  web:
+    image: ${image}
+    command: ["/busybox", "httpd", "-f", "-v", "-p", "127.0.0.1:${port}", "-h", "/site"]
+    network_mode: host
+    restart: always
+    stop_grace_period: 1s
+    volumes: ["./site:/site"]
+`;
+}
