@@ -2,7 +2,8 @@ import { Fault } from '../base/fault.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
 import { openBackup } from '../recovery/restore/open-backup.ts';
-import { type Prepared, planRestore } from '../recovery/restore/plan.ts';
+import { type Prepared, planRestore, type Refusal } from '../recovery/restore/plan.ts';
+import { composeServices } from '../recovery/restore/services.ts';
 import { newRunId, stampOf } from '../recovery/run/run-folder.ts';
 import type { Target } from '../recovery/target.ts';
 import type { Call } from './command.ts';
@@ -33,9 +34,21 @@ export async function prepareRestore(call: Call, target: Target, wanted = asked(
       uid: around.uid,
       ownPids: around.ownPids,
     });
+    prepared.plan.refusals.push(...(await noServices(target)));
     return { target, backup, prepared, manifestSha256: open.kind === 'own' ? open.signed.sha256 : null, id, atMs };
   } finally {
     await open.close();
+  }
+}
+
+/** Why what works on the target could not be stopped and started. */
+async function noServices({ compose = [] }: Target): Promise<Refusal[]> {
+  try {
+    await composeServices(compose).look();
+    return [];
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return [{ code: error.code, says: error.message, hint: error.hint ?? '' }];
   }
 }
 

@@ -22,7 +22,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('a target with a compose project', { skip: missing !== undefined, timeout: 300_000 }, () => {
+describe('a target with a compose project', { skip: missing !== undefined, timeout: 900_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'fire-compose-'));
   let engine: Engine;
   let stand: Stand;
@@ -30,10 +30,7 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
   const page = () => join(stand.root, 'site', 'health.html');
   const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8' }).trim();
   const compose = (...args: string[]) =>
-    execFileSync('docker-compose', ['-f', join(stand.root, 'compose.yml'), ...args], {
-      stdio: 'pipe',
-      encoding: 'utf8',
-    });
+    execFileSync('docker-compose', args, { cwd: stand.root, stdio: 'pipe', encoding: 'utf8' });
   const containers = () =>
     docker('ps', '-q')
       .split('\n')
@@ -61,6 +58,10 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     const health = `health: { endpoints: [ { name: web, url: "http://127.0.0.1:${port}/health.html" } ], within_seconds: 8, consecutive: 2 }`;
     stand = makeStand({ after: () => undefined }, { home, more: `compose: compose.yml\n${health}` });
     writeFileSync(join(stand.root, 'compose.yml'), composeFile(port));
+    writeFileSync(
+      join(stand.root, 'compose.override.yml'),
+      'version: "3"\nservices: { web: { environment: { MARK: here } } }\n',
+    );
     mkdirSync(join(stand.root, 'site'));
     writeFileSync(page(), 'first\n');
     compose('up', '-d');
@@ -86,7 +87,9 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     // Served by the restored folder, not by the one that was put aside.
     await untilSays('first');
     assert.equal(readFileSync(page(), 'utf8'), 'first\n');
-    assert.deepEqual([containers().length, policy()], [before.length, 'always']);
+    assert.deepEqual([containers(), policy()], [before, 'always'], 'the same container, and not a new one');
+    assert.match(docker('inspect', '--format', '{{.Config.Env}}', ...containers()), /MARK=here/);
+    assert.match((await stand.gaia('doctor')).stdout, /services +dev: 1 of 1 containers run/);
     assert.equal((await stand.json(0, 'undo', 'dev', '--yes')).outcome, 'committed');
     await untilSays('changed');
   });
@@ -100,6 +103,7 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     rmSync(stand.root, { recursive: true });
     assert.equal((await stand.json(0, 'restore', 'dev', '--yes')).health, 'proven');
     await untilSays('first');
+    assert.match(docker('inspect', '--format', '{{.Config.Env}}', ...containers()), /MARK=here/);
   });
 
   it('goes back by itself to the old state when the new one is never well: exit 10, with the last lines', async () => {
@@ -135,6 +139,28 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
       assert.equal(policy(), 'always');
     });
 
+  it('ends whole and running after a kill -9 at every point of a restore', { timeout: 600_000 }, async () => {
+    const first = (await stand.gaia('list')).stdout.trim().split('\n').at(-1)?.split('\t')[0] as string;
+    const words = ['restore', 'dev', '--backup', first, '--yes'];
+    const file = join(home, 'points');
+    assert.equal(await stopAt('no such point', words, file), false);
+    const count = readFileSync(file, 'utf8').trim().split('\n').length;
+    assert.ok(count > 30, `only ${count} points`);
+    for (let n = 1; n <= count; n++) {
+      const back = n % 2 === 0;
+      writeFileSync(page(), `before ${n}\n`);
+      assert.equal(await stopAt(String(n), words, file), true, `it did not stop at ${n}`);
+      const point = readFileSync(file, 'utf8').trim().split('\n').at(-1);
+      const { exit, stdout, stderr } = await stand.gaia('resume', ...(back ? ['--back'] : []), '--here');
+      // Before it has begun there is nothing to resume; after its last line neither.
+      if (exit === 5) assert.match(String(point), /before lock|after end/, stderr);
+      else assert.equal(exit, 0, `${point}: ${stdout}${stderr}`);
+      const isNew = /taken|old state/.test(stdout) ? false : exit === 0 || /after end/.test(String(point));
+      await untilSays(isNew ? 'first' : `before ${n}`);
+      assert.deepEqual([containers().length, policy()], [1, 'always'], String(point));
+    }
+  });
+
   it('says in the plan what is stopped and what is asked', async () => {
     const { stdout } = await stand.gaia('plan', 'dev');
     assert.match(stdout, /Stops: {5}.*\/compose\.yml, and starts it again\n {2}Asks: {6}web, http/);
@@ -146,6 +172,8 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     const { exit, stderr } = await stand.gaia('restore', 'dev', '--yes');
     assert.equal(exit, 4, stderr);
     assert.match(stderr, /Docker could not be asked/);
+    assert.equal((await stand.gaia('plan', 'dev')).exit, 4);
+    assert.match((await stand.gaia('doctor')).stdout, /WRONG +services +dev: Docker could not be asked/);
     assert.equal(readFileSync(page(), 'utf8'), 'as it was\n');
     engine = await startEngine();
   });

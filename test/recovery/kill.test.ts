@@ -192,7 +192,8 @@ describe('a restore that is killed', { timeout: 1_200_000 }, () => {
       child.kill('SIGKILL');
       await ended;
       const back = round % 2 === 1;
-      const { exit, stderr } = await stand.gaia('resume', ...(back ? ['--back'] : []), '--here');
+      const here = round % 4 < 2;
+      const { exit, stderr } = await stand.gaia('resume', ...(back ? ['--back'] : []), ...(here ? ['--here'] : []));
       assert.ok([0, 5, 9].includes(exit as number), stderr);
       const ignore = [...note, '--ignore', 'state', '--ignore', 'state/events.db'];
       const [fromNew, fromOld] = [

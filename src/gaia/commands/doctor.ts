@@ -6,6 +6,7 @@ import { readPrivately } from '../../base/private-file.ts';
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { composeServices } from '../../recovery/restore/services.ts';
 import { leftovers } from '../../recovery/restore/undo.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
@@ -28,7 +29,7 @@ export const doctor: Command = {
   example: 'gaia doctor',
   exits: ['0 all is well', '1 something is wrong'],
   async run(call) {
-    const findings = examine(call);
+    const findings = [...examine(call), ...(await serviceFindings(call))];
     const wrong = findings.some(({ level }) => level === 'WRONG');
     return {
       exit: wrong ? Exit.failed : Exit.ok,
@@ -210,5 +211,31 @@ function runFindings(config: RecoveryConfig): Finding[] {
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return [{ what: 'runs', level: 'WRONG', says: error.message, ...(error.hint ? { todo: error.hint } : {}) }];
+  }
+}
+
+/** Whether what works on the targets could be stopped and started. */
+async function serviceFindings(call: Call): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { name, compose = [] } of targetsOf(call)) {
+    if (compose.length === 0) continue;
+    try {
+      const { projects } = await composeServices(compose).look();
+      const all = projects.flatMap(({ containers }) => containers);
+      const says = `${name}: ${all.filter(({ running }) => running).length} of ${all.length} containers run`;
+      findings.push({ what: 'services', level: 'ok', says });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      findings.push({ what: 'services', level: 'WRONG', says: `${name}: ${error.message}`, todo: error.hint ?? '' });
+    }
+  }
+  return findings;
+}
+
+function targetsOf({ config }: Call): RecoveryConfig['targets'] {
+  try {
+    return config().targets;
+  } catch {
+    return []; // Told among the others.
   }
 }

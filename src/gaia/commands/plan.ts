@@ -49,8 +49,7 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
       ({ folder, neededBytes, freeBytes }) =>
         `  Needs:     ${showBytes(neededBytes)} at ${folder}, where ${showBytes(freeBytes)} are free`,
     ),
-    ...stops.map((file) => `  Stops:     ${file}, and starts it again`),
-    ...asksOf(health),
+    ...stopsAndAsks(stops, health),
     '  What is there now is put aside, and gaia undo brings it back.',
     ...open
       .filter(({ writes }) => !writes)
@@ -62,10 +61,13 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
   ];
 }
 
-function asksOf(health: RestorePlan['health']): string[] {
-  if (typeof health === 'string') return [];
+/** What a restore and an undo do to services, and whom they ask afterwards. */
+export function stopsAndAsks(stops: readonly string[], health: RestorePlan['health']): string[] {
+  const lines = stops.map((file) => `  Stops:     ${file}, and starts it again`);
+  if (typeof health === 'string') return lines;
   const { endpoints, withinSeconds, consecutive } = health;
   return [
+    ...lines,
     ...endpoints.map(({ name, url }) => `  Asks:      ${name}, ${url}`),
     `             well ${consecutive} times in a row within ${withinSeconds} s, or all is taken back`,
   ];

@@ -10,6 +10,7 @@ import type { Call, Command } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { requireFree, startRun } from '../start-run.ts';
 import { requireNoInterrupted, targetNamed } from '../targets.ts';
+import { stopsAndAsks } from './plan.ts';
 
 const maxShown = 10;
 
@@ -39,7 +40,9 @@ export const undo: Command = {
     const units = swapRecordOf(run.lines)?.units ?? [];
     const paths = units.map(({ live }) => shownPath(live));
     const writer = openFilesBelow(paths, around.ownPids).find(({ writes }) => writes);
-    if (writer !== undefined && flags['ignore-open'] !== true)
+    const { compose = [], health } = run.request.target;
+    // Those that are stopped first may hold it until then.
+    if (writer !== undefined && flags['ignore-open'] !== true && compose.length === 0)
       throw new Fault('conflict', `Process ${writer.pid} (${writer.command}) has ${writer.path} open for writing.`, {
         hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
       });
@@ -49,6 +52,7 @@ export const undo: Command = {
       `Undo the ${run.request.kind} of ${name} of ${ago} ago (${run.id}).`,
       ...paths.slice(0, maxShown).map((path) => `  Back comes: ${path}`),
       ...(paths.length > maxShown ? [`  Back come:  ${paths.length - maxShown} more paths`] : []),
+      ...stopsAndAsks(compose, health),
       '  What is there now is put aside, and gaia undo brings it back.',
     ];
     if (!(await confirm(call, phrase, shown)))

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { type Ran, runProgram } from './run-program.ts';
 
@@ -41,7 +41,11 @@ export function composeServices(files: readonly string[]): Services {
     const [program = '', ...first] = await tool;
     const project = containers[0]?.project;
     const named = project === undefined || project === '' ? [] : ['-p', project];
-    return runProgram(program, [...first, ...named, '-f', file, ...words], withinMs);
+    return runProgram(
+      program,
+      [...first, ...named, ...filesOf(file).flatMap((each) => ['-f', each]), ...words],
+      withinMs,
+    );
   };
 
   return {
@@ -95,6 +99,16 @@ export function composeServices(files: readonly string[]): Services {
   };
 }
 
+/** With the file that compose would read beside it if none were named. */
+function filesOf(file: string): string[] {
+  const [, stem] = /^((?:docker-)?compose)\.ya?ml$/.exec(basename(file)) ?? [];
+  if (stem === undefined) return [file];
+  const beside = ['yml', 'yaml']
+    .map((end) => join(dirname(file), `${stem}.override.${end}`))
+    .find((each) => existsSync(each));
+  return beside === undefined ? [file] : [file, beside];
+}
+
 const projectsText = (projects: readonly RunningProject[]) =>
   projects
     .map(
@@ -122,7 +136,13 @@ async function containersOf(file: string): Promise<readonly Container[]> {
   const ids = new Set<string>();
   for (const folder of new Set([dirname(file), realOr(dirname(file))])) {
     const filter = `label=com.docker.compose.project.working_dir=${folder}`;
-    const ran = await runProgram('docker', ['ps', '-a', '-q', '--no-trunc', '--filter', filter], askMs);
+    // What somebody runs once (compose run) is neither stopped nor started by compose either.
+    const once = 'label=com.docker.compose.oneoff=False';
+    const ran = await runProgram(
+      'docker',
+      ['ps', '-a', '-q', '--no-trunc', '--filter', filter, '--filter', once],
+      askMs,
+    );
     require(ran, 'Docker could not be asked what runs');
     for (const id of linesOf(ran.stdout)) ids.add(id);
   }
