@@ -1,146 +1,24 @@
 import assert from 'node:assert/strict';
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
-import { Fault } from '../../base/fault.ts';
-import { knownKey } from '../archive/sign.ts';
-import { makeBackup } from '../backup/make-backup.ts';
-import type { GateResult } from '../health/gate.ts';
-import type { Place } from '../place.ts';
-import { readJournal } from '../run/journal.ts';
-import { journalOf, makeRun, newRunId, type RunRequest, stampOf } from '../run/run-folder.ts';
-import { type Outcome, statusOf } from '../run/status.ts';
-import type { Target } from '../target.ts';
-import { beginRun, type EngineDeps, resumeRun } from './engine.ts';
-import { openBackup } from './open-backup.ts';
-import { planRestore } from './plan.ts';
+import { describe, it } from 'node:test';
+import { journalOf } from '../run/run-folder.ts';
+import { statusOf } from '../run/status.ts';
+import {
+  attempt,
+  Crash,
+  deps,
+  look,
+  makeScene,
+  quiet,
+  request,
+  requestRestore,
+  requestUndo,
+  type Scene,
+} from './engine.fixtures.ts';
+import { beginRun, resumeRun } from './engine.ts';
 import type { Services } from './services.ts';
 import { leftovers, removeLeftover, undoable } from './undo.ts';
-
-const firstMs = Date.UTC(2026, 0, 16, 10, 30, 0);
-/** In memory where there is such a place: a thousand lines of journals are brought to the disk here, one by one. */
-const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-const ownPids = new Set([process.pid]);
-const uid = process.getuid?.() ?? 0;
-
-class Crash extends Error {}
-
-type Scene = Awaited<ReturnType<typeof makeScene>>;
-
-/** A target with a backup of its first state, and its second state in place. */
-async function makeScene(t: TestContext, exclude: string[] = []) {
-  const home = mkdtempSync(join(memory, 'engine-'));
-  t.after(() => rmSync(home, { recursive: true }));
-  const root = join(home, 'dev');
-  mkdirSync(join(root, 'sub/stays'), { recursive: true });
-  writeFileSync(join(root, 'sub/file'), 'first');
-  writeFileSync(join(root, 'goes'), 'first');
-  symlinkSync('sub/file', join(root, 'link'));
-  const at = (name: string) => join(home, name);
-  const place: Place = {
-    ...{ home, configFile: at('config.yaml'), backups: at('backups'), state: at('backups/.gaia') },
-    ...{ signingKey: at('key'), publicKey: at('key.pub') },
-  };
-  const tree = { name: 'dev', root, exclude, mounts: { include: [], exclude: [] } };
-  const target: Target = { name: 'dev', trees: [tree], databases: [], health: 'none' };
-  const { file } = await makeBackup({
-    ...{ target, place, reason: 'manual', set: null, clock: () => firstMs, tool: 'test', previousManifest: null },
-    host: { name: 'h', kernel: 'k', os: 'o' },
-    progress: () => undefined,
-  });
-  writeFileSync(join(root, 'sub/file'), 'second');
-  rmSync(join(root, 'goes'));
-  writeFileSync(join(root, 'came'), 'second');
-  return { home, root, place, target, file, runs: { count: 0 } };
-}
-
-/** Everything below a folder with its attributes; what this run left at the top is left out by `is`. */
-function look(folder: string, path = ''): string[] {
-  return readdirSync(join(folder, path))
-    .sort()
-    .flatMap((name) => {
-      const below = path === '' ? name : `${path}/${name}`;
-      const stats = lstatSync(join(folder, below), { bigint: true });
-      const line = `${below} ${stats.mode.toString(8)} ${stats.uid} ${stats.mtimeNs}`;
-      if (stats.isDirectory()) return [line, ...look(folder, below)];
-      const text = stats.isSymbolicLink()
-        ? readlinkSync(join(folder, below))
-        : readFileSync(join(folder, below), 'utf8');
-      return [`${line} ${text}`];
-    });
-}
-
-/** Points are counted from 0; a process that is dead reaches none any more. */
-function deps({ place, runs }: Scene, diesAt = Number.POSITIVE_INFINITY, services?: Services) {
-  const points: string[] = [];
-  const made: EngineDeps = {
-    ...{ place, uid, ownPids, known: knownKey(place.publicKey), progress: () => undefined },
-    clock: () => firstMs + runs.count * 1000,
-    ...(services === undefined ? {} : { services }),
-    pause(point) {
-      if (points.length >= diesAt) throw new Crash(point);
-      points.push(point);
-    },
-  };
-  return { made, points };
-}
-
-function request(scene: Scene, more: Partial<RunRequest>): string {
-  const { place, target, runs } = scene;
-  const nowMs = firstMs + ++runs.count * 1000;
-  return makeRun(place, {
-    ...{ id: newRunId(nowMs), kind: 'restore', target, place, backup: null, only: null, undoes: null, plan_hash: '' },
-    ...{ ignore_open: false, created_at: new Date(nowMs).toISOString(), tool: 'test', ...more },
-  });
-}
-
-async function requestRestore(scene: Scene, more: Partial<RunRequest> = {}): Promise<string> {
-  const { target, file, place, runs } = scene;
-  const open = await openBackup(file, knownKey(place.publicKey));
-  assert.ok(open.kind === 'own');
-  const run = { id: 'plan', stamp: stampOf(firstMs + runs.count * 1000) };
-  const { plan } = planRestore(open, { target, only: null, ignoreOpen: false, run, uid, ownPids });
-  await open.close();
-  const { name, created_at } = open.signed.manifest;
-  const backup = { file, name, created_at, manifest_sha256: open.signed.sha256 };
-  return request(scene, { backup, plan_hash: plan.hash, ...more });
-}
-
-const requestUndo = (scene: Scene) =>
-  request(scene, { kind: 'undo', undoes: undoable(scene.place, 'dev').id, only: null });
-
-/** Services that are not there. */
-const quiet: Services = {
-  isEmpty: true,
-  look: async () => ({ projects: [] }),
-  stop: async () => 'stopped',
-  start: async () => 'started',
-  lastLines: async () => ['web | exception'],
-};
-
-/** One process; undefined when it died. */
-async function attempt(act: Promise<Outcome>): Promise<Outcome | undefined> {
-  try {
-    return await act;
-  } catch (error) {
-    if (error instanceof Crash) return undefined;
-    throw error;
-  }
-}
 
 /** An undo that dies at one point, and its resume at others; asserts that one of the two states is there, whole. */
 async function dieInUndo(scene: Scene, diesAt: number, way: 'forward' | 'back'): Promise<string> {
@@ -330,101 +208,5 @@ describe('a run', () => {
       [...new Set(steps)],
       ['lock', 'preflight', 'stage', 'compare', 'quiesce', 'swap', 'start', 'health', 'commit', 'end'],
     );
-  });
-
-  describe('with a health check', () => {
-    const health = { endpoints: [{ name: 'web', url: 'http://127.0.0.1:1/' }], withinSeconds: 1, consecutive: 1 };
-    const unwell: GateResult = { kind: 'unhealthy', says: 'It was not well within 1 s: web answers 503.' };
-    const well: GateResult = { kind: 'healthy', tookMs: 5 };
-
-    /** A run that answers in turn when it is asked. */
-    async function asked(t: TestContext, ...answers: GateResult[]) {
-      const scene = await makeScene(t);
-      scene.target = { ...scene.target, health };
-      const calls: string[] = [];
-      const services: Services = {
-        ...quiet,
-        stop: async () => String(calls.push('stop')),
-        start: async () => String(calls.push(`start on ${readFileSync(join(scene.root, 'sub/file'), 'utf8')}`)),
-      };
-      const { made, points } = deps(scene, undefined, services);
-      const gate = async () => {
-        calls.push('ask');
-        return answers.shift() ?? well;
-      };
-      const folder = await requestRestore(scene);
-      return { scene, folder, calls, points, made: { ...made, gate } };
-    }
-
-    it('commits what is well, and says that it is proven', async (t) => {
-      const { folder, made, calls } = await asked(t, well);
-      const outcome = await beginRun(folder, made);
-      assert.deepEqual([outcome.kind, outcome.exit, outcome.health], ['committed', 0, 'proven']);
-      assert.deepEqual(calls, ['stop', 'start on first', 'ask']);
-    });
-
-    it('takes back what is not well, and asks the old state too', async (t) => {
-      const { scene, folder, made, calls } = await asked(t, unwell, well);
-      const before = look(scene.root);
-      const outcome = await beginRun(folder, made);
-      assert.deepEqual([outcome.kind, outcome.exit], ['taken back', 10]);
-      assert.match(outcome.says, /web answers 503/);
-      assert.deepEqual(calls, ['stop', 'start on first', 'ask', 'stop', 'start on second', 'ask']);
-      assert.deepEqual(look(scene.root), before);
-      const failure = readJournal(journalOf(folder)).find(({ step, state }) => step === 'health' && state === 'failed');
-      assert.deepEqual(failure?.facts.logs, ['web | exception']);
-    });
-
-    it('says so when the old state is not well either', async (t) => {
-      const { scene, folder, made } = await asked(t, unwell, unwell);
-      const before = look(scene.root);
-      const outcome = await beginRun(folder, made);
-      assert.deepEqual([outcome.kind, outcome.exit], ['taken back', 1]);
-      assert.match(outcome.says, /not well either/);
-      assert.deepEqual(look(scene.root), before);
-    });
-
-    it('takes back what does not start', async (t) => {
-      const { scene, folder, made } = await asked(t);
-      const before = look(scene.root);
-      let starts = 0;
-      const start = async () => {
-        if (starts++ === 0) throw new Fault('unreachable', 'The port is taken.');
-        return 'started';
-      };
-      const outcome = await beginRun(folder, { ...made, services: { ...(made.services as Services), start } });
-      assert.deepEqual([outcome.kind, outcome.exit, starts], ['taken back', 10, 2]);
-      assert.match(outcome.says, /port is taken/);
-      assert.deepEqual(look(scene.root), before);
-    });
-
-    it('is whole wherever it dies, and never commits what was not asked', async (t) => {
-      const scene = await makeScene(t);
-      scene.target = { ...scene.target, health };
-      const [before, way] = [look(scene.root), ['forward', 'back'] as const];
-      for (let diesAt = 0; ; diesAt++) {
-        const direction = way[diesAt % 2] as 'forward' | 'back';
-        const calls: string[] = [];
-        const services: Services = {
-          ...quiet,
-          stop: async () => String(calls.push('stop')),
-          start: async () => String(calls.push('start')),
-        };
-        const gate = async () => {
-          calls.push('ask');
-          return well;
-        };
-        const folder = await requestRestore(scene);
-        const lived = (await attempt(beginRun(folder, { ...deps(scene, diesAt, services).made, gate }))) !== undefined;
-        if (!lived && readJournal(journalOf(folder)).length > 0) {
-          const outcome = await resumeRun(folder, direction, { ...deps(scene, undefined, services).made, gate });
-          if (outcome.kind === 'committed') assert.ok(calls.includes('ask'), `died at ${diesAt}`);
-          assert.ok(calls.lastIndexOf('start') >= calls.lastIndexOf('stop'), `died at ${diesAt}: ${calls}`);
-          if (outcome.kind === 'committed') await beginRun(requestUndo(scene), { ...deps(scene).made, gate });
-        } else if (lived) await beginRun(requestUndo(scene), { ...deps(scene).made, gate });
-        assert.deepEqual(look(scene.root), before, `died at ${diesAt}, then ${direction}`);
-        if (lived) break;
-      }
-    });
   });
 });

@@ -69,7 +69,7 @@ export function composeServices(files: readonly string[]): Services {
         // In the order that the file says, as far as there is one.
         const ran = existsSync(file) ? await compose(project, ['stop'], stopMs) : undefined;
         if (ran === undefined || !worked(ran))
-          require(await runProgram('docker', ['stop', ...ids], stopMs), `${file} could not be stopped`);
+          requireWorked(await runProgram('docker', ['stop', ...ids], stopMs), `${file} could not be stopped`);
       }
       return files.length === 0 ? 'nothing to stop' : `stopped ${projectsText(projects)}`;
     },
@@ -79,7 +79,7 @@ export function composeServices(files: readonly string[]): Services {
         for (const { id, restart } of containers) await restartPolicy(id, restart);
         const names = containers.filter(({ running }) => running).map(({ service }) => service);
         const some = names.length < containers.length ? names : [];
-        require(await compose(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
+        requireWorked(await compose(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
       }
       return files.length === 0 ? 'nothing to start' : `started ${projectsText(projects)}`;
     },
@@ -143,7 +143,7 @@ async function containersOf(file: string): Promise<readonly Container[]> {
       ['ps', '-a', '-q', '--no-trunc', '--filter', filter, '--filter', once],
       askMs,
     );
-    require(ran, 'Docker could not be asked what runs');
+    requireWorked(ran, 'Docker could not be asked what runs');
     for (const id of linesOf(ran.stdout)) ids.add(id);
   }
   return ids.size === 0 ? [] : inspect([...ids]);
@@ -154,7 +154,7 @@ async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
   const policy = '{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}';
   const format = ['{{.Id}}', label('project'), label('service'), '{{.State.Running}}', policy].join('\t');
   const ran = await runProgram('docker', ['inspect', '--format', format, ...ids], askMs);
-  require(ran, 'Docker could not be asked what runs');
+  requireWorked(ran, 'Docker could not be asked what runs');
   return linesOf(ran.stdout).map((line) => {
     const [id = '', project = '', service = '', running, restart = ''] = line.split('\t');
     return { id, project, service, running: running === 'true', restart: restart.replace(/:0$/, '') };
@@ -173,23 +173,22 @@ function realOr(path: string): string {
 
 async function keepDown(ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  require(await runProgram(
-    'docker',
-    ['update', '--restart=no', ...ids],
-    askMs,
-  ), 'the containers could not be kept from starting by themselves');
+  requireWorked(
+    await runProgram('docker', ['update', '--restart=no', ...ids], askMs),
+    'the containers could not be kept from starting by themselves',
+  );
 }
 
 async function restartPolicy(id: string, policy: string): Promise<void> {
   const ran = await runProgram('docker', ['update', `--restart=${policy || 'no'}`, id], askMs);
   // One that is gone is made anew, with the policy of its file.
   if (!worked(ran) && !/no such container/i.test(ran.stderr))
-    require(ran, 'the restart policy of a container could not be set back');
+    requireWorked(ran, 'the restart policy of a container could not be set back');
 }
 
 const worked = ({ code }: Ran) => code === 0;
 
-function require(ran: Ran, what: string): void {
+function requireWorked(ran: Ran, what: string): void {
   if (worked(ran)) return;
   const why = ran.stderr.trim().split('\n').slice(-3).join(' ') || ran.ended;
   throw new Fault('unreachable', `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${why}.`, {
