@@ -111,6 +111,7 @@ async function forward(run: Run): Promise<Outcome> {
       // After an interruption somebody may have started them on what is between two states.
       if (!isFresh) await run.services.stop(runningOf(run));
       await swap(run, record);
+      tellInWords(run, 'start', run.request.target.name);
       note(run, 'start', 'done', { says: await run.services.start(runningOf(run)) });
       const unhealthy = await askHealth(run);
       if (unhealthy !== undefined) return back(run, unhealthy, Exit.rolledBack);
@@ -125,6 +126,7 @@ async function forward(run: Run): Promise<Outcome> {
 async function quiesce(run: Run, record: SwapRecord): Promise<void> {
   const { services, request, deps } = run;
   note(run, 'quiesce', 'begin', { running: stoppedBefore(run) ?? (await services.look()) });
+  tellInWords(run, 'stop', request.target.name);
   note(run, 'quiesce', 'done', { says: await services.stop(runningOf(run)) });
   // Before they were stopped they might well have held it.
   if (services.isEmpty || request.ignore_open) return;
@@ -176,13 +178,14 @@ async function askHealth(run: Run): Promise<string | undefined> {
   return result.says;
 }
 
-function gate({ deps }: Run, check: HealthCheck): Promise<GateResult> {
-  const tell = (passes: number) =>
-    deps.progress({
-      ...{ phase: 'health', doneBytes: 0, totalBytes: undefined, doneFiles: 0 },
-      says: `well ${passes} of ${check.consecutive} times in a row`,
-    });
+function gate(run: Run, check: HealthCheck): Promise<GateResult> {
+  const { deps } = run;
+  const tell = (passes: number) => tellInWords(run, 'health', `well ${passes} of ${check.consecutive} times in a row`);
   return deps.gate === undefined ? passGate(check, { tell }) : deps.gate(check, tell);
+}
+
+function tellInWords({ deps }: Run, phase: string, says: string): void {
+  deps.progress({ phase, doneBytes: 0, totalBytes: undefined, doneFiles: 0, says });
 }
 
 /** Stages the new state. Nothing that is live is touched. */
