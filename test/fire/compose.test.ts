@@ -119,6 +119,14 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     assert.equal(policy(), 'always');
   });
 
+  it('leaves what it made itself with the restart policy of its file', async () => {
+    compose('down');
+    const { exit, stdout, stderr } = await stand.gaia('restore', 'dev', '--yes');
+    assert.equal(exit, 10, stdout + stderr);
+    await untilSays('good');
+    assert.equal(policy(), 'always');
+  });
+
   for (const direction of ['forward', 'back'] as const)
     it(`stays down over a kill -9 and a reboot, until it is resumed ${direction}`, async () => {
       const first = (await stand.gaia('list')).stdout.trim().split('\n').at(-1)?.split('\t')[0] as string;

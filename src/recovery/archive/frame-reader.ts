@@ -251,7 +251,9 @@ async function feed(fd: number, decoder: ZstdDecompress, raw: (bytes: Buffer) =>
       position += bytesRead;
       const piece = buffer.subarray(0, bytesRead);
       raw(piece);
-      if (!decoder.write(piece, () => spare.push(buffer))) await drained(decoder);
+      const takesMore = decoder.write(piece, () => spare.push(buffer));
+      // One that has failed meanwhile says nothing any more.
+      if (!takesMore && !decoder.destroyed) await drained(decoder);
     }
     decoder.end();
   } catch (error) {
@@ -275,8 +277,8 @@ function drained(decoder: ZstdDecompress): Promise<void> {
  * walk through all that there is each time.
  */
 function release({ buffer, byteOffset, length }: Buffer): void {
-  // The decoder goes on writing into one that is not used up.
-  if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
+  // The decoder goes on writing into one that is not used up, and small pieces that were joined lie in memory of others.
+  if (buffer.byteLength === streamBytes && byteOffset + length === streamBytes) (buffer as ArrayBuffer).transfer(0);
 }
 
 let isStrict: boolean | undefined;

@@ -13,7 +13,7 @@ import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
-import { composeServices, type Running, type Services } from './services.ts';
+import { alsoRunning, composeServices, type Running, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
 import type { SwapRecord } from './swap-record.ts';
@@ -109,7 +109,7 @@ async function forward(run: Run): Promise<Outcome> {
     }
     if (!isCommitting(run)) {
       // After an interruption somebody may have started them on what is between two states.
-      if (!isFresh) await run.services.stop(runningOf(run));
+      if (!isFresh) await stopAgain(run);
       await swap(run, record);
       tellInWords(run, 'start', run.request.target.name);
       note(run, 'start', 'done', { says: await run.services.start(runningOf(run)) });
@@ -288,10 +288,17 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   return ended(run, { kind: 'taken back', exit: Exit.failed, says: `${says} But that is not well either. ${unwell}` });
 }
 
+/** Some may have been made anew meanwhile, by us or by somebody; how they were is written down before they are stopped. */
+async function stopAgain(run: Run): Promise<string> {
+  const { services } = run;
+  if (!services.isEmpty) note(run, 'quiesce', 'begin', { running: alsoRunning(runningOf(run), await services.look()) });
+  return services.stop(runningOf(run));
+}
+
 /** The old state comes back even if they do not stop: what they go on writing is part of neither. */
 async function stopToGoBack(run: Run): Promise<string> {
   try {
-    return await run.services.stop(runningOf(run));
+    return await stopAgain(run);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return error.message;

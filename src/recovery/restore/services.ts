@@ -117,6 +117,15 @@ const projectsText = (projects: readonly RunningProject[]) =>
     )
     .join(', ');
 
+/** What was known, and what has come since with the policy that it has now. */
+export function alsoRunning(known: Running, now: Running): Running {
+  const projects = now.projects.map(({ file, containers }) => {
+    const before = known.projects.find((each) => each.file === file)?.containers ?? [];
+    return { file, containers: [...before, ...containers.filter(({ id }) => !before.some((each) => each.id === id))] };
+  });
+  return { projects };
+}
+
 async function composeTool(): Promise<readonly string[]> {
   for (const tool of [['docker', 'compose'], ['docker-compose']]) {
     const [program = '', ...words] = tool;
@@ -190,7 +199,13 @@ const worked = ({ code }: Ran) => code === 0;
 
 function requireWorked(ran: Ran, what: string): void {
   if (worked(ran)) return;
-  const why = ran.stderr.trim().split('\n').slice(-3).join(' ') || ran.ended;
+  const why =
+    ran.stderr
+      .trim()
+      .split('\n')
+      .slice(-3)
+      .join(' ')
+      .replace(/[.?!]+$/, '') || ran.ended;
   throw new Fault('unreachable', `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${why}.`, {
     hint: `Try it yourself: ${ran.command}`,
   });
