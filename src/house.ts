@@ -44,12 +44,16 @@ const rooms: Readonly<Record<string, Room>> = {
 
 /** What tests may import beside what their room may. */
 const testPackages = ['fast-check'];
-/** The statements are the product, and they stay where the store's contract holds them. The lock is an SQLite file. */
+/**
+ * The statements are the product, and they stay where the store's contract holds them. The lock is an SQLite file, and
+ * recovery asks others' servers.
+ */
 const sqlRooms = [
   'src/bus/store/',
   'src/bus/lock',
   'src/recovery/source/',
   'src/recovery/run/lock',
+  'src/recovery/postgres/',
   'src/recovery/backup/by-hand',
 ];
 /** What is the same for everyone. Environment, arguments, streams, signals and the exit belong to `src/bin/`. */

@@ -83,6 +83,7 @@ const steps: Readonly<Record<string, string>> = {
   preflight: 'Looking whether it can begin',
   stage: 'Staging beside what is there',
   compare: 'Comparing what was staged',
+  load: 'Loading databases beside the live ones',
   quiesce: 'Stopping what works on it',
   swap: 'Swapping',
   health: 'Asking whether it is well',

@@ -1,8 +1,10 @@
 import { Fault } from '../base/fault.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
+import { checkServers } from '../recovery/postgres/check-server.ts';
 import { openBackup } from '../recovery/restore/open-backup.ts';
 import { type Prepared, planRestore, type Refusal } from '../recovery/restore/plan.ts';
+import { wantedDumps } from '../recovery/restore/selection.ts';
 import { composeServices } from '../recovery/restore/services.ts';
 import { newRunId, stampOf } from '../recovery/run/run-folder.ts';
 import type { Target } from '../recovery/target.ts';
@@ -35,6 +37,11 @@ export async function prepareRestore(call: Call, target: Target, wanted = asked(
       ownPids: around.ownPids,
     });
     prepared.plan.refusals.push(...(await noServices(target)));
+    const dumps = wantedDumps(prepared.scope, prepared.placement).map(({ dumped }) => dumped);
+    const { refusals, warnings, space } = await checkServers(dumps, target);
+    prepared.plan.refusals.push(...refusals);
+    prepared.plan.warnings.push(...warnings);
+    prepared.plan.space.push(...space);
     return { target, backup, prepared, manifestSha256: open.kind === 'own' ? open.signed.sha256 : null, id, atMs };
   } finally {
     await open.close();

@@ -2,7 +2,7 @@
 export type Progress = (step: ProgressStep) => void;
 
 export type ProgressStep = {
-  /** A word for people and scripts: `copy databases`, `write`, `read back`, `stage`, `compare`, `health`. */
+  /** A word for people and scripts: `copy databases`, `dump databases`, `write`, `read back`, `stage`, `compare`, `load`, `health`. */
   phase: string;
   /** Uncompressed bytes done in this phase. */
   doneBytes: number;

@@ -7,6 +7,8 @@ export type Target = {
   /** At least one. Names are unique within the target and become folders in the archive: `files/<name>/…`. */
   trees: readonly Tree[];
   databases: readonly SqliteDatabase[];
+  /** Databases of PostgreSQL servers. */
+  postgres?: readonly PostgresDatabase[];
   /** Compose files, absolute, of the services that work on it, in the order in which they are started. */
   compose?: readonly string[];
   /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */
@@ -30,3 +32,24 @@ export type SqliteDatabase = {
   /** Absolute. Within a tree or outside of all. */
   path: string;
 };
+
+export type PostgresDatabase = {
+  /** Unique among all databases of the target. In the archive: `db/<name>.dump`. */
+  name: string;
+  reach:
+    | { kind: 'service'; service: string }
+    | { kind: 'socket'; folder: string; port: number }
+    /** Parameters of libpq: `host`, `port`, and what the URL says besides. */
+    | { kind: 'url'; parameters: Readonly<Record<string, string>> };
+  /** On the server; null for what the container says (POSTGRES_DB), else the user's name. */
+  database: string | null;
+  /** Null for what the container says (POSTGRES_USER), else `postgres`. */
+  user: string | null;
+  /** Absolute; mode 0600. */
+  passwordFile: string | null;
+};
+
+/** The compose services that hold the target's databases. */
+export function databaseServices({ postgres = [] }: Pick<Target, 'postgres'>): string[] {
+  return [...new Set(postgres.flatMap(({ reach }) => (reach.kind === 'service' ? [reach.service] : [])))];
+}

@@ -134,7 +134,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     sha256: manifest.archive.sha256,
     files: manifest.totals.files,
     content_bytes: manifest.totals.bytes,
-    databases: manifest.databases.map(({ name }) => name),
+    databases: [...manifest.databases, ...(manifest.postgres ?? [])].map(({ name }) => name),
     degraded: manifest.degraded,
     notes: manifest.notes,
     set: manifest.set,
@@ -151,7 +151,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     lines: [
       ...all.flatMap(({ made: { file, manifest }, ms }) => [
         file,
-        `  Read back whole: ${manifest.totals.files} files and ${manifest.databases.length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(manifest.archive.bytes)}, in ${showSpan(ms)}.`,
+        `  Read back whole: ${manifest.totals.files} files and ${manifest.databases.length + (manifest.postgres ?? []).length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(manifest.archive.bytes)}, in ${showSpan(ms)}.`,
       ]),
       ...failures.flatMap(({ target, error }) => [
         `${target}: FAILED. ${error.message}`,

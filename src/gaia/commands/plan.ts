@@ -33,7 +33,22 @@ export const plan: Command = {
 
 /** The plan for a person to read before they confirm it. */
 export function planLines(shown: RestorePlan, nowMs: number): string[] {
-  const { backup, only, replaces, keeps, stops, health, files, bytes, space, open, warnings, refusals, hash } = shown;
+  const {
+    backup,
+    only,
+    databases,
+    replaces,
+    keeps,
+    stops,
+    health,
+    files,
+    bytes,
+    space,
+    open,
+    warnings,
+    refusals,
+    hash,
+  } = shown;
   const taken =
     backup.created_at === null
       ? ''
@@ -42,6 +57,7 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
   return [
     `Restore ${shown.target}${only === null ? '' : `, only ${only},`} from ${backup.name}${taken}.`,
     `  Brings:    ${amount}`,
+    ...databases.map((text) => `  Replaces:  database ${text}`),
     ...replaces.map((path) => `  Replaces:  ${path}`),
     ...keeps.slice(0, 10).map((path) => `  Stays:     ${path}`),
     ...(keeps.length > 10 ? [`  Stays:     and ${keeps.length - 10} more paths`] : []),

@@ -62,7 +62,7 @@ export const prune: Command = {
       const gone = removeOld(place, planPrune(place, names, retention), now);
       // Looked at again under the lock: what an undo was begun with meanwhile must stay.
       const shownIds = new Set(aside.map(({ run }) => run.id));
-      const { removed, kept } = removeAside(expiredAside(call, names).filter(({ run }) => shownIds.has(run.id)));
+      const { removed, kept } = await removeAside(expiredAside(call, names).filter(({ run }) => shownIds.has(run.id)));
       const emptied = emptyTrash(place, now);
       writeClock(place, { wallMs: now, bootId: bootId(), uptimeS: uptimeSeconds() });
       return {
@@ -86,12 +86,12 @@ export const prune: Command = {
 };
 
 /** One that cannot be removed is told, and no reason to leave all others. */
-function removeAside(aside: readonly Leftover[]): { removed: Leftover[]; kept: string[] } {
+async function removeAside(aside: readonly Leftover[]): Promise<{ removed: Leftover[]; kept: string[] }> {
   const removed: Leftover[] = [];
   const kept: string[] = [];
   for (const each of aside)
     try {
-      removeLeftover(each);
+      await removeLeftover(each);
       removed.push(each);
     } catch (error) {
       kept.push(`Not removed, put aside by ${each.run.id}: ${reasonOf(error)}`);

@@ -17,7 +17,7 @@ export const runbook: Command = {
   words: [0, 1],
   flags: { target: { value: 'T', says: 'whose latest backup' } },
   details: [
-    'A script for sh that needs zstd, GNU tar and sqlite3 only (and openssl for the signature, if it is there). It moves what is there aside and removes nothing. Print it, or keep it with your recovery kit.',
+    'A script for sh that needs zstd, GNU tar and sqlite3 only (pg_restore for PostgreSQL, and openssl for the signature, if it is there). It moves what is there aside and removes nothing. Print it, or keep it with your recovery kit.',
     'Without a name it is the newest sound one; where none can be found, a script for any.',
   ],
   example: 'gaia runbook latest --target prod > restore-prod.sh',
@@ -68,6 +68,7 @@ function scriptOf({ manifest, file, target }: Backup, place: Place, targets: rea
       created: manifest.created_at,
       trees: manifest.trees,
       databases: manifest.databases,
+      postgres: manifest.postgres,
       checks: [
         `echo "${manifest.archive.sha256}  $ARCHIVE" | sha256sum -c --quiet -`,
         `if command -v openssl >/dev/null && [ -e ${shellWord(place.publicKey)} ]; then`,

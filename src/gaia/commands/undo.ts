@@ -37,7 +37,7 @@ export const undo: Command = {
     requireFree(call);
     requireNoInterrupted(place, name);
     const run = undoable(place, name);
-    const units = swapRecordOf(run.lines)?.units ?? [];
+    const { units = [], databases = [] } = swapRecordOf(run.lines) ?? {};
     const paths = units.map(({ live }) => shownPath(live));
     const writer = openFilesBelow(paths, around.ownPids).find(({ writes }) => writes);
     const { compose = [], health } = run.request.target;
@@ -50,6 +50,7 @@ export const undo: Command = {
     const ago = showSpan(around.clock() - Date.parse(run.outcome?.at ?? ''));
     const shown = [
       `Undo the ${run.request.kind} of ${name} of ${ago} ago (${run.id}).`,
+      ...databases.map(({ live }) => `  Back comes: database ${live}`),
       ...paths.slice(0, maxShown).map((path) => `  Back comes: ${path}`),
       ...(paths.length > maxShown ? [`  Back come:  ${paths.length - maxShown} more paths`] : []),
       ...stopsAndAsks(compose, health),

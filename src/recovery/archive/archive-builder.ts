@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import type { BytePath } from '../byte-path.ts';
 import type { TarEntry } from '../tar/entry.ts';
 import { makeRules } from '../tar/rules.ts';
@@ -24,6 +24,11 @@ export type ArchiveBuilder = {
   end(): void;
   /** A whole member of our own. */
   add(entry: TarEntry, content?: Buffer): void;
+  /**
+   * A file whose size nobody knows before it ends, as what a program prints. Pieces go to `data`; then `end` is given the
+   * member as it became.
+   */
+  beginUnsized(path: BytePath, seconds: number): Promise<{ end(): Promise<{ bytes: number; sha256: string }> }>;
   /** The list of files and the end mark; everything is on disk. */
   finish(): Promise<{ written: WrittenArchive; list: Manifest['list'] }>;
   /** Removes what was set aside on disk. Safe to repeat. */
@@ -41,42 +46,20 @@ export function buildArchive(frames: FrameWriter, listFile: string, createdSecon
   const totals: Totals = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, bytes: 0, stored_bytes: 0 };
   const digests = new Map<BytePath, string>();
   const memberHash = new MemberHash();
-  const listHash = createHash('sha256');
-  const list = openSync(listFile, 'wx+', 0o600);
-  let isOpen = true;
-  let lines = '';
-  let listBytes = 0;
-  let entries = 0;
+  const list = openListFile(listFile);
   let current: TarEntry | undefined;
   let offset = 0;
 
-  function flushLines(): void {
-    const bytes = Buffer.from(lines);
-    lines = '';
-    listHash.update(bytes);
-    for (let at = 0; at < bytes.length; ) at += writeSync(list, bytes, at);
-    listBytes += bytes.length;
-  }
-
-  /** Of the target alone; what we add ourselves is none of its files. */
-  function count({ kind, path, size, segments }: TarEntry): void {
-    if (!/^(files|sqlite)\/./s.test(path)) return;
-    if (kind === 'directory') totals.directories++;
-    else if (kind === 'symlink') totals.symlinks++;
-    else if (kind === 'hardlink') totals.hardlinks++;
-    else {
-      totals.files++;
-      totals.bytes += size;
-      totals.stored_bytes += storedBytes(size, segments);
-    }
+  function admit(entry: TarEntry): void {
+    rules.admit(entry);
+    count(totals, entry);
   }
 
   const builder: ArchiveBuilder = {
     totals,
     digests,
     begin(entry) {
-      rules.admit(entry);
-      count(entry);
+      admit(entry);
       current = entry;
       offset = frames.position;
       memberHash.begin(entry);
@@ -91,34 +74,97 @@ export function buildArchive(frames: FrameWriter, listFile: string, createdSecon
       const digest = memberHash.end();
       if (entry.kind === 'file') frames.write(paddingOf(storedBytes(entry.size, entry.segments)));
       if (digest !== undefined && entry.path.startsWith('sqlite/')) digests.set(entry.path, digest);
-      lines += `${JSON.stringify(listedOf(entry, offset, digest))}\n`;
-      entries++;
-      if (lines.length >= listPiece) flushLines();
+      list.add(entry, offset, digest);
     },
     add(entry, content) {
       builder.begin(entry);
       if (content !== undefined && content.length > 0) builder.data(content);
       builder.end();
     },
+    async beginUnsized(path, seconds) {
+      const reserved = await frames.reserve();
+      const start = frames.position;
+      // Whoever restores it as the same user can give it to nobody else.
+      const sized = (size: number): TarEntry => ({ ...plainFile(path, size, seconds), mode: 0o600, ...list.owner });
+      memberHash.begin(sized(-1));
+      return {
+        async end() {
+          const entry = sized(frames.position - start);
+          admit(entry);
+          const sha256 = memberHash.end() as string;
+          frames.write(paddingOf(entry.size));
+          await reserved.fill(headerOf(entry));
+          list.add(entry, start, sha256);
+          return { bytes: entry.size, sha256 };
+        },
+      };
+    },
     async finish() {
-      flushLines();
+      const { bytes, sha256, entries } = list.close();
       frames.cut();
       const at = frames.position;
-      frames.write(headerOf(plainFile(listName, listBytes, createdSeconds)));
-      await pour(list, listBytes, frames);
-      frames.write(paddingOf(listBytes));
+      frames.write(headerOf(plainFile(listName, bytes, createdSeconds)));
+      await pour(list.fd, bytes, frames);
+      frames.write(paddingOf(bytes));
       frames.write(endOfArchive);
-      const written = await frames.finish();
-      return { written, list: { offset: at, bytes: listBytes, sha256: listHash.digest('hex'), entries } };
+      return { written: await frames.finish(), list: { offset: at, bytes, sha256, entries } };
     },
-    discard() {
-      if (!isOpen) return;
-      isOpen = false;
-      closeSync(list);
-      rmSync(listFile, { force: true });
-    },
+    discard: list.discard,
   };
   return builder;
+}
+
+/** Of the target alone; what we add ourselves is none of its files. */
+function count(totals: Totals, { kind, path, size, segments }: TarEntry): void {
+  if (!/^(files|sqlite|db)\/./s.test(path)) return;
+  if (kind === 'directory') totals.directories++;
+  else if (kind === 'symlink') totals.symlinks++;
+  else if (kind === 'hardlink') totals.hardlinks++;
+  else {
+    totals.files++;
+    totals.bytes += size;
+    totals.stored_bytes += storedBytes(size, segments);
+  }
+}
+
+/** The lines of FILES.ndjson in a file of their own until the end. */
+function openListFile(path: string) {
+  const fd = openSync(path, 'wx+', 0o600);
+  const { uid, gid } = fstatSync(fd);
+  const hash = createHash('sha256');
+  let isOpen = true;
+  let lines = '';
+  let bytes = 0;
+  let entries = 0;
+
+  function flush(): void {
+    const piece = Buffer.from(lines);
+    lines = '';
+    hash.update(piece);
+    for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at);
+    bytes += piece.length;
+  }
+
+  return {
+    fd,
+    /** Who makes the backup. */
+    owner: { uid, gid },
+    add(entry: TarEntry, offset: number, digest: string | undefined): void {
+      lines += `${JSON.stringify(listedOf(entry, offset, digest))}\n`;
+      entries++;
+      if (lines.length >= listPiece) flush();
+    },
+    close() {
+      flush();
+      return { bytes, sha256: hash.digest('hex'), entries };
+    },
+    discard(): void {
+      if (!isOpen) return;
+      isOpen = false;
+      closeSync(fd);
+      rmSync(path, { force: true });
+    },
+  };
 }
 
 async function pour(fd: number, bytes: number, frames: FrameWriter): Promise<void> {

@@ -1,8 +1,8 @@
 import { close, fsync, type NoParamCallback, open, write } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
-import { type Frame, seekTableOf } from './seek-table.ts';
+import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { type Frame, paddingFrame, seekTableOf } from './seek-table.ts';
 
 /** Bytes of the tar stream in one frame. Smaller ones compress worse, larger ones take memory. */
 export const frameBytes = 8 * 1024 * 1024;
@@ -15,7 +15,19 @@ const pieceBytes = 1024 * 1024;
 /** Bytes after which the disk is told to begin with what it has, so that little is left for the end. */
 const syncEvery = 64 * 1024 * 1024;
 
-const writing = promisify(write) as unknown as (fd: number, buffer: Uint8Array) => Promise<number>;
+/** In the file, for one header as a frame of its own: what it does not take up is padding, which readers of zstd skip. */
+const reservedBytes = 4096;
+const frameOptions = {
+  params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+};
+
+const writing = promisify(write) as unknown as (
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<number>;
 const compressing = promisify(zstdCompress) as (data: Uint8Array, options: object) => Promise<Buffer>;
 const opening = promisify(open);
 const syncing = promisify(fsync as (fd: number, done: NoParamCallback) => void);
@@ -23,6 +35,9 @@ const closing = promisify(close as (fd: number, done: NoParamCallback) => void);
 
 /** Its digest is taken when it is read back: of what is on the disk, and not of what was meant. */
 export type WrittenArchive = { bytes: number; frames: number };
+
+/** Room for one header, of at most 2 KiB. */
+export type Reserved = { fill(header: Uint8Array): Promise<void> };
 
 /** A tar stream that becomes a file of zstd frames. */
 export type FrameWriter = {
@@ -32,6 +47,11 @@ export type FrameWriter = {
   write(piece: Uint8Array): void;
   /** What follows begins a frame of its own. */
   cut(): void;
+  /**
+   * Leaves room in the file for a header that can only be written when what follows it is known. Once it is filled, the
+   * position counts it too.
+   */
+  reserve(): Promise<Reserved>;
   /** Undefined when more may be written at once, or resolves when it may. @throws what writing failed with */
   ready(): Promise<void> | undefined;
   /** Everything on disk, seek table included. The file is closed. */
@@ -60,11 +80,7 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
   async function compress(plain: Buffer, length: number, before: Promise<void>): Promise<void> {
     try {
       const data = plain.subarray(0, length);
-      const compressed = await compressing(data, {
-        chunkSize: pieceBytes,
-        pledgedSrcSize: length,
-        params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
-      });
+      const compressed = await compressing(data, { chunkSize: pieceBytes, pledgedSrcSize: length, ...frameOptions });
       await before;
       if (failure !== undefined) return;
       frames.push({ compressed: compressed.length, plain: length });
@@ -84,6 +100,15 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
     last = compress(filling, filled, last);
     filling = spare.pop() ?? Buffer.allocUnsafeSlow(frameBytes);
     filled = 0;
+  }
+
+  async function reserve(): Promise<Reserved> {
+    cut();
+    await last;
+    if (failure !== undefined) throw failure;
+    return reserveIn(file, frames, (bytes) => {
+      position += bytes;
+    });
   }
 
   async function room(): Promise<void> {
@@ -113,6 +138,7 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
       }
     },
     cut,
+    reserve,
     ready: () => (inFlight >= maxInFlight || failure !== undefined ? room() : undefined),
     async finish() {
       cut();
@@ -127,9 +153,25 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
   };
 }
 
+async function reserveIn(file: DiskFile, frames: Frame[], tell: (bytes: number) => void): Promise<Reserved> {
+  const [index, at] = [frames.length, file.bytes];
+  frames.push({ compressed: reservedBytes, plain: 0 });
+  await file.write(Buffer.alloc(reservedBytes));
+  return {
+    async fill(header) {
+      const frame = zstdCompressSync(header, frameOptions);
+      await file.writeAt(at, Buffer.concat([frame, paddingFrame(reservedBytes - frame.length)]));
+      frames[index] = { compressed: reservedBytes, plain: header.length };
+      tell(header.length);
+    },
+  };
+}
+
 type DiskFile = {
   readonly bytes: number;
   write(data: Uint8Array): Promise<void>;
+  /** Into what was written before. */
+  writeAt(position: number, data: Uint8Array): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
 };
@@ -141,6 +183,10 @@ async function openDiskFile(path: string): Promise<DiskFile> {
   let unsynced = 0;
   let early: Promise<void> | undefined;
   let failure: unknown;
+
+  async function writeAt(position: number, data: Uint8Array): Promise<void> {
+    for (let at = 0; at < data.length; ) at += await writing(fd, data, at, data.length - at, position + at);
+  }
 
   function syncEarly(): void {
     unsynced = 0;
@@ -157,8 +203,9 @@ async function openDiskFile(path: string): Promise<DiskFile> {
     get bytes() {
       return bytes;
     },
+    writeAt,
     async write(data) {
-      for (let at = 0; at < data.length; ) at += await writing(fd, at === 0 ? data : data.subarray(at));
+      await writeAt(bytes, data);
       bytes += data.length;
       unsynced += data.length;
       if (unsynced >= syncEvery && early === undefined) syncEarly();

@@ -138,8 +138,47 @@ function isManifest(value: unknown): value is Manifest {
           discovered: (d) => typeof d === 'boolean',
         }),
       ),
+    postgres: (v) => v === undefined || isList(v, isPostgres),
     host: (v) => fits(v, { name: isText, kernel: isText, os: isText }),
     previous_manifest_sha256: (v) => isNullOr(v, isDigest),
     public_key: isText,
   });
 }
+
+const isPostgres = (value: unknown) =>
+  fits(value, {
+    name: isText,
+    engine: (e) => e === 'postgres',
+    member: (v) => isText(v) && /^db\/[^/]+\.dump$/.test(v as string),
+    globals: (v) => isText(v) && /^db\/[^/]+\.sql$/.test(v as string),
+    bytes: isCount,
+    sha256: isDigest,
+    database: isText,
+    version_num: isCount,
+    encoding: isText,
+    collate: isText,
+    ctype: isText,
+    provider: (v) => ['libc', 'icu', 'builtin'].includes(v as string),
+    locale: (v) => isNullOr(v, isText),
+    icu_rules: (v) => isNullOr(v, isText),
+    owner: isText,
+    tablespace: (v) => isNullOr(v, isText),
+    connection_limit: (v) => Number.isSafeInteger(v),
+    comment: (v) => isNullOr(v, isText),
+    acl: (v) =>
+      isNullOr(v, (l) =>
+        isList(l, (each) =>
+          fits(each, {
+            grantee: (g) => isNullOr(g, isText),
+            privilege: isText,
+            grantable: (g) => typeof g === 'boolean',
+          }),
+        ),
+      ),
+    settings: (v) =>
+      isList(v, (each) => fits(each, { role: (r) => isNullOr(r, isText), values: (l) => isList(l, isText) })),
+    extensions: (v) => isList(v, (each) => fits(each, { name: isText, version: isText })),
+    size: isCount,
+    relations: isCount,
+    rows: (v) => typeof v === 'object' && v !== null && Object.values(v).every(isCount),
+  });

@@ -1,3 +1,5 @@
+import type { DatabaseFacts } from '../postgres/facts.ts';
+
 /**
  * What stands beside an archive as `<name>.manifest.json`, signed in `<name>.manifest.json.sig` (64 bytes, Ed25519 over
  * the manifest's bytes). It is written after the archive was read back whole, so that its existence is the proof of that.
@@ -23,6 +25,8 @@ export type Manifest = {
   totals: Totals;
   trees: readonly { name: string; root: string }[];
   databases: readonly ManifestDatabase[];
+  /** Databases of PostgreSQL servers; missing in backups of before there were any. */
+  postgres?: readonly ManifestPostgres[];
   host: { name: string; kernel: string; os: string };
   /** SHA-256 (hex) of the manifest of the backup of this target before this one; null for the first. */
   previous_manifest_sha256: string | null;
@@ -53,4 +57,18 @@ export type ManifestDatabase = {
   sha256: string;
   /** Found in the tree though the configuration does not name it. */
   discovered: boolean;
+};
+
+export type ManifestPostgres = DatabaseFacts & {
+  /** As the configuration calls it. */
+  name: string;
+  engine: 'postgres';
+  /** `db/<name>.dump`, of `pg_dump -Fc -Z0` */
+  member: string;
+  /** `db/globals.sql`: the roles of its server. Several databases of one server share it. */
+  globals: string;
+  bytes: number;
+  sha256: string;
+  /** How many rows each table had in the moment of the dump, by its quoted name; larger tables are not counted. */
+  rows: Readonly<Record<string, number>>;
 };

@@ -5,6 +5,8 @@ export type Frame = { compressed: number; plain: number };
 
 /** The seek table of zstd's seekable format (contrib/seekable_format in zstd), which `zstd -d` skips. */
 const skippableMagic = 0x184d2a5e;
+/** Another of the numbers that stand for skippable frames, so that nobody takes it for a seek table. */
+const paddingMagic = 0x184d2a50;
 const footerMagic = 0x8f92eab1;
 const skippableHeaderBytes = 8;
 export const footerBytes = 9;
@@ -28,6 +30,14 @@ export function seekTableOf(frames: readonly Frame[]): Buffer {
   table.writeUInt8(0, at + 4);
   table.writeUInt32LE(footerMagic, at + 5);
   return table;
+}
+
+/** A skippable frame of that many bytes, at least eight, with nothing in it. */
+export function paddingFrame(bytes: number): Buffer {
+  const frame = Buffer.alloc(bytes);
+  frame.writeUInt32LE(paddingMagic, 0);
+  frame.writeUInt32LE(bytes - skippableHeaderBytes, 4);
+  return frame;
 }
 
 /** How many bytes the whole table has, from its last bytes; undefined when there is none. */

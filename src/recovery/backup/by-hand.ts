@@ -1,6 +1,7 @@
 import { shellWord } from '../../base/shell-word.ts';
-import type { ManifestDatabase } from '../archive/manifest.ts';
-import type { Tree } from '../target.ts';
+import type { ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
+import { createStatements, propertyStatements } from '../postgres/recreate.ts';
+import type { PostgresDatabase, Tree } from '../target.ts';
 
 const tarFlags = "--xattrs --xattrs-include='*' --acls --numeric-owner --same-owner --sparse -p";
 
@@ -10,6 +11,8 @@ type What = {
   created: string;
   trees: readonly Pick<Tree, 'name' | 'root'>[];
   databases: readonly ManifestDatabase[];
+  /** Databases of PostgreSQL servers; while a backup is made, only how they are called. */
+  postgres?: readonly (ManifestPostgres | PostgresDatabase)[] | undefined;
   /** Commands that check the archive further. */
   checks?: readonly string[];
 };
@@ -18,7 +21,15 @@ type What = {
  * What a person with a rescue disk types to put this backup back with zstd, tar and sqlite3 alone, as a script that stops at
  * the first failure. `$ARCHIVE` and `$WORK` may be set before it. What is there is moved aside, never removed.
  */
-export function byHandScript({ archive, target, created, trees, databases, checks = [] }: What): string[] {
+export function byHandScript({
+  archive,
+  target,
+  created,
+  trees,
+  databases,
+  postgres = [],
+  checks = [],
+}: What): string[] {
   const lines = [
     `# ${target}, as it was ${created}. As root, with everything stopped that works in these folders.`,
     'set -eu',
@@ -57,8 +68,36 @@ export function byHandScript({ archive, target, created, trees, databases, check
     );
     lines.push(`cp -a "$WORK"/${member} ${at}`);
   }
+  lines.push(...postgresLines(postgres));
   lines.push('sync', 'echo "Done. What was there before ends in .$ASIDE; $WORK can go when all is well."');
   return lines;
+}
+
+/** For a person, since the server must be started first, and only they know how it is reached now. */
+function postgresLines(databases: readonly (ManifestPostgres | PostgresDatabase)[]): string[] {
+  if (databases.length === 0) return [];
+  const lines = [
+    '',
+    '# 5. Databases of PostgreSQL servers. Start the server, and type for each, as its superuser (in a container: with',
+    '#    docker compose exec -T SERVICE before each command). Roles that are there already are no harm. A database of that',
+    '#    name is moved aside with: ALTER DATABASE … RENAME TO …',
+  ];
+  for (const database of databases) {
+    const dump = `"$WORK"/db/${database.name}.dump`;
+    const name = database.database ?? database.name;
+    const globals = 'globals' in database ? database.globals : 'db/globals.sql';
+    const statements =
+      'owner' in database
+        ? [...createStatements(name, database), ...propertyStatements(name, database)]
+        : [`CREATE DATABASE "${name}" TEMPLATE template0`];
+    lines.push(
+      `#      psql -d postgres < "$WORK"/${globals}`,
+      ...statements.map((text) => `#      psql -d postgres -c ${shellWord(text.replaceAll('\n', ' '))}`),
+      `#      pg_restore --exit-on-error -d ${shellWord(name)} < ${dump}`,
+    );
+  }
+  const at = databases.map(({ name }) => `db/${name}.dump`).join(' ');
+  return [...lines, `echo "Still to be loaded into their servers, as step 5 says: ${at} in $WORK"`];
 }
 
 function databaseLines({ member, tree, path }: ManifestDatabase): string[] {
@@ -78,11 +117,12 @@ export function restoreText(what: What): string {
     `This is a backup of ${what.target}, made ${what.created} by LeverEdge.`,
     '',
     `With GAIA:          gaia restore ${what.target}`,
-    'Without:            the commands below need zstd, GNU tar and sqlite3 only.',
+    'Without:            the commands below need zstd, GNU tar and sqlite3 only; and pg_restore where there is db/.',
     '',
     'What is where:      HEADER.json     what this is',
     '                    files/NAME/     each folder that was backed up, whole',
     '                    sqlite/         SQLite databases, copied while they were in use',
+    '                    db/             dumps of PostgreSQL databases, for pg_restore, and the roles of their servers',
     '                    recipe/         where all of it belongs',
     '                    FILES.ndjson    each member with its SHA-256, a line each',
     '',

@@ -8,6 +8,7 @@ import { loadSigner } from '../archive/sign.ts';
 import { readBack } from '../archive/verify-archive.ts';
 import { diskFault, syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
+import { findDatabases } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import type { Target } from '../target.ts';
 import { freeName } from './backup-name.ts';
@@ -36,7 +37,7 @@ const maxAttempts = 3;
 const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
 
 /**
- * Backs a target up: databases through SQLite, folders through GNU tar, all of it read back and compared before it gets
+ * Backs a target up: databases through SQLite and pg_dump, folders through GNU tar, all of it read back and compared before it gets
  * its name. Whatever goes wrong, nothing is left that looks like a backup. The caller holds the lock.
  * @throws Fault `not-found` for a folder that is missing, `usage` for mounts nobody named and live PostgreSQL folders,
  * `storage-full`, `damaged` when it reads back as something else
@@ -49,16 +50,21 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   try {
     makeFolder(folder, 0o700);
     removeLeftovers(folder);
-    const surveyed = survey(target, place);
+    const servers = await findDatabases(target);
+    const surveyed = survey(
+      target,
+      place,
+      servers.flatMap(({ dataFolder }) => dataFolder ?? []),
+    );
     const name = freeName(target.name, startedMs, [folder, ...bucketNames.map((bucket) => join(folder, bucket))]);
     const work = join(folder, `.${name}.work`);
     const partial = join(folder, `.${name}.partial`);
     mkdirSync(work, { mode: 0o700 });
     try {
-      let written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed });
+      let written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed, servers });
       for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
         rmSync(partial, { force: true });
-        written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed });
+        written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed, servers });
       }
       const sha256 = await readBack(partial, written.manifest, relabelled(request.progress));
       const manifest: Manifest = {

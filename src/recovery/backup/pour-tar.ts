@@ -4,6 +4,7 @@ import type { BytePath } from '../byte-path.ts';
 import type { TarReport } from '../source/gnu-tar.ts';
 import type { TarEntry } from '../tar/entry.ts';
 import { TarReader } from '../tar/reader.ts';
+import { eachPiece } from './each-piece.ts';
 
 type Run = { output: Readable; report: Promise<TarReport>; stop(): void };
 
@@ -57,27 +58,6 @@ export async function pourTar(run: Run, into: Into): Promise<TarReport> {
     await run.report.catch(() => undefined /* what stopped it is told */);
     throw error;
   }
-}
-
-/** As the pieces come: an iterator of the stream would join those that wait, which copies them. */
-function eachPiece(source: Readable, take: (piece: Buffer) => Promise<void> | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown) => {
-      source.destroy();
-      reject(error as Error);
-    };
-    source.on('data', (piece: Buffer) => {
-      try {
-        const wait = take(piece);
-        if (wait === undefined) return;
-        source.pause();
-        wait.then(() => source.resume(), fail);
-      } catch (error) {
-        fail(error);
-      }
-    });
-    source.on('end', resolve).on('error', fail);
-  });
 }
 
 function renamed(entry: TarEntry, rename: (path: BytePath) => BytePath): TarEntry {

@@ -41,12 +41,14 @@ export type Survey = {
 const beside = ['', '-wal', '-shm', '-journal'];
 
 /**
- * Looks at everything that a target is made of, before anything is copied.
+ * Looks at everything that a target is made of, before anything is copied. `dumped` are the data folders of PostgreSQL
+ * servers that are asked for their databases.
  * @throws Fault `not-found`, `usage`
  */
-export function survey(target: Target, place: Pick<Place, 'backups'>): Survey {
+export function survey(target: Target, place: Pick<Place, 'backups'>, dumped: readonly string[] = []): Survey {
   const result: Survey = { trees: [], databases: [], files: 0, bytes: 0, notes: [], degraded: [] };
-  for (const tree of target.trees) surveyTree(tree, target, place, result);
+  const folders = new Set(dumped.map(realOr));
+  for (const tree of target.trees) surveyTree(tree, target, place, folders, result);
   for (const { name, path } of target.databases) {
     if (result.databases.some((each) => each.name === name)) continue;
     requireFile(path);
@@ -56,7 +58,13 @@ export function survey(target: Target, place: Pick<Place, 'backups'>): Survey {
   return result;
 }
 
-function surveyTree(tree: Tree, target: Target, place: Pick<Place, 'backups'>, result: Survey): void {
+function surveyTree(
+  tree: Tree,
+  target: Target,
+  place: Pick<Place, 'backups'>,
+  dumped: ReadonlySet<string>,
+  result: Survey,
+): void {
   const root = realRoot(tree);
   const { inside } = mountsAt(root);
   const { included, excluded } = sortMounts(tree, inside);
@@ -64,7 +72,8 @@ function surveyTree(tree: Tree, target: Target, place: Pick<Place, 'backups'>, r
   const excludedByGlob = leftOutBy(tree.exclude);
   const leftOut = (path: BytePath) => path === own || excludedByGlob(path);
   const walked = walkTree(root, { leftOut, notEntered: new Set(excluded) });
-  refusePostgres(root, walked);
+  const servers = walked.postgres.filter((path) => dumped.has(join(root, shownPath(path))));
+  refusePostgres(root, walked, servers);
   const databases = databasesOf(tree, root, target, walked, result.databases);
   result.databases.push(...databases);
   result.trees.push({
@@ -73,6 +82,7 @@ function surveyTree(tree: Tree, target: Target, place: Pick<Place, 'backups'>, r
     included,
     leaveOut: [
       ...walked.leftOut,
+      ...servers,
       ...walked.special.map(({ path }) => path),
       ...databases.flatMap(({ path }) => beside.map((end) => bytePathOf(path + end))),
       ...databases.map(({ path }) => restoredNote(bytePathOf(path))),
@@ -133,15 +143,15 @@ function freeDatabaseName(path: string, taken: ReadonlySet<string>): string {
   return name;
 }
 
-function refusePostgres(root: string, { postgres }: Walked): void {
-  const first = postgres[0];
+function refusePostgres(root: string, { postgres }: Walked, servers: readonly BytePath[]): void {
+  const first = postgres.find((path) => !servers.includes(path));
   if (first === undefined) return;
   const at = first === '' ? root : join(root, shownPath(first));
   throw new Fault(
     'usage',
     `${at} is the data folder of a PostgreSQL server, which must not be copied as files while it runs.`,
     {
-      hint: 'A copy of such a folder often does not start. Leave it out with exclude, and back the database up with pg_dump until this version can.',
+      hint: 'A copy of such a folder often does not start. Name its databases in the configuration, with engine: postgres and how to reach the server; or leave the folder out with exclude.',
     },
   );
 }

@@ -4,8 +4,9 @@ import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../archive/archive-builder.ts';
 import { openFrameWriter } from '../archive/frame-writer.ts';
-import type { Manifest, ManifestDatabase } from '../archive/manifest.ts';
+import type { Manifest, ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
+import { dumpDatabases, type FoundDatabase } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
 import { copyAsFile, copySqlite, type SqliteCopy } from '../source/sqlite-copy.ts';
@@ -24,6 +25,7 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   partial: string;
   startedMs: number;
   surveyed: Survey;
+  servers: readonly FoundDatabase[];
 };
 
 /** A manifest that lacks what is known only after the archive was read back. */
@@ -45,6 +47,8 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
   try {
     builder = buildArchive(frames, join(folder, 'FILES.ndjson'), seconds);
     ownMembers(builder, work, databases, seconds);
+    const dumpNotes: string[] = [];
+    const postgres = await dumpServers(builder, frames.ready, work, dumpNotes);
     const reports: TarReport[] = [];
     if (databases.length > 0) reports.push(await pourDatabases(builder, frames.ready, folder));
     builder.add(folderEntry('files' as BytePath, seconds));
@@ -61,12 +65,13 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
       reason: work.reason,
       set: work.set,
       degraded,
-      notes: surveyed.notes,
+      notes: [...surveyed.notes, ...dumpNotes],
       archive: written,
       list,
       totals: { ...builder.totals },
       trees: target.trees.map(({ name: tree, root }) => ({ name: tree, root })),
       databases: databases.map((each) => ({ ...each, sha256: digests.get(bytePathOf(each.member)) ?? '' })),
+      ...(postgres.length > 0 ? { postgres } : {}),
       host: work.host,
       previous_manifest_sha256: work.previousManifest,
     };
@@ -123,10 +128,32 @@ function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly Cop
   const listed = databases.map((each) => ({ ...each, sha256: '' }));
   own(
     'RESTORE.txt',
-    restoreText({ archive: name, target: target.name, created, trees: target.trees, databases: listed }),
+    restoreText({
+      archive: name,
+      target: target.name,
+      created,
+      trees: target.trees,
+      databases: listed,
+      postgres: target.postgres,
+    }),
   );
   builder.add(folderEntry('recipe' as BytePath, seconds));
-  own('recipe/target.json', json({ name: target.name, trees: target.trees, databases, health: target.health, host }));
+  const { trees, postgres = [], compose = [], health } = target;
+  own('recipe/target.json', json({ name: target.name, trees, databases, postgres, compose, health, host }));
+}
+
+async function dumpServers(
+  builder: ArchiveBuilder,
+  ready: () => Promise<void> | undefined,
+  { servers, startedMs, progress }: Work,
+  notes: string[],
+): Promise<ManifestPostgres[]> {
+  if (servers.length === 0) return [];
+  const seconds = Math.floor(startedMs / 1000);
+  builder.add(folderEntry('db' as BytePath, seconds));
+  const tell = (bytes: number) =>
+    progress?.({ phase: 'dump databases', doneBytes: bytes, totalBytes: undefined, doneFiles: 0 });
+  return dumpDatabases(servers, { builder, ready, seconds, progress: tell }, notes);
 }
 
 async function pourDatabases(

@@ -111,6 +111,28 @@ describe('The configuration', () => {
     );
   });
 
+  it('reads how servers are reached', () => {
+    const body = `{ root: a, compose: c.yml, databases: [
+      { name: in-service, engine: postgres, service: db, password_file: .pw },
+      { name: by-socket, engine: postgresql, socket: /run/postgresql, port: 5433, database: app, user: app },
+      { name: by-url, engine: postgres, url: "postgres://me%40x@[::1]:6000/the%20one?sslmode=require" } ] }`;
+    const target = dev(body).targets[0];
+    assert.deepEqual(target?.postgres, [
+      {
+        ...{ name: 'in-service', database: null, user: null, passwordFile: `${target?.trees[0]?.root}/.pw` },
+        reach: { kind: 'service', service: 'db' },
+      },
+      {
+        ...{ name: 'by-socket', database: 'app', user: 'app', passwordFile: null },
+        reach: { kind: 'socket', folder: '/run/postgresql', port: 5433 },
+      },
+      {
+        ...{ name: 'by-url', database: 'the one', user: 'me@x', passwordFile: null },
+        reach: { kind: 'url', parameters: { host: '::1', port: '6000', sslmode: 'require' } },
+      },
+    ]);
+  });
+
   it('suggests what an unknown key was meant to be, and goes on', () => {
     assert.ok(dev('{ root: a, exlude: [x] }').notes.some((note) => /did you mean exclude/.test(note)));
   });
@@ -123,7 +145,32 @@ describe('The configuration', () => {
   });
 
   const refused: [string, string, RegExp][] = [
-    ['a PostgreSQL database', '{ root: a, databases: [ { name: p, engine: postgres, path: x } ] }', /PostgreSQL/],
+    ['a server nobody can reach', '{ root: a, databases: [ { name: p, engine: postgres } ] }', /one of service/],
+    [
+      'a server to be reached in two ways',
+      '{ root: a, databases: [ { name: p, engine: postgres, socket: /run, url: "postgres://h/d" } ] }',
+      /one of service/,
+    ],
+    [
+      'a password in the configuration',
+      '{ root: a, databases: [ { name: p, engine: postgres, url: "postgres://u:secret@h/d" } ] }',
+      /password_file/,
+    ],
+    [
+      'a URL of another kind',
+      '{ root: a, databases: [ { name: p, engine: postgres, url: "mysql://u@h/d" } ] }',
+      /must be like postgres/,
+    ],
+    [
+      'a service without a compose file',
+      '{ root: a, databases: [ { name: p, engine: postgres, service: db } ] }',
+      /no compose file/,
+    ],
+    [
+      'databases of both kinds with one name',
+      '{ root: a, databases: [ { name: p, engine: sqlite, path: x }, { name: p, engine: postgres, socket: /run } ] }',
+      /another database has/,
+    ],
     ['a health that asks nobody', '{ root: a, health: { within_seconds: 5 } }', /names no endpoints/],
     ['a health of another kind', '{ root: a, health: yes }', /must be none, or have endpoints/],
     [

@@ -3,14 +3,12 @@ import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import { bytePathOf } from '../byte-path.ts';
 import type { Place } from '../place.ts';
 import { leftOutBy } from '../source/left-out.ts';
-import type { SqliteDatabase, Target, Tree } from '../target.ts';
+import type { Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
+import { databasesIn, type From } from './read-databases.ts';
 import { healthIn } from './read-health.ts';
 
-type From = (path: string) => string;
-
 const targetName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
-const databaseName = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 /** In this order a whole home comes back; others follow by name. */
 const order = ['control-plane', 'prod', 'dev'];
 const oldKeys = ['compose', 'n8n_data', 'supabase_data', 'n8n', 'agents'];
@@ -55,6 +53,9 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
       at.wrong('is no name of a target: small letters, digits and hyphens, and not full');
     else found.push({ target: readTarget(name, at, join(place.home, 'data-plane', name), from), at });
   }
+  for (const { target, at } of found)
+    if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
+      at.wrong('has a database in a service, and no compose file that the service is in');
   for (const each of found) each.target = withoutSigningKey(each.target, place);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
@@ -92,7 +93,7 @@ function readTarget(name: string, at: Located, usualRoot: string, from: From): T
   return {
     name,
     trees: [tree, ...oldTrees(name, at, tree, from)],
-    databases: databasesIn(at, root, from),
+    ...databasesIn(at, root, from),
     compose: composeIn(at, root, from),
     health: healthIn(at),
   };
@@ -119,33 +120,6 @@ function oldTrees(target: string, at: Located, { root, exclude }: Tree, from: Fr
     });
   }
   return trees;
-}
-
-function databasesIn(at: Located, root: string, from: From): SqliteDatabase[] {
-  const list = at.get('databases');
-  const found: SqliteDatabase[] = [];
-  for (const item of list?.items('must be a list of { name, engine, path }') ?? []) {
-    if (!item.isMap) {
-      item.wrong('must be { name, engine: sqlite, path }');
-      continue;
-    }
-    item.knownKeys(['name', 'engine', 'path']);
-    const [name, engine, path] = [item.text('name'), item.text('engine'), item.text('path')];
-    if (name === undefined || !databaseName.test(name))
-      item.wrong('needs a name of small letters, digits, dots, hyphens and underscores');
-    else if (found.some((each) => each.name === name)) item.wrong(`has the name ${name}, which another database has`);
-    else if (engine !== undefined && /^postgres/.test(engine))
-      item.wrong('is a PostgreSQL database, which this version cannot back up yet');
-    else if (engine !== 'sqlite') item.wrong('needs engine: sqlite');
-    else if (path === undefined) item.wrong('needs the path of its file');
-    else found.push({ name, path: isAbsolute(path) ? from(path) : join(root, path) });
-  }
-  for (const key of ['supabase_data', 'n8n'] as const) {
-    const section = key === 'n8n' ? at.section('n8n')?.get('database') : at.get(key);
-    if (section !== undefined && section.value !== 'sqlite')
-      section.note('speaks of a PostgreSQL database, which this version does not back up yet');
-  }
-  return found;
 }
 
 /**

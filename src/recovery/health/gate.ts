@@ -6,7 +6,7 @@ export type Endpoint = { name: string; url: string };
 
 /** What must be so before a restored state stays. */
 export type HealthCheck = {
-  /** At least one. */
+  /** Those that the configuration names. */
   endpoints: readonly Endpoint[];
   /** How long all of them have, together, from the moment the state is in its place. */
   withinSeconds: number;
@@ -22,7 +22,15 @@ export type GateResult =
 /** What one endpoint said: the status of its answer, or why there was none. */
 export type Answer = number | string;
 
+/** Something else that must be well too: a database, the containers. */
+export type Probe = {
+  name: string;
+  /** Undefined when it is well, else why not, as a sentence goes on after the name. Never throws. */
+  ask(): Promise<string | undefined>;
+};
+
 type GateOptions = {
+  probes?: readonly Probe[];
   /** Told after each time all were asked. */
   tell?(passes: number): void;
   /** Milliseconds between two times; a second unless told. */
@@ -53,11 +61,11 @@ export function isWell(answer: Answer): boolean {
 }
 
 /**
- * Asks all endpoints again and again until each was well as often in a row as is wanted, or time is up. It takes at most
+ * Asks all endpoints and probes again and again until each was well as often in a row as is wanted, or time is up. It takes at most
  * `withinSeconds`, however slowly they answer.
  */
 export async function passGate(check: HealthCheck, options: GateOptions = {}): Promise<GateResult> {
-  const { tell, everyMs = usualEveryMs, ask = askEndpoint } = options;
+  const { probes = [], tell, everyMs = usualEveryMs, ask = askEndpoint } = options;
   const began = performance.now();
   const end = began + check.withinSeconds * 1000;
   let passes = 0;
@@ -65,20 +73,36 @@ export async function passGate(check: HealthCheck, options: GateOptions = {}): P
   for (;;) {
     const left = end - performance.now();
     if (left > 0) {
-      const asked = await Promise.all(
-        check.endpoints.map(async (endpoint) => ({
-          endpoint,
-          answer: await ask(endpoint.url, Math.min(answerWithinMs, left)),
-        })),
-      );
-      const bad = asked.find(({ answer }) => !isWell(answer));
+      const asked = await Promise.all([
+        ...probes.map(async ({ name, ask: probe }) => {
+          const why = await within(probe(), left);
+          return why === undefined ? undefined : `${name} ${why}`;
+        }),
+        ...check.endpoints.map(async ({ name, url }) => {
+          const answer = await ask(url, Math.min(answerWithinMs, left));
+          return isWell(answer) ? undefined : `${name} (${url}) ${answerText(answer)}`;
+        }),
+      ]);
+      const bad = asked.find((why) => why !== undefined);
       passes = bad === undefined ? passes + 1 : 0;
-      if (bad !== undefined) last = `${bad.endpoint.name} (${bad.endpoint.url}) ${answerText(bad.answer)}`;
+      if (bad !== undefined) last = bad;
       tell?.(passes);
       if (passes >= check.consecutive) return { kind: 'healthy', tookMs: performance.now() - began };
     }
     if (performance.now() + everyMs >= end) return { kind: 'unhealthy', says: failure(check, passes, last) };
     await sleep(everyMs);
+  }
+}
+
+async function within(answer: Promise<string | undefined>, ms: number): Promise<string | undefined> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([
+      answer,
+      sleep(ms, `does not answer within ${Math.ceil(ms / 1000)} s`, { signal: stop.signal }),
+    ]);
+  } finally {
+    stop.abort();
   }
 }
 

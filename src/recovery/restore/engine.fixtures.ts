@@ -124,6 +124,7 @@ export const quiet: Services = {
   look: async () => ({ projects: [] }),
   stop: async () => 'stopped',
   start: async () => 'started',
+  complaint: async () => undefined,
   lastLines: async () => ['web | exception'],
 };
 

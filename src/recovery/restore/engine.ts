@@ -5,19 +5,21 @@ import { Exit, exitCodeOf } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { shownPath } from '../byte-path.ts';
 import { diskFault } from '../disk.ts';
-import { type GateResult, type HealthCheck, passGate } from '../health/gate.ts';
+import { type GateResult, type HealthCheck, type Probe, passGate } from '../health/gate.ts';
 import type { Place } from '../place.ts';
+import { databaseComplaint, dropDatabases, swapDatabases } from '../postgres/database-units.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
+import { databaseServices } from '../target.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { alsoRunning, composeServices, type Running, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
 import type { SwapRecord } from './swap-record.ts';
-import { applyStaying, stagesOf, swapRecordOf } from './swap-record.ts';
+import { applyStaying, loadedBy, stagesOf, swapRecordOf } from './swap-record.ts';
 import { recordUndo } from './undo.ts';
 
 export type EngineDeps = {
@@ -80,7 +82,7 @@ async function withRun(folder: string, deps: EngineDeps, act: (run: Run) => Prom
       request,
       journal,
       deps,
-      services: deps.services ?? composeServices(request.target.compose ?? []),
+      services: deps.services ?? composeServices(request.target.compose ?? [], databaseServices(request.target)),
     });
   } finally {
     journal.close();
@@ -155,6 +157,8 @@ function runningOf({ journal }: Run): Running {
 async function askHealth(run: Run): Promise<string | undefined> {
   const { health } = run.request.target;
   if (typeof health === 'string') {
+    const unwell = await askProbes(run);
+    if (unwell !== undefined) return unwell;
     const says =
       health === 'none' ? 'the configuration says that there is nothing to ask' : 'no endpoint is configured to ask';
     note(run, 'health', 'done', { health, says });
@@ -178,10 +182,34 @@ async function askHealth(run: Run): Promise<string | undefined> {
   return result.says;
 }
 
+/** Where nobody said whom to ask, containers must run all the same, and databases answer. */
+async function askProbes(run: Run): Promise<string | undefined> {
+  if (run.services.isEmpty && (run.request.target.postgres ?? []).length === 0) return undefined;
+  const check = { endpoints: [], withinSeconds: 120, consecutive: 3 };
+  note(run, 'health', 'begin', { endpoints: [], within_seconds: check.withinSeconds });
+  const result = await gate(run, check);
+  if (result.kind === 'healthy') return undefined;
+  const logs = await run.services.lastLines(runningOf(run)).catch(() => [] /* there are none then */);
+  note(run, 'health', 'failed', { reason: result.says, logs });
+  return result.says;
+}
+
 function gate(run: Run, check: HealthCheck): Promise<GateResult> {
   const { deps } = run;
   const tell = (passes: number) => tellInWords(run, 'health', `well ${passes} of ${check.consecutive} times in a row`);
-  return deps.gate === undefined ? passGate(check, { tell }) : deps.gate(check, tell);
+  return deps.gate === undefined ? passGate(check, { tell, probes: probesOf(run) }) : deps.gate(check, tell);
+}
+
+function probesOf(run: Run): Probe[] {
+  const { services, request } = run;
+  const databases = (request.target.postgres ?? []).map(
+    ({ name }): Probe => ({
+      name: `the database ${name}`,
+      ask: () => databaseComplaint(name, request.target),
+    }),
+  );
+  if (services.isEmpty) return databases;
+  return [{ name: 'among the containers,', ask: () => services.complaint(runningOf(run)) }, ...databases];
 }
 
 function tellInWords({ deps }: Run, phase: string, says: string): void {
@@ -194,7 +222,7 @@ async function prepare(run: Run): Promise<SwapRecord> {
   const stamp = ownStamp(deps.place, request);
   // What cannot be stopped and started later is found out before anything is staged.
   await run.services.look();
-  cleanStages(run);
+  await cleanStages(run);
   if (request.kind === 'undo') {
     note(run, 'preflight', 'done', { undoes: request.undoes });
     const record = await recordUndo(folder, request, deps.place, stamp);
@@ -207,12 +235,26 @@ async function prepare(run: Run): Promise<SwapRecord> {
 
 async function swap(run: Run, record: SwapRecord): Promise<void> {
   const intruders: string[] = [];
+  const { databases = [] } = record;
+  const began = performance.now();
+  // First what may be refused: a server has its own mind.
+  if (databases.length > 0) {
+    run.deps.pause('before databases are swapped');
+    await swapDatabases(databases, run.request.target, 'in');
+    run.deps.pause('after databases are swapped');
+  }
   const { longestGapMs } = swapIn(record.units, {
     ...swapOptions(run, record),
     onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
   });
   await applyStaying(run.folder, record, 'after');
-  note(run, 'swap', 'done', { units: record.units.length, longest_gap_ms: Number(longestGapMs.toFixed(3)), intruders });
+  note(run, 'swap', 'done', {
+    units: record.units.length,
+    longest_gap_ms: Number(longestGapMs.toFixed(3)),
+    databases: databases.map(({ live, aside, old }) => ({ live, aside: old === null ? null : aside })),
+    took_ms: Math.round(performance.now() - began),
+    intruders,
+  });
 }
 
 function swapOptions(run: Run, record: SwapRecord) {
@@ -223,9 +265,12 @@ async function commit(run: Run, record: SwapRecord): Promise<Outcome> {
   const { request } = run;
   const asked = run.journal.lines.findLast(({ step, state }) => step === 'health' && state === 'done');
   const health = String(asked?.facts.health ?? 'unproven');
-  const aside = record.units.filter(({ old }) => old !== null).map(({ aside: at }) => shownPath(at));
+  const aside = [
+    ...record.units.filter(({ old }) => old !== null).map(({ aside: at }) => shownPath(at)),
+    ...(record.databases ?? []).filter(({ old }) => old !== null).map(({ aside: at }) => `database ${at}`),
+  ];
   note(run, 'commit', 'begin', { aside });
-  cleanStages(run);
+  await cleanStages(run);
   // Where the stage lay within a folder that stays, its end was a change of that folder.
   await applyStaying(run.folder, record, 'after');
   const outcome = {
@@ -259,7 +304,7 @@ async function failed(run: Run, error: unknown): Promise<Outcome> {
   }
   note(run, 'stage', 'failed', facts);
   const unwell = await startAgain(run, false);
-  cleanStages(run);
+  await cleanStages(run);
   if (unwell !== undefined)
     return ended(run, { kind: 'refused', exit, says: reason, hint: `The services do not run: ${unwell}` });
   return ended(run, { kind: 'refused', exit, says: reason, ...(hint === undefined ? {} : { hint }) });
@@ -271,6 +316,11 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
     note(run, 'take back', 'begin', { reason });
     const stopped = await stopToGoBack(run);
     const intruders: string[] = [];
+    if ((record.databases ?? []).length > 0) {
+      run.deps.pause('before databases are swapped back');
+      await swapDatabases(record.databases ?? [], run.request.target, 'back');
+      run.deps.pause('after databases are swapped back');
+    }
     takeBack(record.units, {
       ...swapOptions(run, record),
       onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
@@ -280,7 +330,7 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   }
   const unwell = await startAgain(run, exit === Exit.rolledBack);
   // What an undo would have put in place is the old state of another run, and is no stage of this one.
-  cleanStages(run);
+  await cleanStages(run);
   if (record !== undefined) await applyStaying(run.folder, record, 'before');
   const says =
     exit === Exit.rolledBack ? `It failed, and the old state is back: ${reason}` : 'The old state is as it was.';
@@ -318,9 +368,18 @@ async function startAgain(run: Run, isAsked: boolean): Promise<string | undefine
     note(run, 'start', 'failed', { reason: error.message });
     return `${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}`;
   }
-  return isAsked && typeof run.request.target.health !== 'string' ? askHealth(run) : undefined;
+  return isAsked ? askHealth(run) : undefined;
 }
 
-function cleanStages(run: Run): void {
+async function cleanStages(run: Run): Promise<string | undefined> {
   for (const folder of stagesOf(run.journal.lines)) rmSync(folder, { recursive: true, force: true });
+  const loaded = loadedBy(run.journal.lines);
+  try {
+    await dropDatabases(loaded, run.request.target);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const names = loaded.map(({ database }) => database).join(', ');
+    return `What was loaded may still be on the server, and can be dropped: ${names}.`;
+  }
 }

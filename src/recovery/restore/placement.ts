@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
-import type { Manifest } from '../archive/manifest.ts';
+import type { Manifest, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import { mountsAt } from '../source/mounts.ts';
 import type { Target, Tree } from '../target.ts';
@@ -37,7 +37,13 @@ export type PlacedDatabase = {
   sha256: string | undefined;
 };
 
-export type Placement = { trees: PlacedTree[]; databases: PlacedDatabase[] };
+/** A dump that is staged as a file until it is loaded into its server. */
+export type PlacedPostgres = { dumped: ManifestPostgres; member: BytePath; stageFolder: string; stage: string };
+
+export type Placement = { trees: PlacedTree[]; databases: PlacedDatabase[]; postgres: PlacedPostgres[] };
+
+/** Where dumps wait in a stage folder. */
+export const dumpFolder = '.dumps';
 
 type Run = { id: string; stamp: string };
 
@@ -47,7 +53,7 @@ type Run = { id: string; stamp: string };
  */
 export function placementOf(
   target: Target,
-  manifest: Pick<Manifest, 'trees' | 'databases'> | undefined,
+  manifest: Pick<Manifest, 'trees' | 'databases' | 'postgres'> | undefined,
   run: Run,
 ): Placement {
   const names = manifest?.trees.map(({ name }) => name);
@@ -89,7 +95,24 @@ export function placementOf(
       aside: `${live}.pre-restore.${run.stamp}`,
     };
   });
-  return { trees, databases };
+  return { trees, databases, postgres: placePostgres(target, manifest?.postgres ?? [], trees, run) };
+}
+
+/** Beside the first tree, where there is room for all of the target. */
+function placePostgres(
+  target: Target,
+  dumps: readonly ManifestPostgres[],
+  trees: readonly PlacedTree[],
+  run: Run,
+): PlacedPostgres[] {
+  if (dumps.length === 0) return [];
+  const { stageFolder } = trees[0] ?? placeTree(target.trees[0] as Tree, run);
+  return dumps.map((dumped) => ({
+    dumped,
+    member: bytePathOf(dumped.member),
+    stageFolder,
+    stage: join(stageFolder, dumpFolder, `${dumped.name}.dump`),
+  }));
 }
 
 function placeTree(tree: Tree, { id, stamp }: Run): PlacedTree {
@@ -127,6 +150,6 @@ export function isWithin(folder: string, path: string): boolean {
 }
 
 /** The folders that this run stages in, each once. */
-export function stageFolders({ trees, databases }: Placement): string[] {
-  return [...new Set([...trees, ...databases].map(({ stageFolder }) => stageFolder))];
+export function stageFolders({ trees, databases, postgres }: Placement): string[] {
+  return [...new Set([...trees, ...databases, ...postgres].map(({ stageFolder }) => stageFolder))];
 }

@@ -11,7 +11,7 @@ import type { Target } from '../target.ts';
 import type { OpenBackup } from './open-backup.ts';
 import { type OpenFile, openFilesBelow } from './open-files.ts';
 import { type PlacedDatabase, type PlacedTree, type Placement, placementOf, realOr } from './placement.ts';
-import { router, type Scope, scopeOf, selected } from './selection.ts';
+import { router, type Scope, scopeOf, selected, wantedDumps } from './selection.ts';
 import { restoredName } from './settle-databases.ts';
 import { nearest, type Space, spaceAt } from './space.ts';
 
@@ -23,6 +23,8 @@ export type RestorePlan = {
   target: string;
   backup: { name: string; file: string; created_at: string | null; format: 'own' | 'old'; signer: string | null };
   only: string | null;
+  /** Databases of servers that get a new state, as `app (service db)`; likewise put aside. */
+  databases: string[];
   /** Live paths that get a new state; the old one is put aside. */
   replaces: string[];
   /** Paths below them that stay as they are. */
@@ -90,6 +92,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     target: target.name,
     backup: describe(backup),
     only,
+    databases: wantedDumps(scope, placement).map(({ dumped }) => reachText(dumped.name, target)),
     replaces: replacedBy(scope, placement),
     keeps: keptPaths(keep).slice(0, maxShown),
     stops: [...(target.compose ?? [])],
@@ -139,10 +142,12 @@ export function keptBelow(
 ): Set<BytePath> {
   const { excluded } = sortMounts(tree, mounts);
   const kept = new Set<BytePath>(excluded);
-  if ((!withDatabases && tree.exclude.length === 0) || nearest(live) !== live) return kept;
+  if (nearest(live) !== live) return kept;
   const leftOut = leftOutBy(tree.exclude);
   const walked = walkTree(live, { leftOut, notEntered: new Set(excluded) });
   for (const path of walked.leftOut) if (leftOut(path)) kept.add(path);
+  // A server has them open, and no backup holds them as files.
+  for (const path of walked.postgres) kept.add(path);
   if (withDatabases) for (const path of walked.databases) keepDatabase(path, kept);
   return kept;
 }
@@ -151,6 +156,14 @@ function keepDatabase(path: BytePath, kept: Set<BytePath>): void {
   for (const end of ['', '-wal', '-shm', '-journal']) kept.add((path + end) as BytePath);
   // What is said beside a database of its last restore stays true of it.
   kept.add(`${path.slice(0, path.lastIndexOf('/') + 1)}${restoredName}` as BytePath);
+}
+
+/** As a person finds it: by the name in the configuration and how its server is reached. */
+function reachText(name: string, { postgres = [] }: Target): string {
+  const reach = postgres.find((each) => each.name === name)?.reach;
+  if (reach === undefined) return `${name} (not in the configuration)`;
+  if (reach.kind === 'service') return `${name} (service ${reach.service})`;
+  return `${name} (${reach.kind === 'socket' ? `socket ${reach.folder}` : reach.parameters.host})`;
 }
 
 function replacedBy(scope: Scope, { trees, databases }: Placement): string[] {
@@ -201,8 +214,11 @@ function warningsOf(backup: OpenBackup): string[] {
   return warnings;
 }
 
-function hashOf({ target, backup, only, replaces, keeps, files, bytes }: RestorePlan): string {
-  return hash('sha256', JSON.stringify({ target, backup, only, replaces, keeps, files, bytes })).slice(0, 16);
+function hashOf({ target, backup, only, databases, replaces, keeps, files, bytes }: RestorePlan): string {
+  return hash('sha256', JSON.stringify({ target, backup, only, databases, replaces, keeps, files, bytes })).slice(
+    0,
+    16,
+  );
 }
 
 function refusalsOf(

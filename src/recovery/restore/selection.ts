@@ -2,8 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import { linkOf, pathOf } from '../archive/file-list.ts';
 import type { Listed } from '../archive/listed.ts';
 import { type BytePath, bytePathOf, shownPath } from '../byte-path.ts';
-import type { PlacedDatabase, PlacedTree, Placement } from './placement.ts';
-import { isWithin } from './placement.ts';
+import { dumpFolder, isWithin, type PlacedDatabase, type PlacedTree, type Placement } from './placement.ts';
 
 /** What a restore was asked for: everything, the databases, everything but them, or one path of one tree. */
 export type Scope =
@@ -16,8 +15,9 @@ export type Scope =
 export function scopeOf(only: string | null, placement: Placement): Scope {
   if (only === null) return { kind: 'all' };
   if (only === 'db' || only === 'files') return { kind: only };
-  const database = placement.databases.find(({ name }) => `db:${name}` === only);
-  if (database !== undefined) return { kind: 'db', name: database.name };
+  const names = [...placement.databases, ...placement.postgres.map(({ dumped }) => dumped)].map(({ name }) => name);
+  const database = names.find((name) => `db:${name}` === only);
+  if (database !== undefined) return { kind: 'db', name: database };
   const tree = placement.trees.find(({ live, tree: { root } }) =>
     [live, root].some((at) => only === at || isWithin(at, only)),
   );
@@ -56,6 +56,7 @@ export const databaseFolder = '.databases';
 /** Tells of each member whether it is restored, and where to. */
 export function router(placement: Placement, scope: Scope): (path: BytePath) => Destination | undefined {
   const databases = new Map(placement.databases.map((database) => [database.member, database]));
+  const dumps = new Map(placement.postgres.map((each) => [each.member, each]));
   const trees = new Map(placement.trees.map((tree) => [`files/${tree.tree.name}`, tree]));
   return (path) => {
     const database = databases.get(path);
@@ -63,6 +64,11 @@ export function router(placement: Placement, scope: Scope): (path: BytePath) => 
       if (!wantsDatabase(scope, database)) return undefined;
       const name = `${databaseFolder}/${database.name}.db` as BytePath;
       return { stageFolder: database.stageFolder, name, database };
+    }
+    const dump = dumps.get(path);
+    if (dump !== undefined) {
+      if (!wantsDump(scope, dump.dumped.name)) return undefined;
+      return { stageFolder: dump.stageFolder, name: `${dumpFolder}/${dump.dumped.name}.dump` as BytePath };
     }
     if (scope.kind === 'db' || !path.startsWith('files/')) return undefined;
     const slash = path.indexOf('/', 'files/'.length);
@@ -81,6 +87,15 @@ function wantsDatabase(scope: Scope, { name, tree, path }: PlacedDatabase): bool
   if (scope.kind === 'all') return true;
   if (scope.kind === 'db') return scope.name === undefined || scope.name === name;
   return scope.kind === 'path' && scope.tree === tree && isAtOrBelow(scope.path, path);
+}
+
+function wantsDump(scope: Scope, name: string): boolean {
+  return scope.kind === 'all' || (scope.kind === 'db' && (scope.name === undefined || scope.name === name));
+}
+
+/** The dumps that a scope restores. */
+export function wantedDumps(scope: Scope, { postgres }: Placement): Placement['postgres'] {
+  return postgres.filter(({ dumped }) => wantsDump(scope, dumped.name));
 }
 
 function isAtOrBelow(top: BytePath, path: string): boolean {

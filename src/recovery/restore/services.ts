@@ -1,12 +1,11 @@
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { Fault } from '../../base/fault.ts';
-import { type Ran, runProgram } from './run-program.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { askMs, type Container, containersOf, requireWorked, worked } from '../compose/containers.ts';
+import { runProgram } from '../source/run-program.ts';
 
 /** What ran before it was stopped; written into the journal, so that another process can start it again. */
 export type Running = { projects: readonly RunningProject[] };
-
-type Container = { id: string; project: string; service: string; running: boolean; restart: string };
 
 type RunningProject = {
   /** The compose file. */
@@ -23,6 +22,8 @@ export type Services = {
   stop(running: Running): Promise<string>;
   /** Starts what ran, or everything where nothing did. Says what it did. @throws Fault */
   start(running: Running): Promise<string>;
+  /** Why one of them is not well by what its runtime says, or undefined. Never throws. */
+  complaint(running: Running): Promise<string | undefined>;
   /** The last lines that they logged, for whoever wonders why they are not well. Never throws. */
   lastLines(running: Running): Promise<string[]>;
 };
@@ -30,11 +31,13 @@ export type Services = {
 /** How long a project may take to stop, and to start. Images may have to be loaded. */
 const stopMs = 5 * 60_000;
 const startMs = 15 * 60_000;
-const askMs = 60_000;
 const shownLines = 20;
 
-/** The compose projects of a target, each by its file, in the order in which they are started. */
-export function composeServices(files: readonly string[]): Services {
+/**
+ * The compose projects of a target, each by its file, in the order in which they are started. Services that stay are not stopped:
+ * servers of databases, which are swapped by their names while they run, in folders that are not swapped.
+ */
+export function composeServices(files: readonly string[], stays: readonly string[] = []): Services {
   let tool: Promise<readonly string[]> | undefined;
   const compose = async ({ file, containers }: RunningProject, words: readonly string[], withinMs: number) => {
     tool ??= composeTool();
@@ -62,16 +65,20 @@ export function composeServices(files: readonly string[]): Services {
       for (const project of [...projects].reverse()) {
         const { file } = project;
         // As they are now: somebody may have made them anew meanwhile.
-        const ids = (await containersOf(file)).map(({ id }) => id);
+        const all = await containersOf(file);
+        const stopping = all.filter(({ service }) => !stays.includes(service));
+        const ids = stopping.map(({ id }) => id);
         if (ids.length === 0) continue;
         // First, so that a reboot in the middle starts nothing.
         await keepDown(ids);
         // In the order that the file says, as far as there is one.
-        const ran = existsSync(file) ? await compose(project, ['stop'], stopMs) : undefined;
+        const ran = existsSync(file) ? await compose(project, ['stop', ...namesOf(stopping, all)], stopMs) : undefined;
         if (ran === undefined || !worked(ran))
           requireWorked(await runProgram('docker', ['stop', ...ids], stopMs), `${file} could not be stopped`);
       }
-      return files.length === 0 ? 'nothing to stop' : `stopped ${projectsText(projects)}`;
+      if (files.length === 0) return 'nothing to stop';
+      const left = stays.length === 0 ? '' : `; ${stays.join(', ')} goes on, whose databases are swapped by name`;
+      return `stopped ${projectsText(projects)}${left}`;
     },
     async start({ projects }) {
       for (const project of projects) {
@@ -82,6 +89,20 @@ export function composeServices(files: readonly string[]): Services {
         requireWorked(await compose(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
       }
       return files.length === 0 ? 'nothing to start' : `started ${projectsText(projects)}`;
+    },
+    async complaint({ projects }) {
+      try {
+        for (const { file, containers } of projects) {
+          const ran = new Set(containers.filter(({ running }) => running).map(({ service }) => service));
+          for (const each of await containersOf(file)) {
+            const why = complaintOf(each, ran.has(each.service));
+            if (why !== undefined) return `the service ${each.service} ${why}`;
+          }
+        }
+        return undefined;
+      } catch (error) {
+        return reasonOf(error);
+      }
     },
     async lastLines({ projects }) {
       const lines: string[] = [];
@@ -107,6 +128,19 @@ function filesOf(file: string): string[] {
     .map((end) => join(dirname(file), `${stem}.override.${end}`))
     .find((each) => existsSync(each));
   return beside === undefined ? [file] : [file, beside];
+}
+
+/** One that has done its work and ended well is well, unless it is meant to go on. */
+function complaintOf({ state, health, exitCode, restart }: Container, ran: boolean): string | undefined {
+  if (state === 'restarting') return 'starts again and again';
+  if (state === 'running') return health === '' || health === 'healthy' ? undefined : `is ${health}`;
+  if (state === 'exited' && exitCode === 0 && (!ran || restart === 'no' || restart === '')) return undefined;
+  return state === 'exited' ? `has ended with ${exitCode}` : `is ${state}`;
+}
+
+/** Nothing for all of them: compose knows services that have no container yet. */
+function namesOf(some: readonly Container[], all: readonly Container[]): string[] {
+  return some.length === all.length ? [] : [...new Set(some.map(({ service }) => service))];
 }
 
 const projectsText = (projects: readonly RunningProject[]) =>
@@ -140,46 +174,6 @@ async function composeTool(): Promise<readonly string[]> {
   );
 }
 
-/** Found by the folder of the file, which compose writes on each container: their names, and the project's, may be any. */
-async function containersOf(file: string): Promise<readonly Container[]> {
-  const ids = new Set<string>();
-  for (const folder of new Set([dirname(file), realOr(dirname(file))])) {
-    const filter = `label=com.docker.compose.project.working_dir=${folder}`;
-    // What somebody runs once (compose run) is neither stopped nor started by compose either.
-    const once = 'label=com.docker.compose.oneoff=False';
-    const ran = await runProgram(
-      'docker',
-      ['ps', '-a', '-q', '--no-trunc', '--filter', filter, '--filter', once],
-      askMs,
-    );
-    requireWorked(ran, 'Docker could not be asked what runs');
-    for (const id of linesOf(ran.stdout)) ids.add(id);
-  }
-  return ids.size === 0 ? [] : inspect([...ids]);
-}
-
-async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
-  const label = (name: string) => `{{index .Config.Labels "com.docker.compose.${name}"}}`;
-  const policy = '{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}';
-  const format = ['{{.Id}}', label('project'), label('service'), '{{.State.Running}}', policy].join('\t');
-  const ran = await runProgram('docker', ['inspect', '--format', format, ...ids], askMs);
-  requireWorked(ran, 'Docker could not be asked what runs');
-  return linesOf(ran.stdout).map((line) => {
-    const [id = '', project = '', service = '', running, restart = ''] = line.split('\t');
-    return { id, project, service, running: running === 'true', restart: restart.replace(/:0$/, '') };
-  });
-}
-
-const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');
-
-function realOr(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path; // Gone, as on the worst day.
-  }
-}
-
 async function keepDown(ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   requireWorked(
@@ -193,20 +187,4 @@ async function restartPolicy(id: string, policy: string): Promise<void> {
   // One that is gone is made anew, with the policy of its file.
   if (!worked(ran) && !/no such container/i.test(ran.stderr))
     requireWorked(ran, 'the restart policy of a container could not be set back');
-}
-
-const worked = ({ code }: Ran) => code === 0;
-
-function requireWorked(ran: Ran, what: string): void {
-  if (worked(ran)) return;
-  const why =
-    ran.stderr
-      .trim()
-      .split('\n')
-      .slice(-3)
-      .join(' ')
-      .replace(/[.?!]+$/, '') || ran.ended;
-  throw new Fault('unreachable', `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${why}.`, {
-    hint: `Try it yourself: ${ran.command}`,
-  });
 }

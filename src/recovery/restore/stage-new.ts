@@ -3,6 +3,9 @@ import { dirname } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
+import { checkServers } from '../postgres/check-server.ts';
+import { connectionOf, type DatabaseUnit } from '../postgres/database-units.ts';
+import { loadBeside, unitNames } from '../postgres/load.ts';
 import type { JournalLine, Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
@@ -14,9 +17,9 @@ import { type OpenBackup, openBackup } from './open-backup.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { stageFolders } from './placement.ts';
 import { keptPaths, type Prepared, planRestore, singleDatabases } from './plan.ts';
-import { router } from './selection.ts';
+import { router, wantedDumps } from './selection.ts';
 import { settleDatabases } from './settle-databases.ts';
-import { stageMembers } from './stage.ts';
+import { readMember, stageMembers } from './stage.ts';
 import { stageOld } from './stage-old.ts';
 import { recordSwap, type SwapRecord } from './swap-record.ts';
 
@@ -40,6 +43,7 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
   const backup = await openBackup(asked.file, deps.known);
   try {
     const prepared = preflight(backup, staging);
+    await requireServers(prepared, request);
     note('preflight', 'done', { plan: prepared.plan });
     const folders = stageFolders(prepared.placement);
     note('stage', 'begin', { folders });
@@ -52,8 +56,9 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
       await compareStaged({ selected: prepared.selection, totalBytes: prepared.plan.bytes, progress: deps.progress });
     await flushTo(folders);
     note('compare', 'done', { compared: prepared.selection.length });
+    const databases = backup.kind === 'own' ? await loadDumps(backup, prepared, staging) : [];
     requireQuiet(prepared, staging);
-    return await recordSwap(folder, bootId(), prepared, stamp);
+    return { ...(await recordSwap(folder, bootId(), prepared, stamp)), databases };
   } finally {
     await backup.close();
   }
@@ -123,6 +128,36 @@ async function stageOwn(
     restored_at: rfc3339(deps.clock()),
   };
   await settleDatabases([...wanted], note, signed.manifest.degraded.length > 0);
+}
+
+/** @throws Fault for the first thing that is in the way on a database server */
+async function requireServers({ scope, placement }: Prepared, { target }: RunRequest): Promise<void> {
+  const dumps = wantedDumps(scope, placement).map(({ dumped }) => dumped);
+  const [refusal] = (await checkServers(dumps, target)).refusals;
+  if (refusal !== undefined) throw new Fault(refusal.code, refusal.says, { hint: refusal.hint });
+}
+
+/** Loads what was staged into the servers, beside what is live. The names are written down first, so that it can be removed. */
+async function loadDumps(
+  backup: OpenBackup & { kind: 'own' },
+  { scope, placement }: Prepared,
+  { request, deps, note }: Staging,
+): Promise<DatabaseUnit[]> {
+  const dumps = wantedDumps(scope, placement);
+  if (dumps.length === 0) return [];
+  const { id: runId, target } = request;
+  const names = [];
+  for (const { dumped } of dumps) names.push(unitNames(dumped, await connectionOf(dumped.name, target), runId));
+  note('load', 'begin', { databases: names });
+  const units: DatabaseUnit[] = [];
+  for (const { dumped, stage } of dumps) {
+    const globals = (await readMember(backup, dumped.globals)).toString('utf8');
+    units.push(await loadBeside({ dumped, dump: stage, globals, runId, target, progress: deps.progress }));
+    // It has taken the room of the whole database once more.
+    rmSync(stage);
+  }
+  note('load', 'done', { databases: units });
+  return units;
 }
 
 function requireQuiet({ plan, scope, placement, keep }: Prepared, { request, deps }: Staging): void {

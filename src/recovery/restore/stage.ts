@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { Fault } from '../../base/fault.ts';
 import { listName } from '../archive/archive-builder.ts';
-import { mismatch } from '../archive/file-list.ts';
+import { mismatch, pathOf } from '../archive/file-list.ts';
 import { type FrameReader, readThrough } from '../archive/frame-reader.ts';
 import type { Listed } from '../archive/listed.ts';
 import type { Manifest } from '../archive/manifest.ts';
@@ -106,6 +106,34 @@ async function readStretch(
     for (const output of outputs.values()) await output.ready();
   }
   members.requireAll(end);
+}
+
+const maxMemberBytes = 16 * 1024 * 1024;
+
+/** A small member in memory, compared with its line in the list. @throws Fault `not-found`, `damaged` */
+export async function readMember(
+  { frames, list, signed }: { frames: FrameReader; list: readonly Listed[]; signed: { manifest: Manifest } },
+  name: string,
+): Promise<Buffer> {
+  const from = list.findIndex((listed) => pathOf(listed) === name);
+  const listed = list[from];
+  if (listed === undefined || (listed.size ?? 0) > maxMemberBytes)
+    throw new Fault('not-found', `The backup has no ${name}, or it is far too large.`);
+  const start = listed.offset;
+  const stop = list[from + 1]?.offset ?? signed.manifest.list.offset;
+  const pieces: Buffer[] = [];
+  const reader = new TarReader(
+    { entry: () => undefined, data: (chunk) => void pieces.push(Buffer.from(chunk)), end: () => undefined },
+    { dialect: 'own' },
+  );
+  const first = frames.frameAt(start);
+  for await (const { index, plain } of frames.read(first, frames.frameAt(stop - 1) + 1)) {
+    const base = frames.startOf(index);
+    reader.push(plain.subarray(Math.max(0, start - base), Math.min(plain.length, stop - base)));
+  }
+  const bytes = Buffer.concat(pieces);
+  if (hash('sha256', bytes) !== listed.sha256) throw damaged('Its contents are not what was written.', pathOf(listed));
+  return bytes;
 }
 
 function stretchesOf(wanted: readonly number[]): Stretch[] {

@@ -3,6 +3,7 @@ import { basename, dirname, join as joinPath } from 'node:path';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
+import type { DatabaseUnit } from '../postgres/database-units.ts';
 import type { JournalLine } from '../run/journal.ts';
 import { identityAt } from './identity.ts';
 import type { Placement } from './placement.ts';
@@ -23,7 +24,7 @@ export type Staying = {
 };
 
 /** All that is needed to finish a swap or to take it back. It stands in the journal before the first rename. */
-export type SwapRecord = { boot_id: string; units: Unit[]; staying: Staying[] };
+export type SwapRecord = { boot_id: string; units: Unit[]; staying: Staying[]; databases?: DatabaseUnit[] };
 
 const sidecars = ['-wal', '-shm', '-journal'];
 
@@ -127,4 +128,11 @@ export function swapRecordOf(lines: readonly JournalLine[]): SwapRecord | undefi
 export function stagesOf(lines: readonly JournalLine[]): string[] {
   const line = lines.find(({ step, state }) => step === 'stage' && state === 'begin');
   return (line?.facts.folders as string[] | undefined) ?? [];
+}
+
+/** The databases that a run made, or began to make, beside the live ones. */
+export function loadedBy(lines: readonly JournalLine[]): { name: string; database: string }[] {
+  const line = lines.findLast(({ step, state }) => step === 'load' && state === 'begin');
+  const units = (line?.facts.databases ?? []) as Pick<DatabaseUnit, 'name' | 'staged'>[];
+  return units.map(({ name, staged }) => ({ name, database: staged }));
 }

@@ -1,10 +1,19 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { type BytePath, bytesOf, shownPath } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
+import {
+  adminDatabase,
+  besideName,
+  connectionOf,
+  type DatabaseUnit,
+  dropDatabases,
+  oidOf,
+} from '../postgres/database-units.ts';
+import { askOnce } from '../postgres/session.ts';
 import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
 import { type RunState, statusOf } from '../run/status.ts';
@@ -15,6 +24,9 @@ import { keptBelow } from './plan.ts';
 import { attributesOf } from './run-tar.ts';
 import { type Staying, type SwapRecord, swapRecordOf } from './swap-record.ts';
 import { parentOf, type Unit, unitsOf } from './units.ts';
+
+/** Says in a run's folder that the databases it put aside were removed: the journal alone cannot tell, nor can the disk. */
+const droppedName = 'databases-dropped';
 
 /** The old state that a run put aside, as far as it is still there. */
 export type Leftover = { run: RunState; paths: string[]; sinceMs: number };
@@ -34,7 +46,7 @@ export function undoable(place: Pick<Place, 'state'>, target: string): RunState 
     });
   const record = swapRecordOf(newest.lines);
   const gone = record?.units.find(({ old, aside }) => old !== null && identityAt(aside) === null);
-  if (record === undefined || gone !== undefined)
+  if (record === undefined || gone !== undefined || existsSync(join(newest.folder, droppedName)))
     throw new Fault('not-found', `What the last restore of ${target} put aside is not there any more.`, {
       hint: `Restore a backup of before it: gaia list --target ${target}`,
     });
@@ -78,6 +90,7 @@ export async function recordUndo(
   });
   for (const each of before.staying) units.push(...cameSince(each, before.units, request, stamp));
   for (const { live, old } of units) if (old !== null) requireNoMount(live);
+  const databases = await namesBack(before.databases ?? [], request);
   const staying: Staying[] = [];
   for (const [n, each] of before.staying.entries()) {
     const names = { before: `staying-${n}-before.tar`, after: `staying-${n}-after.tar` };
@@ -86,7 +99,26 @@ export async function recordUndo(
     staying.push({ ...each, before: names.before, after: names.after, aside: asideFor(each.aside, stamp) });
   }
   syncFolder(folder);
-  return { boot_id: bootId(), units, staying };
+  return { boot_id: bootId(), units, staying, databases };
+}
+
+/** The databases that a run put aside get their names again. @throws Fault `conflict` when one is gone */
+async function namesBack(before: readonly DatabaseUnit[], { id, target }: RunRequest): Promise<DatabaseUnit[]> {
+  const units: DatabaseUnit[] = [];
+  for (const { name, live, aside, old } of before) {
+    const connection = await connectionOf(name, target);
+    const [there, kept] = await askOnce(
+      connection,
+      async (session) => [await oidOf(session, live), await oidOf(session, aside)] as const,
+      adminDatabase(live),
+    );
+    if (old !== null && kept !== old)
+      throw new Fault('conflict', `The database ${aside} is not what the restore put aside (${connection.label}).`, {
+        hint: 'Somebody renamed or removed it. Restore a backup of before it.',
+      });
+    units.push({ name, live, staged: aside, aside: besideName(live, 'old', id), old: there, new: old });
+  }
+  return units;
 }
 
 /**
@@ -126,14 +158,28 @@ function asideFor(aside: BytePath, stamp: string): BytePath {
 
 /** What restores have put aside and is still there, oldest first. */
 export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftover[] {
-  return statusOf(place).runs.flatMap((run) => {
+  const { runs } = statusOf(place);
+  // What an undo has given its name back is put aside no longer; nobody asks the server for that.
+  const usedAgain = new Set(
+    runs.flatMap(({ outcome, request, lines }) =>
+      outcome?.kind === 'committed' && request.kind === 'undo'
+        ? (swapRecordOf(lines)?.databases ?? []).map(({ name, staged }) => `${name} ${staged}`)
+        : [],
+    ),
+  );
+  return runs.flatMap((run) => {
     if (run.outcome?.kind !== 'committed' || (target !== undefined && run.request.target.name !== target)) return [];
     const record = swapRecordOf(run.lines);
     const sameBoot = record?.boot_id === bootId();
     const paths = (record?.units ?? []).flatMap(({ old, aside }) =>
       isSame(identityAt(aside), old, sameBoot) ? [shownPath(aside)] : [],
     );
-    return paths.length === 0 ? [] : [{ run, paths, sinceMs: Date.parse(run.outcome.at) }];
+    const kept = existsSync(join(run.folder, droppedName)) ? [] : (record?.databases ?? []);
+    const databases = kept.flatMap(({ old, aside, name }) =>
+      old === null || usedAgain.has(`${name} ${aside}`) ? [] : [`database ${aside}`],
+    );
+    if (paths.length + databases.length === 0) return [];
+    return [{ run, paths: [...paths, ...databases], sinceMs: Date.parse(run.outcome.at) }];
   });
 }
 
@@ -141,9 +187,17 @@ export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftove
  * Removes what a run put aside; it cannot be undone after that. Only what still is what was put there.
  * @throws Fault `conflict`, with nothing removed, when another file system is mounted in it: its files are nobody's leftover
  */
-export function removeLeftover({ run }: Leftover): void {
+export async function removeLeftover({ run }: Leftover): Promise<void> {
   const record = swapRecordOf(run.lines);
   for (const { old, aside } of record?.units ?? []) if (old !== null) requireNoMount(aside);
+  const databases = (record?.databases ?? []).filter(({ old }) => old !== null);
+  if (databases.length > 0 && !existsSync(join(run.folder, droppedName))) {
+    await dropDatabases(
+      databases.map(({ name, aside }) => ({ name, database: aside })),
+      run.request.target,
+    );
+    writeWhole(join(run.folder, droppedName), Buffer.from(''));
+  }
   for (const { old, aside } of record?.units ?? [])
     if (old !== null && isSame(identityAt(aside), old, record?.boot_id === bootId()))
       rmSync(bytesOf(aside), { recursive: true, force: true });

@@ -11,6 +11,7 @@ export type Step =
   | 'preflight'
   | 'stage'
   | 'compare'
+  | 'load'
   | 'quiesce'
   | 'swap'
   | 'start'

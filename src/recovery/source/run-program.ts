@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { shellWord } from '../../base/shell-word.ts';
-import { childEnv } from '../source/child-env.ts';
+import { childEnv } from './child-env.ts';
 
 /** How a program ended. `code` is null when it could not be started, or was ended. */
 export type Ran = { code: number | null; stdout: string; stderr: string; ended: string; command: string };

@@ -1,0 +1,92 @@
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Fault } from '../../base/fault.ts';
+import { type Ran, runProgram } from '../source/run-program.ts';
+
+export type Container = {
+  id: string;
+  project: string;
+  service: string;
+  running: boolean;
+  /** The policy, as `always` or `on-failure:3`. */
+  restart: string;
+  /** As Docker says: `running`, `restarting`, `exited`, `created`, … */
+  state: string;
+  exitCode: number;
+  /** Of its own health check: `healthy`, `starting`, `unhealthy`; empty when it has none. */
+  health: string;
+};
+
+/** How long Docker may take to answer a question, in milliseconds. */
+export const askMs = 60_000;
+
+/** Found by the folder of the file, which compose writes on each container: their names, and the project's, may be any. */
+export async function containersOf(file: string): Promise<readonly Container[]> {
+  const ids = new Set<string>();
+  for (const folder of new Set([dirname(file), realOr(dirname(file))])) {
+    const filter = `label=com.docker.compose.project.working_dir=${folder}`;
+    // What somebody runs once (compose run) is neither stopped nor started by compose either.
+    const once = 'label=com.docker.compose.oneoff=False';
+    const ran = await runProgram(
+      'docker',
+      ['ps', '-a', '-q', '--no-trunc', '--filter', filter, '--filter', once],
+      askMs,
+    );
+    requireWorked(ran, 'Docker could not be asked what runs');
+    for (const id of linesOf(ran.stdout)) ids.add(id);
+  }
+  return ids.size === 0 ? [] : inspect([...ids]);
+}
+
+async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
+  const label = (name: string) => `{{index .Config.Labels "com.docker.compose.${name}"}}`;
+  const policy = '{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}';
+  const health = '{{if .State.Health}}{{.State.Health.Status}}{{end}}';
+  const state = ['{{.State.Running}}', policy, '{{.State.Status}}', '{{.State.ExitCode}}', health];
+  const format = ['{{.Id}}', label('project'), label('service'), ...state].join('\t');
+  const ran = await runProgram('docker', ['inspect', '--format', format, ...ids], askMs);
+  requireWorked(ran, 'Docker could not be asked what runs');
+  return linesOf(ran.stdout).map((line) => {
+    const [id = '', project = '', service = '', running, restart = '', state = '', code, health = ''] =
+      line.split('\t');
+    const policyText = restart.replace(/:0$/, '');
+    return {
+      id,
+      project,
+      service,
+      running: running === 'true',
+      restart: policyText,
+      state,
+      exitCode: Number(code),
+      health,
+    };
+  });
+}
+
+const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');
+
+function realOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // Gone, as on the worst day.
+  }
+}
+
+/** Whether a program ended well. */
+export const worked = ({ code }: Ran) => code === 0;
+
+/** @throws Fault `unreachable` with the last lines of what it said */
+export function requireWorked(ran: Ran, what: string): void {
+  if (worked(ran)) return;
+  const why =
+    ran.stderr
+      .trim()
+      .split('\n')
+      .slice(-3)
+      .join(' ')
+      .replace(/[.?!]+$/, '') || ran.ended;
+  throw new Fault('unreachable', `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${why}.`, {
+    hint: `Try it yourself: ${ran.command}`,
+  });
+}
