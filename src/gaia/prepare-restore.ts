@@ -1,10 +1,12 @@
 import { Fault } from '../base/fault.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
+import type { AwayServer } from '../recovery/postgres/away.ts';
 import { checkServers } from '../recovery/postgres/check-server.ts';
 import { openBackup } from '../recovery/restore/open-backup.ts';
 import { type Prepared, planRestore, type Refusal } from '../recovery/restore/plan.ts';
 import { wantedDumps } from '../recovery/restore/selection.ts';
+import { awayOf } from '../recovery/restore/servers-of.ts';
 import { composeServices } from '../recovery/restore/services.ts';
 import { newRunId, stampOf } from '../recovery/run/run-folder.ts';
 import type { Target } from '../recovery/target.ts';
@@ -23,21 +25,29 @@ export type PreparedRestore = {
 export async function prepareRestore(call: Call, target: Target, wanted = asked(call)): Promise<PreparedRestore> {
   const { around, flags } = call;
   const { place } = call.config();
-  const backup = findBackup(place, [target.name], wanted);
+  const isDatabases = /^db(:|$)/.test(String(flags.only ?? ''));
+  const backup = findBackup(place, [target.name], wanted, isDatabases);
   const atMs = around.clock();
   const id = newRunId(atMs);
   const open = await openBackup(backup.file, knownKey(place.publicKey));
   try {
+    const only = flags.only === undefined ? null : String(flags.only);
+    const fresh_server = flags['fresh-server'] === true;
+    const away = open.kind === 'own' ? await awayOf(open, { target, only, fresh_server }) : [];
     const prepared = planRestore(open, {
       target,
-      only: flags.only === undefined ? null : String(flags.only),
+      only,
+      freshFolders: away.flatMap(({ kind, folder }) => (kind === 'fresh' ? (folder ?? []) : [])),
       ignoreOpen: flags['ignore-open'] === true || (target.compose ?? []).length > 0,
       run: { id, stamp: stampOf(atMs) },
       uid: around.uid,
       ownPids: around.ownPids,
     });
     prepared.plan.refusals.push(...(await noServices(target)));
-    const dumps = wantedDumps(prepared.scope, prepared.placement).map(({ dumped }) => dumped);
+    const dumps = wantedDumps(prepared.scope, prepared.placement)
+      .map(({ dumped }) => dumped)
+      .filter(({ name }) => !away.some((each) => each.name === name));
+    prepared.plan.warnings.push(...away.map(awayText));
     const { refusals, warnings, space } = await checkServers(dumps, target);
     prepared.plan.refusals.push(...refusals);
     prepared.plan.warnings.push(...warnings);
@@ -46,6 +56,12 @@ export async function prepareRestore(call: Call, target: Target, wanted = asked(
   } finally {
     await open.close();
   }
+}
+
+function awayText({ name, service, kind, folder }: AwayServer): string {
+  if (kind === 'asleep') return `The service ${service}, which holds ${name}, does not run; it is started first.`;
+  const aside = folder === null ? '' : ` Its data folder, ${folder}, is put aside, with all databases in it.`;
+  return `${name} is loaded into a new server: ${service} starts when the files are in place, so everything is down for as long as that takes.${aside}`;
 }
 
 /** Why what works on the target could not be stopped and started. */

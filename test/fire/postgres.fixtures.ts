@@ -25,7 +25,7 @@ export function noServer(): string | undefined {
 }
 
 /** The folder of the newest version's programs. */
-function binaries(): string | undefined {
+export function binaries(): string | undefined {
   try {
     const newest = readdirSync(versions)
       .filter((name) => /^\d+$/.test(name))

@@ -27,11 +27,14 @@ type Failed = { target: string; fault: Fault };
 export const backup: Command = {
   name: 'backup',
   summary: 'Back a target up, and read the backup back before it counts',
-  usage: 'TARGET|full [--reason WHY]',
+  usage: 'TARGET|full [--only db] [--reason WHY]',
   words: [1, 1],
-  flags: { reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` } },
+  flags: {
+    only: { value: 'db', says: 'the databases and no files, as every hour between two whole backups' },
+    reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` },
+  },
   details: [
-    'Folders are read by GNU tar with owners, ACLs, extended attributes and holes; SQLite databases are copied by SQLite while they are in use.',
+    'Folders are read by GNU tar with owners, ACLs, extended attributes and holes; SQLite databases are copied by SQLite while they are in use, and PostgreSQL ones by pg_dump.',
     'full backs up every target, as one set; one that fails does not keep the others from it. Nothing that runs is stopped.',
   ],
   example: 'gaia backup prod',
@@ -46,6 +49,7 @@ export const backup: Command = {
   async run(call) {
     const { around, words } = call;
     const reason = reasonOf(call);
+    const only = onlyOf(call);
     const config = call.config();
     const { place } = config;
     const wanted = words[0] as string;
@@ -59,7 +63,7 @@ export const backup: Command = {
       for (const target of targets) {
         const began = performance.now();
         try {
-          made.push({ made: await one(target, { set, reason }, config, call), ms: performance.now() - began });
+          made.push({ made: await one(target, { set, reason, only }, config, call), ms: performance.now() - began });
         } catch (error) {
           // The others of a set are backed up all the same.
           if (set === null || !(error instanceof Fault)) throw error;
@@ -74,6 +78,13 @@ export const backup: Command = {
   },
 };
 
+function onlyOf({ flags }: Call): 'db' | undefined {
+  if (flags.only === undefined || flags.only === 'db') return flags.only as 'db' | undefined;
+  throw new Fault('usage', `Only db can be backed up by itself, and not ${JSON.stringify(flags.only)}.`, {
+    hint: 'What else is to be left out is said by exclude in the configuration.',
+  });
+}
+
 function reasonOf({ flags }: Call): Reason {
   const said = flags.reason ?? 'manual';
   const reason = reasons.find((each) => each === said);
@@ -86,7 +97,7 @@ function reasonOf({ flags }: Call): Reason {
 
 function one(
   target: Target,
-  why: { set: string | null; reason: Reason },
+  why: { set: string | null; reason: Reason; only: 'db' | undefined },
   { place }: RecoveryConfig,
   { around, progress }: Call,
 ): Promise<MadeBackup> {

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { Exit } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { readPrivately } from '../../base/private-file.ts';
-import { listBackups } from '../../recovery/catalog/catalog.ts';
+import { isWhole, listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { composeServices } from '../../recovery/restore/services.ts';
@@ -166,7 +166,7 @@ function clockFinding({ place, targets }: RecoveryConfig, around: Around): Findi
 function targetFindings({ place, targets }: RecoveryConfig, around: Around): Finding[] {
   return targets.flatMap(({ name, trees }): Finding[] => {
     const missing = trees.filter(({ root }) => !statSync(root, { throwIfNoEntry: false })?.isDirectory());
-    const newest = listBackups(place, [name]).find(({ kind }) => kind === 'sound');
+    const newest = listBackups(place, [name]).find((backup) => backup.kind === 'sound' && isWhole(backup));
     const folder = missing.map(
       ({ root }): Finding => ({
         what: name,

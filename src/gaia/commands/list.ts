@@ -61,10 +61,11 @@ function shortAge(ms: number): string {
   return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`;
 }
 
-function stateOf({ kind, bucket, pinned, verified, reason }: Backup): string {
+function stateOf({ kind, bucket, pinned, verified, reason, manifest }: Backup): string {
   const proven = verified?.drilled_at === undefined ? '' : `, proven on ${verified.drilled_at.slice(0, 10)}`;
   const why = kind === 'sound' || reason === undefined ? '' : `: ${reason}`;
-  return `${kind}${bucket ? `, ${bucket}` : ''}${pinned ? ', pinned' : ''}${proven}${why}`;
+  const part = manifest?.contents === undefined ? '' : ', databases only';
+  return `${kind}${part}${bucket ? `, ${bucket}` : ''}${pinned ? ', pinned' : ''}${proven}${why}`;
 }
 
 function jsonOf({ name, target, file, bucket, kind, reason, atMs, bytes, pinned, manifest, verified }: Backup) {
@@ -80,6 +81,7 @@ function jsonOf({ name, target, file, bucket, kind, reason, atMs, bytes, pinned,
     files: manifest?.totals.files ?? null,
     pinned,
     set: manifest?.set ?? null,
+    contents: manifest?.contents ?? 'all',
     why_made: manifest?.reason ?? null,
     verified_at: verified?.at ?? null,
     drilled_at: verified?.drilled_at ?? null,

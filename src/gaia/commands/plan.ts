@@ -14,6 +14,7 @@ export const plan: Command = {
   flags: {
     backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' },
     only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
+    'fresh-server': { says: 'as gaia restore has it' },
   },
   details: ['The plan has a hash. gaia restore --plan HASH refuses to do anything else than what was shown.'],
   example: 'gaia plan dev --only n8n/data',

@@ -28,6 +28,9 @@ export const restore: Command = {
     plan: { value: 'HASH', says: 'do only what gaia plan showed under this hash' },
     'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
     'skip-missing': { says: 'for full: leave out targets that have no backup' },
+    'fresh-server': {
+      says: 'put the data folders of database servers aside and load into new ones: for a server that does not start, or cannot hold two of a database',
+    },
     here: { says: 'in this process instead of one that outlives a lost connection' },
   },
   details: [
@@ -93,6 +96,7 @@ function start(
     undoes: null,
     plan_hash: plan.hash,
     ignore_open: call.flags['ignore-open'] === true,
+    fresh_server: call.flags['fresh-server'] === true,
     atMs,
   });
 }

@@ -15,6 +15,8 @@ export type Manifest = {
   reason: 'manual' | 'scheduled' | 'pre-change' | 'pre-restore';
   /** Shared by the archives of one `gaia backup full`. */
   set: string | null;
+  /** `databases`: no files, only the databases. Missing: all of it. */
+  contents?: 'databases';
   /** What makes it less than whole, as sentences; empty for a sound backup. */
   degraded: readonly string[];
   /** What is no fault but worth knowing: a socket that was left out, an excluded mount. */

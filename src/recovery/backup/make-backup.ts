@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import type { Manifest } from '../archive/manifest.ts';
 import { filesBeside, writeManifest } from '../archive/manifest-file.ts';
@@ -20,6 +21,8 @@ export type BackupRequest = {
   place: Place;
   reason: Manifest['reason'];
   set: string | null;
+  /** Only the databases, as between two whole backups. */
+  only?: 'db' | undefined;
   /** `LeverEdge 0.1.0` */
   tool: string;
   host: Manifest['host'];
@@ -56,6 +59,7 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
       place,
       servers.flatMap(({ dataFolder }) => dataFolder ?? []),
     );
+    if (request.only !== undefined) requireDatabases(target, surveyed.databases.length + servers.length);
     const name = freeName(target.name, startedMs, [folder, ...bucketNames.map((bucket) => join(folder, bucket))]);
     const work = join(folder, `.${name}.work`);
     const partial = join(folder, `.${name}.partial`);
@@ -91,6 +95,13 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   } catch (error) {
     throw diskFault(error, place.backups);
   }
+}
+
+function requireDatabases({ name }: Target, count: number): void {
+  if (count > 0) return;
+  throw new Fault('not-found', `${name} has no databases to back up by themselves.`, {
+    hint: `Back all of it up: gaia backup ${name}`,
+  });
 }
 
 function relabelled(progress: Progress | undefined): Progress | undefined {

@@ -26,6 +26,7 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   startedMs: number;
   surveyed: Survey;
   servers: readonly FoundDatabase[];
+  only?: 'db' | undefined;
 };
 
 /** A manifest that lacks what is known only after the archive was read back. */
@@ -51,8 +52,9 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
     const postgres = await dumpServers(builder, frames.ready, work, dumpNotes);
     const reports: TarReport[] = [];
     if (databases.length > 0) reports.push(await pourDatabases(builder, frames.ready, folder));
-    builder.add(folderEntry('files' as BytePath, seconds));
-    for (const tree of surveyed.trees) reports.push(await pourTree(builder, frames.ready, tree, work));
+    if (work.only === undefined) builder.add(folderEntry('files' as BytePath, seconds));
+    for (const tree of work.only === undefined ? surveyed.trees : [])
+      reports.push(await pourTree(builder, frames.ready, tree, work));
     const { written, list } = await builder.finish();
     const { digests } = builder;
     degraded.push(...reports.flatMap(({ unreadable }) => unreadable.map((text) => `could not be read: ${text}`)));
@@ -64,6 +66,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
       tool: work.tool,
       reason: work.reason,
       set: work.set,
+      ...(work.only === undefined ? {} : { contents: 'databases' as const }),
       degraded,
       notes: [...surveyed.notes, ...dumpNotes],
       archive: written,

@@ -1,5 +1,5 @@
 import { Fault } from '../../base/fault.ts';
-import type { Backup } from './catalog.ts';
+import { type Backup, isWhole } from './catalog.ts';
 
 /** Archives that one `gaia backup full` made together. */
 export type BackupSet = {
@@ -14,7 +14,7 @@ export type BackupSet = {
 /** The sets among these backups, newest first. */
 export function setsOf(all: readonly Backup[], targets: readonly string[]): BackupSet[] {
   const byId = Map.groupBy(
-    all.filter(({ manifest }) => typeof manifest?.set === 'string'),
+    all.filter((backup) => typeof backup.manifest?.set === 'string' && isWhole(backup)),
     ({ manifest }) => manifest?.set as string,
   );
   return [...byId]

@@ -155,12 +155,13 @@ export function pinOf(file: string): string {
 }
 
 /**
- * The backup that somebody means: a path, a name, the beginning of one, or `latest`.
+ * The backup that somebody means: a path, a name, the beginning of one, or `latest`. `withDatabases`: the latest may hold
+ * databases alone.
  * @throws Fault `not-found`, `conflict` when the beginning fits several
  */
-export function findBackup(place: Place, targets: readonly string[], wanted: string): Backup {
+export function findBackup(place: Place, targets: readonly string[], wanted: string, withDatabases = false): Backup {
   const all = listBackups(place, targets);
-  if (wanted === 'latest') return latestOf(all, targets);
+  if (wanted === 'latest') return latestOf(withDatabases ? all : all.filter(isWhole), targets);
   if (wanted.includes('/')) return byPath(place, all, wanted);
   const named = all.filter(({ name }) => name === wanted || name === `${wanted}${archiveEnd}`);
   const fitting = named.length > 0 ? named : all.filter(({ name }) => name.startsWith(wanted));
@@ -219,6 +220,11 @@ function latestOf(all: readonly Backup[], targets: readonly string[]): Backup {
       hint: `Look at all of them: gaia list. To take that one all the same, name it: --backup ${newest.name}`,
     },
   );
+}
+
+/** Not the databases alone. */
+export function isWhole({ manifest }: Pick<Backup, 'manifest'>): boolean {
+  return manifest?.contents === undefined;
 }
 
 /** As retention sees it. */

@@ -7,7 +7,7 @@ import { filesBeside } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
 import { stampOf } from '../run/run-folder.ts';
-import { asKept, type Backup, listBackups, pinOf } from './catalog.ts';
+import { asKept, type Backup, isWhole, listBackups, pinOf } from './catalog.ts';
 import { type Decision, decide, type RetentionPolicy } from './retention.ts';
 
 /** How long what was removed can still be taken back by hand. */
@@ -18,7 +18,18 @@ export type PrunePlan = { target: string; decisions: Decision<ReturnType<typeof 
 
 /** What would go and what would stay, with the reason for each. Changes nothing. */
 export function planPrune(place: Place, targets: readonly string[], policy: RetentionPolicy): PrunePlan {
-  return targets.map((target) => ({ target, decisions: decide(listBackups(place, [target]).map(asKept), policy) }));
+  return targets.map((target) => {
+    // Databases alone are kept beside whole backups and never instead of them.
+    const [whole, databases] = [true, false].map((wanted) =>
+      decide(
+        listBackups(place, [target])
+          .filter((backup) => isWhole(backup) === wanted)
+          .map(asKept),
+        policy,
+      ),
+    );
+    return { target, decisions: [...(whole ?? []), ...(databases ?? [])] };
+  });
 }
 
 /** Moves what goes into the trash, archive and what belongs to it together. The caller holds the lock. */

@@ -38,27 +38,28 @@ export async function containersOf(file: string): Promise<readonly Container[]> 
   return ids.size === 0 ? [] : inspect([...ids]);
 }
 
+/** The members that are used of what Docker says of a container. `Health` is missing where there is no health check. */
+type Inspected = {
+  Id: string;
+  State: { Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
+  Config: { Labels: Record<string, string> | null };
+  HostConfig: { RestartPolicy: { Name: string; MaximumRetryCount: number } };
+};
+
 async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
-  const label = (name: string) => `{{index .Config.Labels "com.docker.compose.${name}"}}`;
-  const policy = '{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}';
-  const health = '{{if .State.Health}}{{.State.Health.Status}}{{end}}';
-  const state = ['{{.State.Running}}', policy, '{{.State.Status}}', '{{.State.ExitCode}}', health];
-  const format = ['{{.Id}}', label('project'), label('service'), ...state].join('\t');
-  const ran = await runProgram('docker', ['inspect', '--format', format, ...ids], askMs);
+  const ran = await runProgram('docker', ['inspect', ...ids], askMs);
   requireWorked(ran, 'Docker could not be asked what runs');
-  return linesOf(ran.stdout).map((line) => {
-    const [id = '', project = '', service = '', running, restart = '', state = '', code, health = ''] =
-      line.split('\t');
-    const policyText = restart.replace(/:0$/, '');
+  return (JSON.parse(ran.stdout) as Inspected[]).map(({ Id, State, Config, HostConfig }) => {
+    const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
     return {
-      id,
-      project,
-      service,
-      running: running === 'true',
-      restart: policyText,
-      state,
-      exitCode: Number(code),
-      health,
+      id: Id,
+      project: Config.Labels?.['com.docker.compose.project'] ?? '',
+      service: Config.Labels?.['com.docker.compose.service'] ?? '',
+      running: State.Running,
+      restart: MaximumRetryCount > 0 ? `${Name}:${MaximumRetryCount}` : Name,
+      state: State.Status,
+      exitCode: State.ExitCode,
+      health: State.Health?.Status ?? '',
     };
   });
 }

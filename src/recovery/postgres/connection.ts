@@ -99,7 +99,7 @@ function endOf(child: ChildProcess, program: string, label: string): Promise<voi
     child.on('error', (error) => reject(notStarted(program, reasonOf(error))));
     child.on('close', (code, signal) => {
       if (code === 0) resolve();
-      else reject(clientFault(program, label, stderr, String(signal ?? code)));
+      else reject(clientFault(program, label, stderr, code ?? signal));
     });
   });
   ended.catch(() => undefined /* thrown where it is awaited */);
@@ -112,7 +112,7 @@ function notStarted(program: string, why: string): Fault {
   });
 }
 
-function clientFault(program: string, label: string, stderr: string, ended: string): Fault {
+function clientFault(program: string, label: string, stderr: string, ended: number | string | null): Fault {
   const lines = stderr
     .split('\n')
     .map((line) => line.replace(/^(psql|pg_dump|pg_dumpall|pg_restore): (error: )?/, '').trim())
@@ -122,7 +122,8 @@ function clientFault(program: string, label: string, stderr: string, ended: stri
       .slice(0, 3)
       .join(' ')
       .replace(/[.\s]+$/, '') || `it ended with ${ended}`;
-  if (/executable file not found|no such file or directory: unknown|OCI runtime exec failed/i.test(stderr))
+  // Docker says why on its standard output, if at all.
+  if (ended === 126 || ended === 127 || /executable file not found/i.test(stderr))
     return new Fault('unreachable', `There is no ${program} in the container of ${label}.`, {
       hint: 'Use an image that has the PostgreSQL client, as the official one does; or reach the server by socket or url.',
     });
@@ -152,25 +153,24 @@ async function serviceOf(service: string, composeFiles: readonly string[]): Prom
   });
 }
 
-type Defaults = { user: string | undefined; database: string | undefined };
+type Defaults = { user: string | undefined; database: string | undefined; data: string };
 
-async function inspectServer(id: string): Promise<ServerContainer & Defaults> {
-  const ran = await runProgram(
-    'docker',
-    ['inspect', '--format', '{"env":{{json .Config.Env}},"mounts":{{json .Mounts}}}', id],
-    askMs,
-  );
+/** How a container says that its server is used, whether it runs or not. */
+export async function inspectServer(id: string): Promise<ServerContainer & Defaults> {
+  const ran = await runProgram('docker', ['inspect', id], askMs);
   requireWorked(ran, 'Docker could not be asked about the container of a database');
-  const { env, mounts } = JSON.parse(ran.stdout) as {
-    env: string[] | null;
-    mounts: { Source?: string; Destination: string }[];
-  };
+  const [found] = JSON.parse(ran.stdout) as {
+    Config: { Env: string[] | null };
+    Mounts: { Source?: string; Destination: string }[];
+  }[];
+  const [env, mounts] = [found?.Config.Env, found?.Mounts ?? []];
   const value = (name: string) => env?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) || undefined;
   return {
     id,
     mounts: mounts.flatMap(({ Source, Destination }) =>
       Source === undefined || Source === '' ? [] : [{ source: Source, destination: Destination }],
     ),
+    data: value('PGDATA') ?? '/var/lib/postgresql/data',
     user: value('POSTGRES_USER'),
     database: value('POSTGRES_DB'),
   };
@@ -232,8 +232,12 @@ function systemUser(name: string): { uid?: number; gid?: number } {
 /** Where a server keeps its data, on this machine, by the mounts of its container; undefined when that cannot be known. */
 export function dataFolderOf({ container, isHere }: Connection, folder: string | null): string | undefined {
   if (folder === null || !isHere) return undefined;
-  if (container === undefined) return folder;
-  const mount = container.mounts
+  return container === undefined ? folder : onThisMachine(container, folder);
+}
+
+/** Where a folder of a container lies on this machine; undefined for one that is in no mount. */
+export function onThisMachine({ mounts }: Pick<ServerContainer, 'mounts'>, folder: string): string | undefined {
+  const mount = mounts
     .filter(({ destination }) => folder === destination || folder.startsWith(`${destination}/`))
     .sort((a, b) => b.destination.length - a.destination.length)[0];
   return mount === undefined ? undefined : posix.join(mount.source, folder.slice(mount.destination.length));

@@ -124,6 +124,8 @@ export const quiet: Services = {
   look: async () => ({ projects: [] }),
   stop: async () => 'stopped',
   start: async () => 'started',
+  startOne: async () => undefined,
+  stopOne: async () => undefined,
   complaint: async () => undefined,
   lastLines: async () => ['web | exception'],
 };

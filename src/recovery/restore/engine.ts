@@ -5,15 +5,17 @@ import { Exit, exitCodeOf } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { shownPath } from '../byte-path.ts';
 import { diskFault } from '../disk.ts';
-import { type GateResult, type HealthCheck, type Probe, passGate } from '../health/gate.ts';
+import type { GateResult, HealthCheck } from '../health/gate.ts';
 import type { Place } from '../place.ts';
-import { databaseComplaint, dropDatabases, swapDatabases } from '../postgres/database-units.ts';
+import { dropDatabases, swapDatabases } from '../postgres/database-units.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { databaseServices } from '../target.ts';
+import { askHealth } from './ask-health.ts';
+import { lateUnits, loadLate } from './load-late.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { alsoRunning, composeServices, type Running, type Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
@@ -113,9 +115,10 @@ async function forward(run: Run): Promise<Outcome> {
       // After an interruption somebody may have started them on what is between two states.
       if (!isFresh) await stopAgain(run);
       await swap(run, record);
+      if (hasFresh(record) && run.request.kind === 'restore') await loadLate(lateOf(run, record));
       tellInWords(run, 'start', run.request.target.name);
       note(run, 'start', 'done', { says: await run.services.start(runningOf(run)) });
-      const unhealthy = await askHealth(run);
+      const unhealthy = await health(run);
       if (unhealthy !== undefined) return back(run, unhealthy, Exit.rolledBack);
     }
   } catch (error) {
@@ -129,7 +132,7 @@ async function quiesce(run: Run, record: SwapRecord): Promise<void> {
   const { services, request, deps } = run;
   note(run, 'quiesce', 'begin', { running: stoppedBefore(run) ?? (await services.look()) });
   tellInWords(run, 'stop', request.target.name);
-  note(run, 'quiesce', 'done', { says: await services.stop(runningOf(run)) });
+  note(run, 'quiesce', 'done', { says: await services.stop(runningOf(run), freshServices(record)) });
   // Before they were stopped they might well have held it.
   if (services.isEmpty || request.ignore_open) return;
   requireNoWriter(
@@ -143,8 +146,33 @@ async function quiesce(run: Run, record: SwapRecord): Promise<void> {
 /** What an interrupted attempt has stopped, or begun to, and nobody has started since: how it looks now is its work. */
 function stoppedBefore({ journal }: Run): Running | undefined {
   const started = journal.lines.findLastIndex(({ step, state }) => step === 'start' && state === 'done');
-  const begun = journal.lines.slice(started + 1).find(({ step, state }) => step === 'quiesce' && state === 'begin');
+  const begun = journal.lines.slice(started + 1).find(({ state, facts }) => state === 'begin' && 'running' in facts);
   return begun?.facts.running as Running | undefined;
+}
+
+/** Servers that are put on new data folders are stopped with all others. */
+const freshServices = (record: SwapRecord | undefined) => (record?.fresh ?? []).map(({ service }) => service);
+const hasFresh = (record: SwapRecord) => (record.fresh ?? []).length > 0;
+
+function lateOf(run: Run, record: SwapRecord) {
+  const { request, services, deps, journal } = run;
+  const { known, progress, pause } = deps;
+  const stamp = ownStamp(deps.place, request);
+  const { lines } = journal;
+  return { request, record, stamp, services, lines, known, progress, pause, note: note.bind(undefined, run) };
+}
+
+/** A new server goes with its folder; one that had its data elsewhere has to give the names back, if it still answers. */
+async function takeLateBack({ journal, request }: Run): Promise<string> {
+  const units = lateUnits(journal.lines);
+  if (units === undefined) return 'nothing was loaded into new servers';
+  try {
+    await swapDatabases(units, request.target, 'back');
+    return 'names given back';
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return error.message;
+  }
 }
 
 /** What ran before it was stopped, as the journal has it. */
@@ -153,63 +181,11 @@ function runningOf({ journal }: Run): Running {
   return (begun?.facts.running as Running | undefined) ?? { projects: [] };
 }
 
-/** Asks the target whether it is well, and writes down what it says. Answers why it is not. */
-async function askHealth(run: Run): Promise<string | undefined> {
-  const { health } = run.request.target;
-  if (typeof health === 'string') {
-    const unwell = await askProbes(run);
-    if (unwell !== undefined) return unwell;
-    const says =
-      health === 'none' ? 'the configuration says that there is nothing to ask' : 'no endpoint is configured to ask';
-    note(run, 'health', 'done', { health, says });
-    return undefined;
-  }
-  note(run, 'health', 'begin', {
-    endpoints: health.endpoints.map(({ name }) => name),
-    within_seconds: health.withinSeconds,
-  });
-  const result = await gate(run, health);
-  if (result.kind === 'healthy') {
-    note(run, 'health', 'done', {
-      health: 'proven',
-      says: `well ${health.consecutive} times in a row`,
-      took_ms: Math.round(result.tookMs),
-    });
-    return undefined;
-  }
-  const logs = await run.services.lastLines(runningOf(run)).catch(() => [] /* there are none then */);
-  note(run, 'health', 'failed', { reason: result.says, logs });
-  return result.says;
-}
-
-/** Where nobody said whom to ask, containers must run all the same, and databases answer. */
-async function askProbes(run: Run): Promise<string | undefined> {
-  if (run.services.isEmpty && (run.request.target.postgres ?? []).length === 0) return undefined;
-  const check = { endpoints: [], withinSeconds: 120, consecutive: 3 };
-  note(run, 'health', 'begin', { endpoints: [], within_seconds: check.withinSeconds });
-  const result = await gate(run, check);
-  if (result.kind === 'healthy') return undefined;
-  const logs = await run.services.lastLines(runningOf(run)).catch(() => [] /* there are none then */);
-  note(run, 'health', 'failed', { reason: result.says, logs });
-  return result.says;
-}
-
-function gate(run: Run, check: HealthCheck): Promise<GateResult> {
-  const { deps } = run;
-  const tell = (passes: number) => tellInWords(run, 'health', `well ${passes} of ${check.consecutive} times in a row`);
-  return deps.gate === undefined ? passGate(check, { tell, probes: probesOf(run) }) : deps.gate(check, tell);
-}
-
-function probesOf(run: Run): Probe[] {
-  const { services, request } = run;
-  const databases = (request.target.postgres ?? []).map(
-    ({ name }): Probe => ({
-      name: `the database ${name}`,
-      ask: () => databaseComplaint(name, request.target),
-    }),
-  );
-  if (services.isEmpty) return databases;
-  return [{ name: 'among the containers,', ask: () => services.complaint(runningOf(run)) }, ...databases];
+function health(run: Run): Promise<string | undefined> {
+  const { request, services, deps } = run;
+  const tell = (says: string) => tellInWords(run, 'health', says);
+  const asks = { request, services, running: runningOf(run), gate: deps.gate, note: note.bind(undefined, run), tell };
+  return askHealth(asks);
 }
 
 function tellInWords({ deps }: Run, phase: string, says: string): void {
@@ -230,7 +206,14 @@ async function prepare(run: Run): Promise<SwapRecord> {
     if (!request.ignore_open && run.services.isEmpty) requireNoWriter(openFilesBelow(paths, deps.ownPids));
     return record;
   }
-  return stageNew({ folder, request, stamp, deps, note: (step, state, facts) => note(run, step, state, facts) });
+  return stageNew({
+    folder,
+    request,
+    stamp,
+    deps,
+    services: run.services,
+    note: (step, state, facts) => note(run, step, state, facts),
+  });
 }
 
 async function swap(run: Run, record: SwapRecord): Promise<void> {
@@ -314,6 +297,7 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   const record = swapRecordOf(run.journal.lines);
   if (record !== undefined) {
     note(run, 'take back', 'begin', { reason });
+    const late = await takeLateBack(run);
     const stopped = await stopToGoBack(run);
     const intruders: string[] = [];
     if ((record.databases ?? []).length > 0) {
@@ -326,7 +310,7 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
       onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
     });
     await applyStaying(run.folder, record, 'before');
-    note(run, 'take back', 'done', { intruders, stopped });
+    note(run, 'take back', 'done', { intruders, stopped, late });
   }
   const unwell = await startAgain(run, exit === Exit.rolledBack);
   // What an undo would have put in place is the old state of another run, and is no stage of this one.
@@ -342,7 +326,7 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
 async function stopAgain(run: Run): Promise<string> {
   const { services } = run;
   if (!services.isEmpty) note(run, 'quiesce', 'begin', { running: alsoRunning(runningOf(run), await services.look()) });
-  return services.stop(runningOf(run));
+  return services.stop(runningOf(run), freshServices(swapRecordOf(run.journal.lines)));
 }
 
 /** The old state comes back even if they do not stop: what they go on writing is part of neither. */
@@ -368,7 +352,7 @@ async function startAgain(run: Run, isAsked: boolean): Promise<string | undefine
     note(run, 'start', 'failed', { reason: error.message });
     return `${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}`;
   }
-  return isAsked ? askHealth(run) : undefined;
+  return isAsked ? health(run) : undefined;
 }
 
 async function cleanStages(run: Run): Promise<string | undefined> {

@@ -45,6 +45,8 @@ export type RestorePlan = {
 
 export type PlanRequest = {
   target: Target;
+  /** Data folders of servers that get new ones. */
+  freshFolders?: readonly string[];
   only: string | null;
   ignoreOpen: boolean;
   run: { id: string; stamp: string };
@@ -78,6 +80,10 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     throw new Fault('conflict', `${manifest.name} is a backup of ${manifest.target}, and not of ${target.name}.`, {
       hint: `See: gaia list --target ${target.name}`,
     });
+  if (manifest?.contents === 'databases' && only !== 'db' && only?.startsWith('db:') !== true)
+    throw new Fault('usage', `${manifest.name} holds the databases of ${target.name} and nothing else.`, {
+      hint: 'Restore it with --only db, or take a whole one: gaia list',
+    });
   const placement = placementOf(target, manifest, run);
   const scope = scopeOf(only, placement);
   if (backup.kind === 'old' && scope.kind !== 'all')
@@ -85,7 +91,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
       hint: 'Leave --only away, or take single files out by hand: gaia runbook',
     });
   const selection = backup.kind === 'own' ? selected(backup.list, router(placement, scope), only) : [];
-  const keep = new Map(placement.trees.map((tree) => [tree, keptIn(tree, scope, placement)]));
+  const keep = new Map(placement.trees.map((tree) => [tree, keptIn(tree, scope, placement, request.freshFolders)]));
   const files = selection.filter(({ listed }) => listed.type === 'file').length;
   const bytes = selection.reduce((sum, { listed }) => sum + (listed.size ?? 0), 0);
   const plan: RestorePlan = {
@@ -125,9 +131,15 @@ export function keptPaths(keep: Prepared['keep']): string[] {
 }
 
 /** What must stay within a tree: what its backups leave out, and for `files` its databases. */
-function keptIn(tree: PlacedTree, scope: Scope, { databases }: Placement): Set<BytePath> {
+function keptIn(
+  tree: PlacedTree,
+  scope: Scope,
+  { databases }: Placement,
+  freshFolders: readonly string[] = [],
+): Set<BytePath> {
   const isFiles = scope.kind === 'files';
   const kept = keptBelow(tree, isFiles);
+  for (const path of [...kept]) if (freshFolders.includes(`${tree.live}/${shownPath(path)}`)) kept.delete(path);
   if (isFiles) for (const { tree: at, path } of databases) if (at === tree) keepDatabase(path, kept);
   return kept;
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { askMs, type Container, containersOf, requireWorked, worked } from '../compose/containers.ts';
-import { runProgram } from '../source/run-program.ts';
+import { type Ran, runProgram } from '../source/run-program.ts';
 
 /** What ran before it was stopped; written into the journal, so that another process can start it again. */
 export type Running = { projects: readonly RunningProject[] };
@@ -19,7 +19,11 @@ export type Services = {
   /** Changes nothing. @throws Fault when what is needed to stop and start is not there */
   look(): Promise<Running>;
   /** Stops everything, and keeps it from starting by itself, also after a reboot. Says what it did. @throws Fault */
-  stop(running: Running): Promise<string>;
+  stop(running: Running, also?: readonly string[]): Promise<string>;
+  /** Starts one service and nothing else. @throws Fault */
+  startOne(service: string): Promise<void>;
+  /** Stops what `startOne` started in vain. Never throws. */
+  stopOne(service: string): Promise<void>;
   /** Starts what ran, or everything where nothing did. Says what it did. @throws Fault */
   start(running: Running): Promise<string>;
   /** Why one of them is not well by what its runtime says, or undefined. Never throws. */
@@ -61,12 +65,19 @@ export function composeServices(files: readonly string[], stays: readonly string
       for (const file of files) projects.push({ file, containers: await containersOf(file) });
       return { projects };
     },
-    async stop({ projects }) {
+    startOne: (service) => startOne(service, files, compose),
+    async stopOne(service) {
+      for (const file of files)
+        for (const each of await containersOf(file).catch(() => []))
+          if (each.service === service) await runProgram('docker', ['stop', each.id], stopMs);
+    },
+    async stop({ projects }, also = []) {
+      const staying = stays.filter((service) => !also.includes(service));
       for (const project of [...projects].reverse()) {
         const { file } = project;
         // As they are now: somebody may have made them anew meanwhile.
         const all = await containersOf(file);
-        const stopping = all.filter(({ service }) => !stays.includes(service));
+        const stopping = all.filter(({ service }) => !staying.includes(service));
         const ids = stopping.map(({ id }) => id);
         if (ids.length === 0) continue;
         // First, so that a reboot in the middle starts nothing.
@@ -77,7 +88,7 @@ export function composeServices(files: readonly string[], stays: readonly string
           requireWorked(await runProgram('docker', ['stop', ...ids], stopMs), `${file} could not be stopped`);
       }
       if (files.length === 0) return 'nothing to stop';
-      const left = stays.length === 0 ? '' : `; ${stays.join(', ')} goes on, whose databases are swapped by name`;
+      const left = staying.length === 0 ? '' : `; ${staying.join(', ')} goes on, whose databases are swapped by name`;
       return `stopped ${projectsText(projects)}${left}`;
     },
     async start({ projects }) {
@@ -118,6 +129,19 @@ export function composeServices(files: readonly string[], stays: readonly string
       return lines;
     },
   };
+}
+
+type Compose = (project: RunningProject, words: readonly string[], withinMs: number) => Promise<Ran>;
+
+async function startOne(service: string, files: readonly string[], compose: Compose): Promise<void> {
+  for (const file of files.filter((each) => existsSync(each))) {
+    const project = { file, containers: await containersOf(file) };
+    const { stdout } = await compose(project, ['config', '--services'], askMs);
+    if (!stdout.split('\n').includes(service)) continue;
+    const ran = await compose(project, ['up', '-d', '--no-deps', service], startMs);
+    return requireWorked(ran, `the service ${service} could not be started`);
+  }
+  throw new Fault('not-found', `No compose file of the target has a service ${service}.`);
 }
 
 /** With the file that compose would read beside it if none were named. */

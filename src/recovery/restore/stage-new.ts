@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
+import { type AwayServer, untilServes } from '../postgres/away.ts';
 import { checkServers } from '../postgres/check-server.ts';
 import { connectionOf, type DatabaseUnit } from '../postgres/database-units.ts';
 import { loadBeside, unitNames } from '../postgres/load.ts';
@@ -18,12 +19,18 @@ import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { stageFolders } from './placement.ts';
 import { keptPaths, type Prepared, planRestore, singleDatabases } from './plan.ts';
 import { router, wantedDumps } from './selection.ts';
+import { awayOf } from './servers-of.ts';
+import type { Services } from './services.ts';
 import { settleDatabases } from './settle-databases.ts';
 import { readMember, stageMembers } from './stage.ts';
 import { stageOld } from './stage-old.ts';
 import { recordSwap, type SwapRecord } from './swap-record.ts';
 
+/** How long a server may take that was stopped, and may have to put its data in order first. */
+const awakenMs = 120_000;
+
 type Staging = {
+  services: Services;
   folder: string;
   request: RunRequest;
   stamp: string;
@@ -37,13 +44,16 @@ type Staging = {
  */
 export async function stageNew(staging: Staging): Promise<SwapRecord> {
   const { request, deps, note, folder, stamp } = staging;
-  note('preflight', 'begin');
+  note('preflight', 'begin', { running: await staging.services.look() });
   const { backup: asked } = request;
   if (asked === null) throw new Fault('invalid', 'The request names no backup.');
   const backup = await openBackup(asked.file, deps.known);
   try {
-    const prepared = preflight(backup, staging);
-    await requireServers(prepared, request);
+    const away = backup.kind === 'own' ? await awayOf(backup, request) : [];
+    const fresh = away.filter(({ kind }) => kind === 'fresh');
+    const prepared = preflight(backup, staging, fresh);
+    await awaken(away, staging);
+    await requireServers(prepared, request, fresh);
     note('preflight', 'done', { plan: prepared.plan });
     const folders = stageFolders(prepared.placement);
     note('stage', 'begin', { folders });
@@ -56,15 +66,15 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
       await compareStaged({ selected: prepared.selection, totalBytes: prepared.plan.bytes, progress: deps.progress });
     await flushTo(folders);
     note('compare', 'done', { compared: prepared.selection.length });
-    const databases = backup.kind === 'own' ? await loadDumps(backup, prepared, staging) : [];
+    const databases = backup.kind === 'own' ? await loadDumps(backup, prepared, staging, fresh) : [];
     requireQuiet(prepared, staging);
-    return { ...(await recordSwap(folder, bootId(), prepared, stamp)), databases };
+    return { ...(await recordSwap(folder, bootId(), prepared, stamp, fresh)), databases, fresh };
   } finally {
     await backup.close();
   }
 }
 
-function preflight(backup: OpenBackup, { request, stamp, deps }: Staging): Prepared {
+function preflight(backup: OpenBackup, { request, stamp, deps }: Staging, fresh: readonly AwayServer[]): Prepared {
   const { target, only, id } = request;
   const manifest = backup.kind === 'own' ? backup.signed.sha256 : null;
   if (manifest !== (request.backup?.manifest_sha256 ?? null))
@@ -74,6 +84,7 @@ function preflight(backup: OpenBackup, { request, stamp, deps }: Staging): Prepa
   const prepared = planRestore(backup, {
     target,
     only,
+    freshFolders: fresh.flatMap(({ folder: at }) => at ?? []),
     // Those that are to be stopped may hold it until then.
     ignoreOpen: request.ignore_open || (target.compose ?? []).length > 0,
     run: { id, stamp },
@@ -130,9 +141,34 @@ async function stageOwn(
   await settleDatabases([...wanted], note, signed.manifest.degraded.length > 0);
 }
 
+/** Those of servers that are to be new are loaded later. */
+function loadedNow<T extends { dumped: { name: string } }>(dumps: readonly T[], fresh: readonly AwayServer[]): T[] {
+  return dumps.filter(({ dumped }) => !fresh.some(({ name }) => name === dumped.name));
+}
+
+/** Servers that have their data and do not run are started: their databases are swapped by name. @throws Fault */
+async function awaken(away: readonly AwayServer[], { request, services }: Staging): Promise<void> {
+  const asleep = away.filter(({ kind }) => kind === 'asleep');
+  try {
+    for (const service of new Set(asleep.map((each) => each.service))) await services.startOne(service);
+    for (const { name } of asleep) await untilServes(name, request.target, awakenMs);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    for (const { service } of asleep) await services.stopOne(service);
+    throw new Fault('unreachable', error.message, {
+      hint: 'If its data folder is beyond help: --fresh-server puts that aside, and loads the databases into a new one.',
+      cause: error,
+    });
+  }
+}
+
 /** @throws Fault for the first thing that is in the way on a database server */
-async function requireServers({ scope, placement }: Prepared, { target }: RunRequest): Promise<void> {
-  const dumps = wantedDumps(scope, placement).map(({ dumped }) => dumped);
+async function requireServers(
+  { scope, placement }: Prepared,
+  { target }: RunRequest,
+  fresh: readonly AwayServer[],
+): Promise<void> {
+  const dumps = loadedNow(wantedDumps(scope, placement), fresh).map(({ dumped }) => dumped);
   const [refusal] = (await checkServers(dumps, target)).refusals;
   if (refusal !== undefined) throw new Fault(refusal.code, refusal.says, { hint: refusal.hint });
 }
@@ -142,8 +178,9 @@ async function loadDumps(
   backup: OpenBackup & { kind: 'own' },
   { scope, placement }: Prepared,
   { request, deps, note }: Staging,
+  fresh: readonly AwayServer[],
 ): Promise<DatabaseUnit[]> {
-  const dumps = wantedDumps(scope, placement);
+  const dumps = loadedNow(wantedDumps(scope, placement), fresh);
   if (dumps.length === 0) return [];
   const { id: runId, target } = request;
   const names = [];

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join as joinPath } from 'node:path';
 import { writeWhole } from '../archive/manifest-file.ts';
-import { type BytePath, bytePathOf } from '../byte-path.ts';
+import { type BytePath, bytePathOf, shownPath } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
+import type { AwayServer } from '../postgres/away.ts';
 import type { DatabaseUnit } from '../postgres/database-units.ts';
 import type { JournalLine } from '../run/journal.ts';
 import { identityAt } from './identity.ts';
@@ -24,12 +25,24 @@ export type Staying = {
 };
 
 /** All that is needed to finish a swap or to take it back. It stands in the journal before the first rename. */
-export type SwapRecord = { boot_id: string; units: Unit[]; staying: Staying[]; databases?: DatabaseUnit[] };
+export type SwapRecord = {
+  boot_id: string;
+  units: Unit[];
+  staying: Staying[];
+  databases?: DatabaseUnit[];
+  fresh?: AwayServer[];
+};
 
 const sidecars = ['-wal', '-shm', '-journal'];
 
 /** Looks at what is staged and what is live, and writes down how the one takes the place of the other. */
-export async function recordSwap(folder: string, boot: string, prepared: Prepared, stamp: string): Promise<SwapRecord> {
+export async function recordSwap(
+  folder: string,
+  boot: string,
+  prepared: Prepared,
+  stamp: string,
+  fresh: readonly AwayServer[] = [],
+): Promise<SwapRecord> {
   const { scope, placement, keep } = prepared;
   const record: SwapRecord = { boot_id: boot, units: [], staying: [] };
   if (scope.kind === 'all' || scope.kind === 'files') {
@@ -53,9 +66,21 @@ export async function recordSwap(folder: string, boot: string, prepared: Prepare
     const note = (path: string) => joinPath(dirname(path), restoredName);
     record.units.push(unit(note(live), note(stage), `${note(live)}.pre-restore.${stamp}`));
   }
+  for (const server of fresh) record.units.push(...dataUnits(server, record.units, prepared, stamp));
   syncFolder(folder);
   record.units = distinct(record.units).filter((each) => each.old !== null || each.new !== null);
   return record;
+}
+
+/** A data folder goes aside with the tree it lies in, where that is swapped as a whole; else by itself. */
+function dataUnits({ folder }: AwayServer, units: readonly Unit[], { placement }: Prepared, stamp: string): Unit[] {
+  if (
+    folder === null ||
+    units.some(({ live }) => folder === shownPath(live) || folder.startsWith(`${shownPath(live)}/`))
+  )
+    return [];
+  const stage = joinPath(placement.postgres[0]?.stageFolder ?? folder, 'none');
+  return [unit(folder, stage, `${folder}.pre-restore.${stamp}`)];
 }
 
 function pathUnits(
@@ -132,7 +157,9 @@ export function stagesOf(lines: readonly JournalLine[]): string[] {
 
 /** The databases that a run made, or began to make, beside the live ones. */
 export function loadedBy(lines: readonly JournalLine[]): { name: string; database: string }[] {
-  const line = lines.findLast(({ step, state }) => step === 'load' && state === 'begin');
-  const units = (line?.facts.databases ?? []) as Pick<DatabaseUnit, 'name' | 'staged'>[];
-  return units.map(({ name, staged }) => ({ name, database: staged }));
+  const units = lines
+    .filter(({ step, state }) => step === 'load' && state === 'begin')
+    .flatMap(({ facts }) => (facts.databases ?? []) as Pick<DatabaseUnit, 'name' | 'staged'>[]);
+  const names = new Map(units.map(({ name, staged }) => [staged, { name, database: staged }]));
+  return [...names.values()];
 }

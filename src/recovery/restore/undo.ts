@@ -19,6 +19,7 @@ import type { RunRequest } from '../run/run-folder.ts';
 import { type RunState, statusOf } from '../run/status.ts';
 import { mountsAt } from '../source/mounts.ts';
 import { identityAt, isSame } from './identity.ts';
+import { lateUnits } from './load-late.ts';
 import { realOr } from './placement.ts';
 import { keptBelow } from './plan.ts';
 import { attributesOf } from './run-tar.ts';
@@ -99,7 +100,7 @@ export async function recordUndo(
     staying.push({ ...each, before: names.before, after: names.after, aside: asideFor(each.aside, stamp) });
   }
   syncFolder(folder);
-  return { boot_id: bootId(), units, staying, databases };
+  return { boot_id: bootId(), units, staying, databases, fresh: before.fresh ?? [] };
 }
 
 /** The databases that a run put aside get their names again. @throws Fault `conflict` when one is gone */
@@ -156,6 +157,11 @@ function asideFor(aside: BytePath, stamp: string): BytePath {
   return aside.replace(stampEnd, `.pre-restore.${stamp}`) as BytePath;
 }
 
+/** Those that exchanged their names, at once or once their new server was there. */
+function databasesOf({ lines }: RunState): DatabaseUnit[] {
+  return [...(swapRecordOf(lines)?.databases ?? []), ...(lateUnits(lines) ?? [])];
+}
+
 /** What restores have put aside and is still there, oldest first. */
 export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftover[] {
   const { runs } = statusOf(place);
@@ -174,7 +180,7 @@ export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftove
     const paths = (record?.units ?? []).flatMap(({ old, aside }) =>
       isSame(identityAt(aside), old, sameBoot) ? [shownPath(aside)] : [],
     );
-    const kept = existsSync(join(run.folder, droppedName)) ? [] : (record?.databases ?? []);
+    const kept = existsSync(join(run.folder, droppedName)) ? [] : databasesOf(run);
     const databases = kept.flatMap(({ old, aside, name }) =>
       old === null || usedAgain.has(`${name} ${aside}`) ? [] : [`database ${aside}`],
     );
@@ -190,7 +196,7 @@ export function leftovers(place: Pick<Place, 'state'>, target?: string): Leftove
 export async function removeLeftover({ run }: Leftover): Promise<void> {
   const record = swapRecordOf(run.lines);
   for (const { old, aside } of record?.units ?? []) if (old !== null) requireNoMount(aside);
-  const databases = (record?.databases ?? []).filter(({ old }) => old !== null);
+  const databases = databasesOf(run).filter(({ old }) => old !== null);
   if (databases.length > 0 && !existsSync(join(run.folder, droppedName))) {
     await dropDatabases(
       databases.map(({ name, aside }) => ({ name, database: aside })),

@@ -23,6 +23,8 @@ export type RunRequest = {
   /** What was confirmed; the runner makes the plan again and refuses when it is another. */
   plan_hash: string;
   ignore_open: boolean;
+  /** Servers of databases get new data folders. */
+  fresh_server?: boolean;
   created_at: string;
   tool: string;
 };

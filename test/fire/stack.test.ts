@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { noEngine } from './docker.fixtures.ts';
+import { noServer } from './postgres.fixtures.ts';
+import { makeStack, type Stack } from './stack-stand.fixtures.ts';
+
+const missing = noEngine() ?? noServer();
+if (missing !== undefined) console.log(`NOT RUN: restores of a whole stack need Docker and PostgreSQL: ${missing}`);
+
+describe('a stack of a database and an application', { skip: missing !== undefined, timeout: 900_000 }, () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await makeStack();
+  });
+  after(() => stack?.end());
+
+  const startedAt = (service: string) =>
+    stack.docker('inspect', '--format', '{{.State.StartedAt}}', stack.idOf(service));
+
+  it('brings rows and files back, restarts the application, and leaves the server of the database running', async () => {
+    stack.sql('UPDATE account SET balance = 7');
+    stack.version('2');
+    const before = {
+      id: stack.idOf('db'),
+      started: startedAt('db'),
+      web: startedAt('web'),
+      data: statSync(join(stack.root, 'pgdata')).ino,
+    };
+    const restored = await stack.gaia('restore', 'dev', '--yes');
+    assert.equal(restored.exit, 0, restored.stderr);
+    assert.equal(stack.sql('SELECT sum(balance) FROM account'), '100000');
+    assert.equal(await stack.says(), 'well 1');
+    assert.equal(stack.idOf('db'), before.id);
+    assert.equal(startedAt('db'), before.started);
+    assert.notEqual(startedAt('web'), before.web);
+    assert.equal(statSync(join(stack.root, 'pgdata')).ino, before.data);
+    assert.match(stack.own(), /^app,app__old_\w+$/);
+    const undone = await stack.gaia('undo', 'dev', '--yes');
+    assert.equal(undone.exit, 0, undone.stderr);
+    assert.equal(stack.sql('SELECT sum(balance) FROM account'), '7000');
+    assert.equal(await stack.says(), 'well 2');
+    const again = await stack.gaia('restore', 'dev', '--yes');
+    assert.equal(again.exit, 0, again.stderr);
+  });
+
+  for (const [what, said, reason] of [
+    ['is never well', 'broken', /answers 503/],
+    ['flaps', 'flapping', /times in a row|answers 503/],
+  ] as const)
+    it(`is taken back when what was restored ${what}`, async () => {
+      stack.sql(`UPDATE status SET said = '${said}'`);
+      const { name } = (await stack.json(0, 'backup', 'dev')) as { name: string };
+      stack.sql("UPDATE status SET said = 'well'");
+      stack.version('3');
+      stack.sql('UPDATE account SET balance = 3');
+      await stack.untilSays('well 3');
+      const back = await stack.gaia('restore', 'dev', '--backup', name, '--yes');
+      assert.equal(back.exit, 10, back.stderr);
+      assert.match(back.stdout + back.stderr, reason);
+      if (said === 'broken') assert.match(back.stdout + back.stderr, /the application says: broken/);
+      assert.equal(await stack.says(), 'well 3');
+      assert.equal(stack.sql('SELECT sum(balance) FROM account'), '3000');
+      assert.doesNotMatch(stack.own(), /__new_/);
+      stack.removeBackup(name);
+    });
+
+  it('refuses, with everything running, where there is no client in the container', async () => {
+    stack.configure('{ name: app, engine: postgres, service: plain }');
+    const file = readFileSync(join(stack.root, 'compose.yml'), 'utf8');
+    writeFileSync(
+      join(stack.root, 'compose.yml'),
+      `${file}  plain:\n    image: leveredge-test/busybox\n    command: ["/busybox", "sleep", "1000"]\n    network_mode: host\n    stop_grace_period: 1s\n`,
+    );
+    stack.compose('up', '-d');
+    try {
+      for (const words of [
+        ['backup', 'dev'],
+        ['restore', 'dev', '--yes'],
+      ]) {
+        const refused = await stack.gaia(...words);
+        assert.equal(refused.exit, 4, refused.stderr);
+        assert.match(refused.stderr, /There is no psql in the container/);
+      }
+      assert.equal(await stack.says(), 'well 3');
+    } finally {
+      stack.compose('rm', '-sf', 'plain');
+      writeFileSync(join(stack.root, 'compose.yml'), file);
+      stack.configure();
+    }
+  });
+
+  it('is taken back when a port of what was restored is taken by another program', async () => {
+    const file = readFileSync(join(stack.root, 'compose.yml'), 'utf8');
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    writeFileSync(
+      join(stack.root, 'compose.yml'),
+      file.replaceAll(`127.0.0.1:${stack.ports.web}`, `127.0.0.1:${port}`),
+    );
+    const { name } = (await stack.json(0, 'backup', 'dev')) as { name: string };
+    writeFileSync(join(stack.root, 'compose.yml'), file);
+    const back = await stack.gaia('restore', 'dev', '--backup', name, '--yes');
+    other.close();
+    assert.equal(back.exit, 10, back.stderr);
+    assert.match(back.stdout + back.stderr, /web/);
+    assert.equal(await stack.says(), 'well 3');
+    stack.removeBackup(name);
+  });
+});
