@@ -19,6 +19,8 @@ export type Conclusion = {
   notes?: readonly string[];
   /** What went wrong, on stderr, also with --quiet. */
   wrong?: readonly string[];
+  /** What waits for the bus was delivered already, or it was tried. */
+  delivered?: true;
 };
 
 /** What GAIA touches beside disks; handed in by `src/bin/gaia.ts`. */
@@ -79,5 +81,7 @@ export type Command = {
   example: string;
   exits: readonly string[];
   hidden?: true;
+  /** At its end what waits for the bus is delivered. */
+  delivers?: true;
   run(call: Call): Promise<Conclusion>;
 };

@@ -9,6 +9,7 @@ import { helpOf, overview, sharedFlags } from './help.ts';
 import { interruptedLines } from './interrupted.ts';
 import { progressLine } from './progress-line.ts';
 import { type Look, type Rendered, remarkAsJson, render, renderFault } from './render.ts';
+import { deliverWaiting } from './tell-bus.ts';
 
 /** Runs one command line and says what to print. Never throws. */
 export async function run(argv: readonly string[], around: Around): Promise<Rendered> {
@@ -66,7 +67,15 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
       return config;
     },
   };
-  return command.run(call);
+  if (command.delivers !== true) return command.run(call);
+  let delivered: boolean | undefined;
+  try {
+    const conclusion = await command.run(call);
+    delivered = conclusion.delivered;
+    return conclusion;
+  } finally {
+    if (config !== undefined && delivered !== true) await deliverWaiting(config, around);
+  }
 }
 
 /** `gaia --config FILE list`: what follows is no command. */

@@ -10,6 +10,7 @@ import { identityOf } from '../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../recovery/run/lock.ts';
 import { progressOf, requestOf } from '../recovery/run/run-folder.ts';
 import type { Around } from './command.ts';
+import { type RunTeller, tellerOf } from './tell-bus.ts';
 
 const progressMs = 250;
 
@@ -21,11 +22,13 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
   writeJson(join(folder, 'runner.json'), identityOf(process.pid));
   rmSync(join(folder, 'failure.json'), { force: true });
   let lock: Lock | undefined;
+  let teller: RunTeller | undefined;
   try {
     const request = requestOf(folder);
     if (request === undefined) throw new Fault('not-found', `There is no run in ${folder}.`);
     const { place, kind, target, id } = request;
     lock = takeLock(place, `${kind} ${target.name} ${id}`, around.clock);
+    teller = tellerOf(folder, request, around);
     const deps = {
       place,
       clock: around.clock,
@@ -33,6 +36,7 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
       uid: around.uid,
       ownPids: around.ownPids,
       pause: around.pause,
+      noted: teller.noted,
       progress: progressFile(folder, around),
     };
     const outcome = how === 'begin' ? await beginRun(folder, deps) : await resumeRun(folder, how, deps);
@@ -49,6 +53,7 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
     return error instanceof Fault ? exitCodeOf(fault.code) : Exit.failed;
   } finally {
     lock?.release();
+    await teller?.end();
   }
 }
 

@@ -10,15 +10,16 @@ import type { Call, Conclusion } from './command.ts';
 import { followRun } from './follow-run.ts';
 import { runHere } from './runner.ts';
 
-type Wanted = Omit<RunRequest, 'place' | 'created_at' | 'tool'> & { atMs: number };
+type Wanted = Omit<RunRequest, 'place' | 'bus' | 'created_at' | 'tool'> & { atMs: number };
 
 /** Writes the request down, starts its process and watches it; with `--here` it is this process. */
 export async function startRun(call: Call, { atMs, ...wanted }: Wanted): Promise<Conclusion> {
-  const { place } = call.config();
+  const { place, bus } = call.config();
   requireFree(call);
   let folder: string;
   try {
-    folder = makeRun(place, { ...wanted, place, created_at: rfc3339(atMs), tool: `LeverEdge ${call.around.version}` });
+    const tool = `LeverEdge ${call.around.version}`;
+    folder = makeRun(place, { ...wanted, place, bus, created_at: rfc3339(atMs), tool });
   } catch (error) {
     throw diskFault(error, place.state);
   }
@@ -38,7 +39,8 @@ export async function carryOut(call: Call, folder: string, how: 'begin' | 'forwa
     const id = folder.slice(folder.lastIndexOf('/') + 1);
     await around.startDetached(['__run', folder, '--how', how], logOf(folder), `gaia-${id}`);
   }
-  return followRun(call, folder, from);
+  // The run's own process has delivered, or tried to, what waits.
+  return { ...(await followRun(call, folder, from)), delivered: true };
 }
 
 /** @throws Fault `locked` while somebody else works on the backups */

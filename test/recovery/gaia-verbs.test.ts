@@ -121,7 +121,7 @@ describe('each command through the program', { timeout: 60_000 }, () => {
     const [aside] = json.aside as string[];
     assert.equal(readFileSync(aside as string, 'utf8'), 'changed\n');
     const status = await shapeOf(0, 'status');
-    assert.deepEqual(status.members, ['aside', 'holder', 'interrupted', 'runs']);
+    assert.deepEqual(status.members, ['aside', 'bus', 'holder', 'interrupted', 'runs']);
     const [run] = status.json.runs as Shape[];
     assert.deepEqual([run?.id, run?.state, run?.only], [json.run, 'ended', 'notes']);
     assert.equal((await shapeOf(9, 'undo', 'dev', '--yes')).json.outcome, 'committed');

@@ -10,11 +10,12 @@ import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
-import { takeLock } from '../../recovery/run/lock.ts';
+import { type Lock, takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
+import { failureDetails, tell } from '../tell-bus.ts';
 
 /** What a person may say of theirs; scheduled ones are filed by whoever schedules, and restores make their own. */
 const reasons = ['manual', 'pre-change'] as const satisfies readonly Manifest['reason'][];
@@ -46,16 +47,15 @@ export const backup: Command = {
     '6 another run',
     '9 made, but not whole, or not of every target',
   ],
+  delivers: true,
   async run(call) {
-    const { around, words } = call;
+    const { words } = call;
     const reason = reasonOf(call);
     const only = onlyOf(call);
     const config = call.config();
-    const { place } = config;
     const wanted = words[0] as string;
     const targets = targetsNamed(config, wanted);
-    for (const { name } of targets) requireNoInterrupted(place, name);
-    const lock = takeLock(place, `backup ${wanted}`, around.clock);
+    const lock = begin(call, targets, wanted);
     try {
       const set = wanted === 'full' ? randomBytes(8).toString('hex') : null;
       const made: Made[] = [];
@@ -63,8 +63,11 @@ export const backup: Command = {
       for (const target of targets) {
         const began = performance.now();
         try {
-          made.push({ made: await one(target, { set, reason, only }, config, call), ms: performance.now() - began });
+          const done = { made: await one(target, { set, reason, only }, config, call), ms: performance.now() - began };
+          made.push(done);
+          tellMade(call, done);
         } catch (error) {
+          tellFailure(call, target.name, error, { set, why_made: reason });
           // The others of a set are backed up all the same.
           if (set === null || !(error instanceof Fault)) throw error;
           failed.push({ target: target.name, fault: error });
@@ -84,6 +87,35 @@ function onlyOf({ flags }: Call): 'db' | undefined {
     hint: 'What else is to be left out is said by exclude in the configuration.',
   });
 }
+
+/** Takes the lock, once nothing is in the way. */
+function begin(call: Call, targets: readonly Target[], wanted: string): Lock {
+  const { place } = call.config();
+  try {
+    for (const { name } of targets) requireNoInterrupted(place, name);
+    return takeLock(place, `backup ${wanted}`, call.around.clock);
+  } catch (error) {
+    tellFailure(call, wanted, error, {});
+    throw error;
+  }
+}
+
+function tellFailure(call: Call, target: string, error: unknown, more: Record<string, unknown>): void {
+  tell(call, { action: 'backup_failed', target, details: { kind: 'backup', ...failureDetails(error), ...more } });
+}
+
+/** Its id comes from what was made, so that one backup is one event. */
+function tellMade(call: Call, { made: { kind, manifest }, ms }: Made): void {
+  const { name, target, reason, set, archive, totals, degraded } = manifest;
+  const details = {
+    ...{ backup: name, state: kind, why_made: reason, set, exit: degraded.length > 0 ? Exit.partial : Exit.ok },
+    ...{ bytes: archive.bytes, content_bytes: totals.bytes, files: totals.files, not_whole: degraded.length },
+    seconds: secondsOf(ms),
+  };
+  tell(call, { id: `gaia-backup-${archive.sha256}`, action: 'backup_completed', target, details });
+}
+
+const secondsOf = (ms: number) => Number((ms / 1000).toFixed(3));
 
 function reasonOf({ flags }: Call): Reason {
   const said = flags.reason ?? 'manual';
@@ -149,7 +181,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     degraded: manifest.degraded,
     notes: manifest.notes,
     set: manifest.set,
-    seconds: Number((ms / 1000).toFixed(3)),
+    seconds: secondsOf(ms),
   }));
   const failures = failed.map(({ target, fault: { code, message, hint } }) => ({
     target,

@@ -12,6 +12,7 @@ import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
 import { childEnv } from '../../recovery/source/child-env.ts';
 import { showSpan } from '../amounts.ts';
+import { busFinding } from '../bus-words.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { type Finding, folderFindings, leftoverFindings } from '../disk-findings.ts';
 
@@ -81,6 +82,7 @@ function examine(call: Call): Finding[] {
     clockFinding(config, around),
     ...targetFindings(config, around),
     ...runFindings(config),
+    busFinding(config),
   ];
 }
 

@@ -39,6 +39,7 @@ export const prune: Command = {
   ],
   example: 'gaia prune --dry-run',
   exits: ['0 shown or done', '2 not confirmed', '6 the clock looks wrong, or another run'],
+  delivers: true,
   async run(call) {
     const { around, flags } = call;
     const { place, targets, retention } = call.config();

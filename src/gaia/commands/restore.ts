@@ -50,6 +50,7 @@ export const restore: Command = {
     '9 done, but not proven healthy',
     '10 failed or not healthy, and the old state is back',
   ],
+  delivers: true,
   async run(call) {
     const name = call.words[0] as string;
     return name === 'full' ? full(call) : single(call, targetNamed(call.config(), name));
@@ -145,6 +146,7 @@ function report(done: readonly { target: string; conclusion: Conclusion }[], wan
       ...done.flatMap(({ conclusion }) => conclusion.notes ?? []),
       `${complete} of ${wanted} targets are restored.`,
     ],
+    delivered: true,
     json: { results: done.map(({ target, conclusion }) => ({ target, ...(conclusion.json as object) })) },
   };
 }

@@ -25,6 +25,7 @@ export const resume: Command = {
     '6 it cannot go on, or another run works',
     '10 taken back because it failed',
   ],
+  delivers: true,
   async run(call) {
     const { place } = call.config();
     requireFree(call);

@@ -2,6 +2,7 @@ import { Exit } from '../../base/exit.ts';
 import { leftovers } from '../../recovery/restore/undo.ts';
 import { type RunState, type Status, statusOf } from '../../recovery/run/status.ts';
 import { showSpan, showTime } from '../amounts.ts';
+import { busLines } from '../bus-words.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { followRun } from '../follow-run.ts';
 import { waysOut } from '../targets.ts';
@@ -36,6 +37,7 @@ function describe({ holder, runs }: Status, call: Call): Conclusion {
     .reverse();
   const now = call.around.clock();
   const kept = leftovers(place);
+  const bus = busLines(call.config());
   const lines = [
     holder === undefined ? 'Nothing runs.' : `${holder.verb} runs, process ${holder.pid}, since ${holder.since}.`,
     ...interrupted.flatMap(waysOut),
@@ -48,6 +50,7 @@ function describe({ holder, runs }: Status, call: Call): Conclusion {
       const until = left > 0 ? `kept ${showSpan(left)} more` : 'may go with the next gaia prune';
       return `Put aside by ${run.id}, ${until}: ${paths[0]}${paths.length > 1 ? ` and ${paths.length - 1} more` : ''}`;
     }),
+    ...bus.lines,
   ];
   return {
     exit: interrupted.length > 0 ? Exit.partial : Exit.ok,
@@ -62,6 +65,7 @@ function describe({ holder, runs }: Status, call: Call): Conclusion {
         paths,
         since: new Date(sinceMs).toISOString(),
       })),
+      bus: bus.json,
     },
   };
 }

@@ -30,6 +30,7 @@ export const undo: Command = {
   ],
   example: 'gaia undo dev',
   exits: ['0 or 9 done', '2 not confirmed', '5 nothing to undo', '6 in the way', '10 failed, all is as before'],
+  delivers: true,
   async run(call) {
     const { around, flags } = call;
     const { place } = call.config();

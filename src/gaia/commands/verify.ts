@@ -9,10 +9,12 @@ import { verifyArchive } from '../../recovery/archive/verify-archive.ts';
 import { type Backup, findBackup } from '../../recovery/catalog/catalog.ts';
 import { record, type Verified } from '../../recovery/catalog/records.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { sentence } from '../../recovery/events/event.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { targetNamed } from '../targets.ts';
+import { tell } from '../tell-bus.ts';
 
 type Finding = {
   backup: Backup;
@@ -38,6 +40,7 @@ export const verify: Command = {
   ],
   example: 'gaia verify latest --target prod',
   exits: ['0 sound', '5 no such backup, or a target has none', '7 damaged'],
+  delivers: true,
   async run(call) {
     const config = call.config();
     const wanted = call.words[0] as string;
@@ -77,8 +80,25 @@ async function examine(backup: Backup, call: Call): Promise<Finding> {
   const finding = { backup, ...(await look(backup, call)), ms: performance.now() - began };
   // What is outside the folder of backups is nobody's to record, and a disk that cannot be written can still be verified.
   if (!relative(place.backups, backup.file).startsWith('..') && finding.state !== 'incomplete') remember(finding, call);
+  tellFinding(finding, call);
   return finding;
 }
+
+/** A backup that is not sound is told as a failure, to those who hear of failures. */
+function tellFinding({ backup, state, says, ms }: Finding, call: Call): void {
+  const bad = isBad({ state });
+  tell(call, {
+    action: bad ? 'backup_failed' : 'backup_verified',
+    target: backup.target,
+    details: {
+      ...{ kind: 'verify', backup: sentence(backup.name), state, exit: bad ? Exit.damaged : Exit.ok },
+      ...{ says: sentence(says), deep: call.flags.deep === true, bytes: backup.bytes, seconds: secondsOf(ms) },
+    },
+  });
+}
+
+const isBad = ({ state }: Pick<Finding, 'state'>) => state === 'damaged' || state === 'incomplete';
+const secondsOf = (ms: number) => Number((ms / 1000).toFixed(3));
 
 async function look(backup: Backup, { config, progress, flags }: Call): Promise<Omit<Finding, 'backup' | 'ms'>> {
   if (backup.kind === 'unverified' || !backup.name.endsWith('.tar.zst')) {
@@ -132,7 +152,6 @@ function remember({ backup, state, says }: Finding, { around, config }: Call): v
 }
 
 function concludeAll(findings: readonly Finding[], missing: readonly Fault[]): Conclusion {
-  const isBad = ({ state }: Finding) => state === 'damaged' || state === 'incomplete';
   const results = findings.map(({ backup, state, says, member, ms }) => ({
     name: backup.name,
     target: backup.target,
@@ -140,7 +159,7 @@ function concludeAll(findings: readonly Finding[], missing: readonly Fault[]): C
     state,
     says,
     member,
-    seconds: Number((ms / 1000).toFixed(3)),
+    seconds: secondsOf(ms),
   }));
   const bad = findings.some(isBad);
   return {

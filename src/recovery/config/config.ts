@@ -1,4 +1,5 @@
 import type { RetentionPolicy } from '../catalog/retention.ts';
+import type { BusSetting } from '../events/find-bus.ts';
 import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import type { Target } from '../target.ts';
@@ -12,6 +13,8 @@ export type RecoveryConfig = {
   keepAsideHours: number;
   /** What `gaia health` asks, beside those of the targets. */
   endpoints: readonly Endpoint[];
+  /** Which bus hears of backups and restores. */
+  bus: BusSetting;
   /** What is odd but no mistake, and what this version does not act on. */
   notes: readonly string[];
 };

@@ -74,6 +74,27 @@ describe('The configuration', () => {
     assert.deepEqual([byName.get('other')?.compose, byName.get('other')?.health], [[], 'unproven']);
   });
 
+  it('reads which bus hears of it: the home’s own unless told', () => {
+    const bus = (text: string) => parse(`bus: ${text}\n${old}`);
+    assert.equal(parse(old).bus, 'home');
+    assert.equal(bus('none').bus, 'none');
+    assert.deepEqual(bus('{ url: "http://[::1]:8099/" }').bus, { url: 'http://[::1]:8099/', tokenFile: null });
+    const far = bus('{ url: "http://bus.example", token_file: gaia/bus.token }');
+    assert.deepEqual(far.bus, { url: 'http://bus.example', tokenFile: `${home}/gaia/bus.token` });
+    assert.ok(far.notes.some((note) => /bus\.url takes the token over the network unencrypted/.test(note)));
+    for (const [text, says] of [
+      ['http://127.0.0.1:8099', /bus must be none, or have a url below it/],
+      ['{ token_file: x }', /bus must have a url; say bus: none/],
+      ['{ url: "ftp://x" }', /bus\.url must begin with http/],
+      ['{ url: "http://me:secret@x" }', /bus\.url must begin with http/],
+      ['{ url: 8099 }', /bus\.url must be a text/],
+    ] as const) {
+      const mistake = said(() => bus(text));
+      assert.match(mistake, says);
+      assert.doesNotMatch(mistake, /secret/);
+    }
+  });
+
   it('backs up what a home needs to come back, without its secrets', (t) => {
     const there = mkdtempSync(join(tmpdir(), 'config-'));
     t.after(() => rmSync(there, { recursive: true, force: true }));

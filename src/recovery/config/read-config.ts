@@ -4,6 +4,7 @@ import { Fault, reasonOf } from '../../base/fault.ts';
 import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
 import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
+import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
 import { readTargets } from './read-targets.ts';
 
@@ -16,6 +17,7 @@ const topKeys = [
   'retention',
   'keep_aside_hours',
   'signing_key_file',
+  'bus',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };
 const maxKept = 10_000;
@@ -69,8 +71,9 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
   const keepAsideHours = root.count('keep_aside_hours', keepAside.least, keepAside.most) ?? keepAside.usual;
   judgeTelegram(root.section('emergency_telegram'));
   const endpoints = endpointsIn(root.section('health_check'));
+  const bus = busIn(root, from);
   mistakes.throwIfAny();
-  return { place, targets, retention, keepAsideHours, endpoints, notes: mistakes.notes };
+  return { place, targets, retention, keepAsideHours, endpoints, bus, notes: mistakes.notes };
 }
 
 function retentionIn(section: Located | undefined): RetentionPolicy {

@@ -9,7 +9,7 @@ import type { GateResult, HealthCheck } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import { dropDatabases, swapDatabases } from '../postgres/database-units.ts';
 import type { Progress } from '../progress.ts';
-import { type Journal, openJournal, type Step } from '../run/journal.ts';
+import { type Journal, type JournalLine, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
@@ -40,6 +40,8 @@ export type EngineDeps = {
    * these points and is killed there; in earnest it does nothing.
    */
   pause(point: string): void;
+  /** Called with each line of the journal, once it is on disk. */
+  noted?(line: JournalLine): void;
   progress: Progress;
 };
 
@@ -98,7 +100,8 @@ function note(
   facts: Record<string, unknown> = {},
 ): void {
   deps.pause(`before ${step} ${state}`);
-  journal.append(step, state, facts);
+  const line = journal.append(step, state, facts);
+  deps.noted?.(line);
   deps.pause(`after ${step} ${state}`);
 }
 

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { makeFolder } from '../../base/files.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
+import type { BusSetting } from '../events/find-bus.ts';
 import type { Place } from '../place.ts';
 import type { Target } from '../target.ts';
 
@@ -25,6 +26,8 @@ export type RunRequest = {
   ignore_open: boolean;
   /** Servers of databases get new data folders. */
   fresh_server?: boolean;
+  /** Which bus hears of it; requests of older versions do not say. */
+  bus?: BusSetting;
   created_at: string;
   tool: string;
 };
