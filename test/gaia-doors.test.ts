@@ -13,7 +13,8 @@ function doors(t: TestContext) {
   t.after(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, 'with space'));
   const at = join(folder, 'with space');
-  for (const name of ['find-gaia.sh', 'restore.sh', 'verify-backup.sh'])
+  const drills = ['control', 'prod', 'dev'].map((name) => `test-restore-${name}.sh`);
+  for (const name of ['find-gaia.sh', 'restore.sh', 'verify-backup.sh', ...drills])
     copyFileSync(join(scripts, name), join(at, name));
   writeFileSync(join(at, 'gaia'), '#!/bin/sh\nprintf "%s\\n" "$@"\nexit 7\n');
   chmodSync(join(at, 'gaia'), 0o755);
@@ -32,6 +33,9 @@ describe('the doors to gaia', () => {
     ['restore.sh', ['--full'], ['restore', 'full']],
     ['restore.sh', ['health'], ['health']],
     ['verify-backup.sh', [], ['verify', 'latest']],
+    ['test-restore-control.sh', [], ['drill', 'control-plane']],
+    ['test-restore-prod.sh', ['--backup', 'x'], ['drill', 'prod', '--backup', 'x']],
+    ['test-restore-dev.sh', [], ['drill', 'dev']],
     ['verify-backup.sh', ['x*'], ['verify', 'x*']],
   ];
   for (const [script, words, handed] of cases)

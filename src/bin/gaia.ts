@@ -73,8 +73,8 @@ function stopSignal(): AbortSignal {
       if (controller.signal.aborted && systemClock() - first > sameSignalMs) process.exit(Exit.interrupted);
       first ||= systemClock();
       controller.abort();
-      // What can be ended anywhere is ended; a run is followed to say how to watch it.
-      if (!['restore', 'undo', 'resume', 'status', '__run'].some((verb) => argv.includes(verb)))
+      // What can be ended anywhere is ended; a run is followed to say how to watch it, and a drill removes what it made.
+      if (!['restore', 'undo', 'resume', 'status', 'drill', '__run'].some((verb) => argv.includes(verb)))
         process.exit(Exit.interrupted);
     });
   return controller.signal;

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { doctor } from './commands/doctor.ts';
+import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
 import { list } from './commands/list.ts';
 import { pin, unpin } from './commands/pin.ts';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   undo,
   resume,
   status,
+  drill,
   prune,
   pin,
   unpin,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeStand, type Stand } from '../recovery/gaia.fixtures.ts';
 import { type Engine, startEngine } from './docker.fixtures.ts';
-import { buildStackImage, stackFile } from './stack.fixtures.ts';
+import { buildStackImage, networkedFile, stackFile } from './stack.fixtures.ts';
 
 /** A running stack of a database and an application in the target `dev`, and one backup of it. */
 export type Stack = Stand & {
@@ -39,8 +39,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts an engine and the stack in it. */
-export async function makeStack(): Promise<Stack> {
+/** Starts an engine and the stack in it; `networked`: in a network of its own instead of the machine's. */
+export async function makeStack({ networked = false } = {}): Promise<Stack> {
   const home = mkdtempSync(join(tmpdir(), 'fire-stack-'));
   const engine = await startEngine();
   buildStackImage();
@@ -63,7 +63,8 @@ export async function makeStack(): Promise<Stack> {
     version: (text) => writeFileSync(join(stand.root, 'site', 'version'), `${text}\n`),
     async says() {
       try {
-        const answer = await fetch(`http://127.0.0.1:${ports.web}/cgi-bin/health`);
+        const at = networked ? `${addressOf(docker, idOf('web'))}:80` : `127.0.0.1:${ports.web}`;
+        const answer = await fetch(`http://${at}/cgi-bin/health`);
         return answer.ok ? (await answer.text()).trim() : String(answer.status);
       } catch {
         return 'nothing';
@@ -104,7 +105,7 @@ export async function makeStack(): Promise<Stack> {
     },
   };
   try {
-    await begin(stack);
+    await begin(stack, networked ? networkedFile(ports.web) : stackFile(ports));
     return stack;
   } catch (error) {
     await stack.end();
@@ -112,9 +113,14 @@ export async function makeStack(): Promise<Stack> {
   }
 }
 
-async function begin(stack: Stack): Promise<void> {
+/** The machine reaches containers by their own addresses, whether ports can be published here or not. */
+function addressOf(docker: Stack['docker'], id: string): string {
+  return docker('inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', id);
+}
+
+async function begin(stack: Stack, file: string): Promise<void> {
   stack.configure();
-  writeFileSync(join(stack.root, 'compose.yml'), stackFile(stack.ports));
+  writeFileSync(join(stack.root, 'compose.yml'), file);
   mkdirSync(join(stack.root, 'site'));
   stack.version('1');
   stack.compose('up', '-d');

@@ -21,13 +21,14 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   psql -U "$POSTGRES_USER" -d postgres -qc "CREATE DATABASE $POSTGRES_DB"
   sleep 1
   as "pg_ctl -D $PGDATA -m fast -w stop >/dev/null"
+  echo "host all all all trust" >> "$PGDATA/pg_hba.conf"
 fi
-exec su -s /bin/sh postgres -c "exec postgres -D $PGDATA -c listen_addresses=127.0.0.1 -c fsync=off"
+exec su -s /bin/sh postgres -c "exec postgres -D $PGDATA -c listen_addresses=\${LISTEN:-127.0.0.1} -c fsync=off"
 `;
 
 /** Says over HTTP what the database says: 200 only where the application is well with what is in it. */
 const health = `#!/bin/sh
-say=$(psql -h 127.0.0.1 -U app -d app -XqAtc 'SELECT said FROM status' 2>&1)
+say=$(psql -h "\${DB_HOST:-127.0.0.1}" -U app -d app -XqAtc 'SELECT said FROM status' 2>&1)
 [ "$say" != flapping ] || { n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n + 1)) > /tmp/n; [ $((n % 2)) = 0 ] && say=well-1; }
 case "$say" in
   well*) printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s %s\\n' "$say" "$(cat /site/version)" ;;
@@ -89,5 +90,29 @@ services:
     depends_on: [db]
     environment: { PGPORT: "${ports.database}" }
     volumes: ["./site:/site"]
+`;
+}
+
+/** The same in a network of its own, with a published port. Its own address is `web`, port 80. */
+export function networkedFile(web: number): string {
+  return `version: "3"
+services:
+  db:
+    image: ${image}
+    command: ["/entry"]
+    restart: always
+    stop_grace_period: 5s
+    environment: { POSTGRES_USER: app, POSTGRES_DB: app, LISTEN: "0.0.0.0" }
+    volumes: ["./pgdata:/var/lib/postgresql/data"]
+  web:
+    image: ${image}
+    container_name: the-only-web
+    command: ["/bin/httpd", "-f", "-v", "-p", "80", "-h", "/www"]
+    restart: always
+    stop_grace_period: 1s
+    depends_on: [db]
+    environment: { DB_HOST: db }
+    volumes: ["./site:/site"]
+    ports: ["127.0.0.1:${web}:80"]
 `;
 }

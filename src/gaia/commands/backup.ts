@@ -16,6 +16,7 @@ import { showBytes, showSpan } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
 import { failureDetails, tell } from '../tell-bus.ts';
+import { sweepDrills } from './drill.ts';
 
 /** What a person may say of theirs; scheduled ones are filed by whoever schedules, and restores make their own. */
 const reasons = ['manual', 'pre-change'] as const satisfies readonly Manifest['reason'][];
@@ -57,6 +58,7 @@ export const backup: Command = {
     const targets = targetsNamed(config, wanted);
     const lock = begin(call, targets, wanted);
     try {
+      await sweepDrills(config.place, call.around.say);
       const set = wanted === 'full' ? randomBytes(8).toString('hex') : null;
       const made: Made[] = [];
       const failed: Failed[] = [];

@@ -15,6 +15,10 @@ export type Container = {
   exitCode: number;
   /** Of its own health check: `healthy`, `starting`, `unhealthy`; empty when it has none. */
   health: string;
+  /** The id of its image. */
+  image: string;
+  /** In its networks. */
+  addresses: readonly string[];
 };
 
 /** How long Docker may take to answer a question, in milliseconds. */
@@ -41,6 +45,8 @@ export async function containersOf(file: string): Promise<readonly Container[]> 
 /** The members that are used of what Docker says of a container. `Health` is missing where there is no health check. */
 type Inspected = {
   Id: string;
+  Image: string;
+  NetworkSettings: { Networks: Record<string, { IPAddress: string }> | null };
   State: { Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
   Config: { Labels: Record<string, string> | null };
   HostConfig: { RestartPolicy: { Name: string; MaximumRetryCount: number } };
@@ -49,7 +55,7 @@ type Inspected = {
 async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
   const ran = await runProgram('docker', ['inspect', ...ids], askMs);
   requireWorked(ran, 'Docker could not be asked what runs');
-  return (JSON.parse(ran.stdout) as Inspected[]).map(({ Id, State, Config, HostConfig }) => {
+  return (JSON.parse(ran.stdout) as Inspected[]).map(({ Id, Image, State, Config, HostConfig, NetworkSettings }) => {
     const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
     return {
       id: Id,
@@ -60,6 +66,8 @@ async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
       state: State.Status,
       exitCode: State.ExitCode,
       health: State.Health?.Status ?? '',
+      image: Image,
+      addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
     };
   });
 }

@@ -7,6 +7,8 @@ export type OutboxEvent = {
     | 'backup_completed'
     | 'backup_failed'
     | 'backup_verified'
+    | 'drill_completed'
+    | 'drill_failed'
     | 'restore_started'
     | 'restore_completed'
     | 'restore_failed'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { composeTool, filesOf } from '../compose/compose-tool.ts';
 import { askMs, type Container, containersOf, requireWorked, worked } from '../compose/containers.ts';
 import { type Ran, runProgram } from '../source/run-program.ts';
 
@@ -144,16 +144,6 @@ async function startOne(service: string, files: readonly string[], compose: Comp
   throw new Fault('not-found', `No compose file of the target has a service ${service}.`);
 }
 
-/** With the file that compose would read beside it if none were named. */
-function filesOf(file: string): string[] {
-  const [, stem] = /^((?:docker-)?compose)\.ya?ml$/.exec(basename(file)) ?? [];
-  if (stem === undefined) return [file];
-  const beside = ['yml', 'yaml']
-    .map((end) => join(dirname(file), `${stem}.override.${end}`))
-    .find((each) => existsSync(each));
-  return beside === undefined ? [file] : [file, beside];
-}
-
 /** One that has done its work and ended well is well, unless it is meant to go on. */
 function complaintOf({ state, health, exitCode, restart }: Container, ran: boolean): string | undefined {
   if (state === 'restarting') return 'starts again and again';
@@ -182,20 +172,6 @@ export function alsoRunning(known: Running, now: Running): Running {
     return { file, containers: [...before, ...containers.filter(({ id }) => !before.some((each) => each.id === id))] };
   });
   return { projects };
-}
-
-async function composeTool(): Promise<readonly string[]> {
-  for (const tool of [['docker', 'compose'], ['docker-compose']]) {
-    const [program = '', ...words] = tool;
-    if (worked(await runProgram(program, [...words, 'version'], askMs))) return tool;
-  }
-  throw new Fault(
-    'unreachable',
-    'Neither docker compose nor docker-compose can be run here, and the target has services.',
-    {
-      hint: 'Install one: apt-get install docker-compose. Or take compose out of the configuration and stop the services yourself.',
-    },
-  );
 }
 
 async function keepDown(ids: readonly string[]): Promise<void> {

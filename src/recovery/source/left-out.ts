@@ -30,5 +30,5 @@ function regexOf(glob: string): string {
 
 /** What recovery itself leaves beside or within a tree; never backed up and never taken for the owner's. */
 export function isOwnLeftover(name: BytePath): boolean {
-  return /^\.gaia-stage-\d{8}T\d{6}Z-|\.pre-restore\.\d{8}T\d{6}Z(-\d+)?(-wal|-shm|-journal)?$/.test(name);
+  return /^\.gaia-(stage|drill)-\d{8}T\d{6}Z-|\.pre-restore\.\d{8}T\d{6}Z(-\d+)?(-wal|-shm|-journal)?$/.test(name);
 }
