@@ -1,6 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
+import { withVolumes } from '../recovery/compose/volumes.ts';
 import type { AwayServer } from '../recovery/postgres/away.ts';
 import { checkServers } from '../recovery/postgres/check-server.ts';
 import { openBackup } from '../recovery/restore/open-backup.ts';
@@ -22,7 +23,8 @@ export type PreparedRestore = {
 };
 
 /** Finds the backup and makes the plan. @throws Fault `not-found`, `damaged`, `usage` */
-export async function prepareRestore(call: Call, target: Target, wanted = asked(call)): Promise<PreparedRestore> {
+export async function prepareRestore(call: Call, named: Target, wanted = asked(call)): Promise<PreparedRestore> {
+  const target = await withVolumes(named, { toRestore: true });
   const { around, flags } = call;
   const { place } = call.config();
   const isDatabases = /^db(:|$)/.test(String(flags.only ?? ''));

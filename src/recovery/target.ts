@@ -9,6 +9,8 @@ export type Target = {
   databases: readonly SqliteDatabase[];
   /** Databases of PostgreSQL servers. */
   postgres?: readonly PostgresDatabase[];
+  /** Docker's names of volumes: those whose folders belong to the target, and those that are left out. */
+  volumes?: { include: readonly string[]; exclude: readonly string[] };
   /** Compose files, absolute, of the services that work on it, in the order in which they are started. */
   compose?: readonly string[];
   /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */

@@ -87,7 +87,7 @@ export async function makeStack({ networked = false } = {}): Promise<Stack> {
       writeFileSync(
         stand.config,
         `backup_locations: { local: ${stand.backups} }\nrestore_targets:\n  data-plane:\n    dev:\n      root: ${stand.root}\n` +
-          `      compose: compose.yml\n      databases: [ ${sqlite}, ${database} ]\n` +
+          `      compose: compose.yml\n      volumes: ${networked ? '{}' : '{ include: [dev_uploads], exclude: [dev_cache] }'}\n      databases: [ ${sqlite}, ${database} ]\n` +
           `      health: { endpoints: [ { name: web, url: "http://127.0.0.1:${ports.web}/cgi-bin/health" } ], ${more} }\n`,
       );
     },

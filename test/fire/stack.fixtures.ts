@@ -89,7 +89,8 @@ services:
     stop_grace_period: 1s
     depends_on: [db]
     environment: { PGPORT: "${ports.database}" }
-    volumes: ["./site:/site"]
+    volumes: ["./site:/site", "uploads:/uploads", "cache:/cache"]
+volumes: { uploads: {}, cache: {} }
 `;
 }
 

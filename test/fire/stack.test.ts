@@ -111,4 +111,32 @@ describe('a stack of a database and an application', { skip: missing !== undefin
     assert.equal(await stack.says(), 'well 3');
     stack.removeBackup(name);
   });
+
+  it('brings volumes back that belong to it, also where Docker has none, and leaves others alone', async () => {
+    const put = (volume: string, text: string) =>
+      stack.docker('exec', stack.idOf('web'), 'sh', '-c', `echo ${text} > /${volume}/file`);
+    const get = (volume: string) => stack.docker('exec', stack.idOf('web'), 'cat', `/${volume}/file`);
+    put('uploads', 'first');
+    put('cache', 'first');
+    const { name } = (await stack.json(0, 'backup', 'dev')) as { name: string };
+    put('uploads', 'second');
+    put('cache', 'second');
+    const restored = await stack.gaia('restore', 'dev', '--backup', name, '--yes');
+    assert.equal(restored.exit, 0, restored.stderr);
+    assert.deepEqual([get('uploads'), get('cache')], ['first', 'second']);
+    stack.compose('down', '-v');
+    const again = await stack.gaia('restore', 'dev', '--backup', name, '--yes');
+    assert.equal(again.exit, 0, again.stderr);
+    assert.equal(get('uploads'), 'first');
+    stack.removeBackup(name);
+  });
+
+  it('has no backup without a word for each volume', async () => {
+    const text = readFileSync(stack.config, 'utf8');
+    writeFileSync(stack.config, text.replace('exclude: [dev_cache]', 'exclude: []'));
+    const refused = await stack.gaia('backup', 'dev');
+    writeFileSync(stack.config, text);
+    assert.equal(refused.exit, 2, refused.stderr);
+    assert.match(refused.stderr, /volumes that nobody named: dev_cache/);
+  });
 });

@@ -82,10 +82,11 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
 export function stopsAndAsks(stops: readonly string[], health: RestorePlan['health']): string[] {
   const lines = stops.map((file) => `  Stops:     ${file}, and starts it again`);
   if (typeof health === 'string') return lines;
-  const { endpoints, withinSeconds, consecutive } = health;
+  const { endpoints, n8n, withinSeconds, consecutive } = health;
   return [
     ...lines,
     ...endpoints.map(({ name, url }) => `  Asks:      ${name}, ${url}`),
+    ...(n8n === undefined ? [] : [`  Asks:      n8n, ${n8n.url}${n8n.canary === null ? '' : ', and its canary'}`]),
     `             well ${consecutive} times in a row within ${withinSeconds} s, or all is taken back`,
   ];
 }

@@ -7,6 +7,7 @@ import type { Manifest } from '../archive/manifest.ts';
 import { filesBeside, writeManifest } from '../archive/manifest-file.ts';
 import { loadSigner } from '../archive/sign.ts';
 import { readBack } from '../archive/verify-archive.ts';
+import { requireVolumesNamed, withVolumes } from '../compose/volumes.ts';
 import { diskFault, syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
 import { findDatabases } from '../postgres/dump.ts';
@@ -46,7 +47,8 @@ const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
  * `storage-full`, `damaged` when it reads back as something else
  */
 export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
-  const { target, place, clock } = request;
+  const { place, clock } = request;
+  const target = await withVolumes(request.target, { toRestore: false });
   const signer = loadSigner(place);
   const folder = join(place.backups, target.name);
   const startedMs = clock();
@@ -54,21 +56,19 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     makeFolder(folder, 0o700);
     removeLeftovers(folder);
     const servers = await findDatabases(target);
-    const surveyed = survey(
-      target,
-      place,
-      servers.flatMap(({ dataFolder }) => dataFolder ?? []),
-    );
+    const dataFolders = servers.flatMap(({ dataFolder }) => dataFolder ?? []);
+    await requireVolumesNamed(target, dataFolders);
+    const surveyed = survey(target, place, dataFolders);
     if (request.only !== undefined) requireDatabases(target, surveyed.databases.length + servers.length);
     const name = freeName(target.name, startedMs, [folder, ...bucketNames.map((bucket) => join(folder, bucket))]);
     const work = join(folder, `.${name}.work`);
     const partial = join(folder, `.${name}.partial`);
     mkdirSync(work, { mode: 0o700 });
     try {
-      let written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed, servers });
+      let written = await writeArchive({ ...request, target, name, work, partial, startedMs, surveyed, servers });
       for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
         rmSync(partial, { force: true });
-        written = await writeArchive({ ...request, name, work, partial, startedMs, surveyed, servers });
+        written = await writeArchive({ ...request, target, name, work, partial, startedMs, surveyed, servers });
       }
       const sha256 = await readBack(partial, written.manifest, relabelled(request.progress));
       const manifest: Manifest = {

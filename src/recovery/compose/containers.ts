@@ -17,6 +17,8 @@ export type Container = {
   health: string;
   /** The id of its image. */
   image: string;
+  /** Those that it mounts, and where they lie on this machine. */
+  volumes: readonly { name: string; folder: string }[];
   /** In its networks. */
   addresses: readonly string[];
 };
@@ -46,6 +48,7 @@ export async function containersOf(file: string): Promise<readonly Container[]> 
 type Inspected = {
   Id: string;
   Image: string;
+  Mounts: { Type: string; Name?: string; Source?: string }[];
   NetworkSettings: { Networks: Record<string, { IPAddress: string }> | null };
   State: { Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
   Config: { Labels: Record<string, string> | null };
@@ -55,21 +58,26 @@ type Inspected = {
 async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
   const ran = await runProgram('docker', ['inspect', ...ids], askMs);
   requireWorked(ran, 'Docker could not be asked what runs');
-  return (JSON.parse(ran.stdout) as Inspected[]).map(({ Id, Image, State, Config, HostConfig, NetworkSettings }) => {
-    const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
-    return {
-      id: Id,
-      project: Config.Labels?.['com.docker.compose.project'] ?? '',
-      service: Config.Labels?.['com.docker.compose.service'] ?? '',
-      running: State.Running,
-      restart: MaximumRetryCount > 0 ? `${Name}:${MaximumRetryCount}` : Name,
-      state: State.Status,
-      exitCode: State.ExitCode,
-      health: State.Health?.Status ?? '',
-      image: Image,
-      addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
-    };
-  });
+  return (JSON.parse(ran.stdout) as Inspected[]).map(
+    ({ Id, Image, Mounts, State, Config, HostConfig, NetworkSettings }) => {
+      const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
+      return {
+        id: Id,
+        project: Config.Labels?.['com.docker.compose.project'] ?? '',
+        service: Config.Labels?.['com.docker.compose.service'] ?? '',
+        running: State.Running,
+        restart: MaximumRetryCount > 0 ? `${Name}:${MaximumRetryCount}` : Name,
+        state: State.Status,
+        exitCode: State.ExitCode,
+        health: State.Health?.Status ?? '',
+        image: Image,
+        volumes: Mounts.flatMap(({ Type, Name, Source }) =>
+          Type === 'volume' && Name !== undefined ? [{ name: Name, folder: Source ?? '' }] : [],
+        ),
+        addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
+      };
+    },
+  );
 }
 
 const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');

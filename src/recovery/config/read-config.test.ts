@@ -193,6 +193,12 @@ describe('The configuration', () => {
       /another database has/,
     ],
     ['a health that asks nobody', '{ root: a, health: { within_seconds: 5 } }', /names no endpoints/],
+    ['an n8n without an address', '{ root: a, health: { n8n: { canary: {} } } }', /must be \{ url/],
+    [
+      'half a canary',
+      '{ root: a, health: { n8n: { url: "http://a", canary: { webhook: /w, listen: "127.0.0.1:1", header: x } } } }',
+      /must be \{ url/,
+    ],
     ['a health of another kind', '{ root: a, health: yes }', /must be none, or have endpoints/],
     [
       'an endpoint without a scheme',

@@ -26,7 +26,7 @@ const newKeys = [
   'retention',
 ];
 /** Understood in a file, and acted on by a later version. */
-const notYet = ['units', 'volumes', 'agents'];
+const notYet = ['units', 'agents'];
 
 /** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
 const homeFolders = ['gaia', 'config', 'shared/scripts', 'shared/templates', 'monitoring'];
@@ -95,6 +95,7 @@ function readTarget(name: string, at: Located, usualRoot: string, from: From): T
     trees: [tree, ...oldTrees(name, at, tree, from)],
     ...databasesIn(at, root, from),
     compose: composeIn(at, root, from),
+    ...volumesIn(at),
     health: healthIn(at),
   };
 }
@@ -140,6 +141,18 @@ function composeIn(at: Located, root: string, from: From): string[] {
   const files = named.filter((file) => file !== '').map((file) => (isAbsolute(file) ? from(file) : join(root, file)));
   for (const [n, file] of files.entries()) if (files.indexOf(file) !== n) own?.wrong(`names ${file} twice`);
   return files;
+}
+
+/** Docker's names of volumes, each in one of two lists. */
+function volumesIn(at: Located): Pick<Target, 'volumes'> {
+  const volumes = at.get('volumes')?.isMap === true ? at.section('volumes') : undefined;
+  if (at.get('volumes') !== undefined && volumes === undefined)
+    at.get('volumes')?.wrong('must be { include: […], exclude: […] }, with names as docker volume ls has them');
+  if (volumes === undefined) return {};
+  volumes.knownKeys(['include', 'exclude']);
+  const [include, exclude] = [volumes.texts('include'), volumes.texts('exclude')];
+  for (const name of include) if (exclude.includes(name)) volumes.wrong(`has ${name} in both lists`);
+  return { volumes: { include, exclude } };
 }
 
 function refuseLater(at: Located): void {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reasonOf } from '../../base/fault.ts';
+import type { N8nCheck } from './n8n.ts';
 
 /** Something that says over HTTP whether it is well. */
 export type Endpoint = { name: string; url: string };
@@ -8,6 +9,7 @@ export type Endpoint = { name: string; url: string };
 export type HealthCheck = {
   /** Those that the configuration names. */
   endpoints: readonly Endpoint[];
+  n8n?: N8nCheck;
   /** How long all of them have, together, from the moment the state is in its place. */
   withinSeconds: number;
   /** How often in a row all of them must be well: one that comes up and falls over again is not. */

@@ -1,4 +1,5 @@
 import { type GateResult, type HealthCheck, type Probe, passGate } from '../health/gate.ts';
+import { n8nComplaint } from '../health/n8n.ts';
 import { databaseComplaint } from '../postgres/database-units.ts';
 import type { JournalLine, Step } from '../run/journal.ts';
 import type { RunRequest } from '../run/run-folder.ts';
@@ -54,6 +55,8 @@ function ask({ request, services, running, gate, tell }: Asking, check: HealthCh
       ask: () => databaseComplaint(name, request.target),
     }),
   );
+  const { n8n } = check as HealthCheck;
+  if (n8n !== undefined) probes.push({ name: `n8n (${n8n.url})`, ask: () => n8nComplaint(n8n) });
   if (!services.isEmpty) probes.unshift({ name: 'among the containers,', ask: () => services.complaint(running) });
   return passGate(check, { tell: passes, probes });
 }

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { Fault } from '../../base/fault.ts';
+import { runProgram } from '../source/run-program.ts';
+import type { Target, Tree } from '../target.ts';
+import { askMs, containersOf, requireWorked, worked } from './containers.ts';
+
+/** What a volume's folder is called within an archive. */
+const treeName = (volume: string) => `volume-${volume.toLowerCase().replace(/[^a-z0-9-]+/g, '-')}`;
+
+/** Docker gives those nobody named a name of its own. */
+const anonymous = /^[0-9a-f]{64}$/;
+
+type Volume = { Name: string; Mountpoint: string; Driver: string };
+
+/**
+ * A target with the folders of the volumes that its configuration includes, which lie where Docker keeps them. To restore,
+ * one that is not there is taken to lie where Docker would make it, and takes it up from there.
+ * @throws Fault `not-found` for one that is not there, `usage` for one that is no folder of this machine, `unreachable`
+ */
+export async function withVolumes(target: Target, { toRestore }: { toRestore: boolean }): Promise<Target> {
+  const wanted = target.volumes?.include ?? [];
+  if (wanted.length === 0) return target;
+  const trees: Tree[] = [];
+  for (const name of wanted) {
+    const volume = (await inspect(name)) ?? (toRestore ? await expected(name) : undefined);
+    if (volume === undefined)
+      throw new Fault('not-found', `There is no volume ${name}, which the configuration of ${target.name} names.`, {
+        hint: 'See: docker volume ls',
+      });
+    if (volume.Driver !== 'local')
+      throw new Fault('usage', `The volume ${name} is kept by ${volume.Driver}, and not in a folder of this machine.`, {
+        hint: 'Exclude it, and back it up where it is kept.',
+      });
+    trees.push({ name: treeName(name), root: volume.Mountpoint, exclude: [], mounts: { include: [], exclude: [] } });
+  }
+  return { ...target, trees: [...target.trees, ...trees] };
+}
+
+/** A backup that leaves a volume out without anybody having said so would be a surprise. @throws Fault `usage` */
+export async function requireVolumesNamed(target: Target, dataFolders: readonly string[]): Promise<void> {
+  const named = new Set([...(target.volumes?.include ?? []), ...(target.volumes?.exclude ?? [])]);
+  const unnamed = new Set<string>();
+  for (const file of target.compose ?? [])
+    for (const { volumes } of await containersOf(file))
+      for (const { name, folder } of volumes)
+        if (!named.has(name) && !anonymous.test(name) && !dataFolders.some((data) => data.startsWith(folder)))
+          unnamed.add(name);
+  if (unnamed.size === 0) return;
+  const [first] = unnamed;
+  throw new Fault(
+    'usage',
+    `Containers of ${target.name} keep data in volumes that nobody named: ${[...unnamed].join(', ')}.`,
+    {
+      hint: `Say for each whether it belongs to the backup: volumes: { include: [${first}], exclude: [] }`,
+    },
+  );
+}
+
+async function inspect(name: string): Promise<Volume | undefined> {
+  const ran = await runProgram('docker', ['volume', 'inspect', name], askMs);
+  if (!worked(ran) && /no such volume/i.test(ran.stderr)) return undefined;
+  requireWorked(ran, `Docker could not be asked about the volume ${name}`);
+  return (JSON.parse(ran.stdout) as Volume[])[0];
+}
+
+async function expected(name: string): Promise<Volume> {
+  const ran = await runProgram('docker', ['info', '--format', '{{.DockerRootDir}}'], askMs);
+  requireWorked(ran, 'Docker could not be asked where it keeps volumes');
+  return { Name: name, Mountpoint: join(ran.stdout.trim(), 'volumes', name, '_data'), Driver: 'local' };
+}
