@@ -1,4 +1,4 @@
-// node bench/archive-run.ts backup|verify|restore|list HOME: one run of ours in a process of its own, so that its memory can be told.
+// node bench/archive-run.ts backup|verify|restore|list HOME [PORT]: one run of ours in a process of its own, so that its memory can be told.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
@@ -13,7 +13,7 @@ import { readJournal } from '../src/recovery/run/journal.ts';
 import { journalOf, makeRun, newRunId, stampOf } from '../src/recovery/run/run-folder.ts';
 import type { Target } from '../src/recovery/target.ts';
 
-const [what, home] = process.argv.slice(2) as [string, string];
+const [what, home, port] = process.argv.slice(2) as [string, string, string | undefined];
 const backups = join(home, 'backups');
 const place: Place = {
   home,
@@ -24,7 +24,15 @@ const place: Place = {
   publicKey: join(home, 'signing.pub'),
 };
 const tree = { name: 'data', root: join(home, 'data'), exclude: [], mounts: { include: [], exclude: [] } };
-const target: Target = { name: 'bench', trees: [tree], databases: [], health: 'none' };
+/** A database of a server on the loopback, where its port is given. */
+const postgres = {
+  ...{ name: 'app', database: 'app', user: 'bench', passwordFile: null },
+  reach: { kind: 'url' as const, parameters: { host: '127.0.0.1', port: port ?? '' } },
+};
+const target: Target = {
+  ...{ name: 'bench', trees: [tree], databases: [], health: 'none' },
+  ...(port === undefined ? {} : { postgres: [postgres] }),
+};
 const result: { ms?: number; writtenMs?: number; bytes?: number; gapMs?: number } = {};
 if (what === 'backup') await backup();
 else if (what === 'verify') await verify();

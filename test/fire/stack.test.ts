@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -73,7 +73,10 @@ describe('a stack of a database and an application', { skip: missing !== undefin
     const file = readFileSync(join(stack.root, 'compose.yml'), 'utf8');
     writeFileSync(
       join(stack.root, 'compose.yml'),
-      `${file}  plain:\n    image: leveredge-test/busybox\n    command: ["/busybox", "sleep", "1000"]\n    network_mode: host\n    stop_grace_period: 1s\n`,
+      file.replace(
+        '\nvolumes: {',
+        `\n  plain:\n    image: leveredge-test/busybox\n    command: ["/busybox", "sleep", "1000"]\n    network_mode: host\n    stop_grace_period: 1s\nvolumes: {`,
+      ),
     );
     stack.compose('up', '-d');
     try {
@@ -95,7 +98,7 @@ describe('a stack of a database and an application', { skip: missing !== undefin
 
   it('is taken back when a port of what was restored is taken by another program', async () => {
     const file = readFileSync(join(stack.root, 'compose.yml'), 'utf8');
-    const other = createServer().listen(0, '127.0.0.1');
+    const other = createServer().listen(0, '127.0.0.1').unref();
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
     writeFileSync(
@@ -138,5 +141,20 @@ describe('a stack of a database and an application', { skip: missing !== undefin
     writeFileSync(stack.config, text);
     assert.equal(refused.exit, 2, refused.stderr);
     assert.match(refused.stderr, /volumes that nobody named: dev_cache/);
+  });
+
+  it('restarts a server of a database that still sees files of before', async () => {
+    const file = readFileSync(join(stack.root, 'compose.yml'), 'utf8');
+    mkdirSync(join(stack.root, 'settings'));
+    writeFileSync(join(stack.root, 'settings', 'a'), 'first');
+    writeFileSync(join(stack.root, 'compose.yml'), file.replace('"./pgdata:', '"./settings:/settings", "./pgdata:'));
+    stack.compose('up', '-d');
+    await stack.untilServes();
+    const { name } = (await stack.json(0, 'backup', 'dev')) as { name: string };
+    writeFileSync(join(stack.root, 'settings', 'a'), 'second');
+    const restored = await stack.gaia('restore', 'dev', '--backup', name, '--yes');
+    assert.equal(restored.exit, 0, restored.stderr);
+    assert.equal(stack.docker('exec', stack.idOf('db'), 'cat', '/settings/a'), 'first');
+    stack.removeBackup(name);
   });
 });

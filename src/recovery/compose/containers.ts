@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { realpathSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { type Ran, runProgram } from '../source/run-program.ts';
 
@@ -19,6 +19,10 @@ export type Container = {
   image: string;
   /** Those that it mounts, and where they lie on this machine. */
   volumes: readonly { name: string; folder: string }[];
+  /** Folders and files of this machine that it sees. */
+  binds: readonly { source: string; destination: string }[];
+  /** Of its first process; 0 when it does not run. */
+  pid: number;
   /** In its networks. */
   addresses: readonly string[];
 };
@@ -48,9 +52,9 @@ export async function containersOf(file: string): Promise<readonly Container[]> 
 type Inspected = {
   Id: string;
   Image: string;
-  Mounts: { Type: string; Name?: string; Source?: string }[];
+  Mounts: { Type: string; Name?: string; Source?: string; Destination: string }[];
   NetworkSettings: { Networks: Record<string, { IPAddress: string }> | null };
-  State: { Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
+  State: { Pid: number; Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
   Config: { Labels: Record<string, string> | null };
   HostConfig: { RestartPolicy: { Name: string; MaximumRetryCount: number } };
 };
@@ -74,6 +78,10 @@ async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
         volumes: Mounts.flatMap(({ Type, Name, Source }) =>
           Type === 'volume' && Name !== undefined ? [{ name: Name, folder: Source ?? '' }] : [],
         ),
+        binds: Mounts.flatMap(({ Type, Source, Destination }) =>
+          Type === 'bind' && Source !== undefined ? [{ source: Source, destination: Destination }] : [],
+        ),
+        pid: State.Pid,
         addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
       };
     },
@@ -105,5 +113,21 @@ export function requireWorked(ran: Ran, what: string): void {
       .replace(/[.?!]+$/, '') || ran.ended;
   throw new Fault('unreachable', `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${why}.`, {
     hint: `Try it yourself: ${ran.command}`,
+  });
+}
+
+/**
+ * Whether a running container still sees what lay at one of its folders before something else was put there: a mount goes with
+ * what was mounted, and not with its name.
+ */
+export function seesOldState({ binds, pid }: Pick<Container, 'binds' | 'pid'>): boolean {
+  if (pid === 0) return false;
+  return binds.some(({ source, destination }) => {
+    try {
+      const [here, inside] = [statSync(source), statSync(join(`/proc/${pid}/root`, destination))];
+      return here.ino !== inside.ino || here.dev !== inside.dev;
+    } catch {
+      return false; // Gone meanwhile, or not to be looked at without root.
+    }
   });
 }

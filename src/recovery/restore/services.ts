@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { composeTool, filesOf } from '../compose/compose-tool.ts';
-import { askMs, type Container, containersOf, requireWorked, worked } from '../compose/containers.ts';
+import { askMs, type Container, containersOf, requireWorked, seesOldState, worked } from '../compose/containers.ts';
 import { type Ran, runProgram } from '../source/run-program.ts';
 
 /** What ran before it was stopped; written into the journal, so that another process can start it again. */
@@ -98,6 +98,7 @@ export function composeServices(files: readonly string[], stays: readonly string
         const names = containers.filter(({ running }) => running).map(({ service }) => service);
         const some = names.length < containers.length ? names : [];
         requireWorked(await compose(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
+        await refresh(file, stays);
       }
       return files.length === 0 ? 'nothing to start' : `started ${projectsText(projects)}`;
     },
@@ -129,6 +130,14 @@ export function composeServices(files: readonly string[], stays: readonly string
       return lines;
     },
   };
+}
+
+/** Those that went on while files were swapped, and have some of the old ones open. */
+async function refresh(file: string, stays: readonly string[]): Promise<void> {
+  if (stays.length === 0) return;
+  const old = (await containersOf(file)).filter((each) => stays.includes(each.service) && seesOldState(each));
+  for (const { id, service } of old)
+    requireWorked(await runProgram('docker', ['restart', id], stopMs), `the service ${service} could not be restarted`);
 }
 
 type Compose = (project: RunningProject, words: readonly string[], withinMs: number) => Promise<Ran>;
