@@ -8,9 +8,9 @@ import { openBackup } from '../recovery/restore/open-backup.ts';
 import { type Prepared, planRestore, type Refusal } from '../recovery/restore/plan.ts';
 import { wantedDumps } from '../recovery/restore/selection.ts';
 import { awayOf } from '../recovery/restore/servers-of.ts';
-import { composeServices } from '../recovery/restore/services.ts';
+import { targetServices } from '../recovery/restore/target-services.ts';
 import { newRunId, stampOf } from '../recovery/run/run-folder.ts';
-import type { Target } from '../recovery/target.ts';
+import { stopsOf, type Target } from '../recovery/target.ts';
 import type { Call } from './command.ts';
 
 export type PreparedRestore = {
@@ -40,12 +40,12 @@ export async function prepareRestore(call: Call, named: Target, wanted = asked(c
       target,
       only,
       freshFolders: away.flatMap(({ kind, folder }) => (kind === 'fresh' ? (folder ?? []) : [])),
-      ignoreOpen: flags['ignore-open'] === true || (target.compose ?? []).length > 0,
+      ignoreOpen: flags['ignore-open'] === true || stopsOf(target).length > 0,
       run: { id, stamp: stampOf(atMs) },
       uid: around.uid,
       ownPids: around.ownPids,
     });
-    prepared.plan.refusals.push(...(await noServices(target)));
+    prepared.plan.refusals.push(...(await noServices(target, around.uid)));
     const dumps = wantedDumps(prepared.scope, prepared.placement)
       .map(({ dumped }) => dumped)
       .filter(({ name }) => !away.some((each) => each.name === name));
@@ -67,9 +67,9 @@ function awayText({ name, service, kind, folder }: AwayServer): string {
 }
 
 /** Why what works on the target could not be stopped and started. */
-async function noServices({ compose = [] }: Target): Promise<Refusal[]> {
+async function noServices(target: Target, uid: number): Promise<Refusal[]> {
   try {
-    await composeServices(compose).look();
+    await targetServices(target, uid).look();
     return [];
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

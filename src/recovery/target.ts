@@ -13,6 +13,8 @@ export type Target = {
   volumes?: { include: readonly string[]; exclude: readonly string[] };
   /** Compose files, absolute, of the services that work on it, in the order in which they are started. */
   compose?: readonly string[];
+  /** Units of systemd that work on it, in the order in which they are started. */
+  units?: readonly TargetUnit[];
   /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */
   health: 'none' | 'unproven' | HealthCheck;
 };
@@ -35,6 +37,9 @@ export type SqliteDatabase = {
   path: string;
 };
 
+/** A unit with its ending, as `atlas.service`; of a user's own systemd, or of the machine's (null). */
+export type TargetUnit = { name: string; user: string | null };
+
 export type PostgresDatabase = {
   /** Unique among all databases of the target. In the archive: `db/<name>.dump`. */
   name: string;
@@ -50,6 +55,16 @@ export type PostgresDatabase = {
   /** Absolute; mode 0600. */
   passwordFile: string | null;
 };
+
+/** What a restore stops and starts, for a person to read: units, then compose files. */
+export function stopsOf({ units = [], compose = [] }: Pick<Target, 'units' | 'compose'>): string[] {
+  return [...units.map(unitText), ...compose];
+}
+
+/** A unit as a sentence names it. */
+export function unitText({ name, user }: TargetUnit): string {
+  return user === null ? name : `${name} of ${user}`;
+}
 
 /** The compose services that hold the target's databases. */
 export function databaseServices({ postgres = [] }: Pick<Target, 'postgres'>): string[] {

@@ -6,11 +6,12 @@ import { readPrivately } from '../../base/private-file.ts';
 import { isWhole, listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
-import { composeServices } from '../../recovery/restore/services.ts';
+import { targetServices } from '../../recovery/restore/target-services.ts';
 import { leftovers } from '../../recovery/restore/undo.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
 import { childEnv } from '../../recovery/source/child-env.ts';
+import { stopsOf } from '../../recovery/target.ts';
 import { showSpan } from '../amounts.ts';
 import { busFinding } from '../bus-words.ts';
 import type { Around, Call, Command } from '../command.ts';
@@ -219,13 +220,21 @@ function runFindings(config: RecoveryConfig): Finding[] {
 /** Whether what works on the targets could be stopped and started. */
 async function serviceFindings(call: Call): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, compose = [] } of targetsOf(call)) {
-    if (compose.length === 0) continue;
+  for (const target of targetsOf(call)) {
+    const { name } = target;
+    if (stopsOf(target).length === 0) continue;
     try {
-      const { projects } = await composeServices(compose).look();
+      const { projects, units = [] } = await targetServices(target, call.around.uid).look();
       const all = projects.flatMap(({ containers }) => containers);
-      const says = `${name}: ${all.filter(({ running }) => running).length} of ${all.length} containers run`;
-      findings.push({ what: 'services', level: 'ok', says });
+      const says = [
+        ...((target.compose ?? []).length > 0
+          ? [`${all.filter(({ running }) => running).length} of ${all.length} containers run`]
+          : []),
+        ...(units.length > 0
+          ? [`${units.length} units, of which a restore starts ${units.filter(({ ran }) => ran).length} again`]
+          : []),
+      ];
+      findings.push({ what: 'services', level: 'ok', says: `${name}: ${says.join(', ')}` });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       findings.push({ what: 'services', level: 'WRONG', says: `${name}: ${error.message}`, todo: error.hint ?? '' });

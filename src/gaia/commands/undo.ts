@@ -5,6 +5,7 @@ import { openFilesBelow } from '../../recovery/restore/open-files.ts';
 import { swapRecordOf } from '../../recovery/restore/swap-record.ts';
 import { leftovers, undoable } from '../../recovery/restore/undo.ts';
 import { newRunId } from '../../recovery/run/run-folder.ts';
+import { stopsOf } from '../../recovery/target.ts';
 import { showSpan } from '../amounts.ts';
 import type { Call, Command } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -41,9 +42,10 @@ export const undo: Command = {
     const { units = [], databases = [] } = swapRecordOf(run.lines) ?? {};
     const paths = units.map(({ live }) => shownPath(live));
     const writer = openFilesBelow(paths, around.ownPids).find(({ writes }) => writes);
-    const { compose = [], health } = run.request.target;
+    const { health } = run.request.target;
+    const stops = stopsOf(run.request.target);
     // Those that are stopped first may hold it until then.
-    if (writer !== undefined && flags['ignore-open'] !== true && compose.length === 0)
+    if (writer !== undefined && flags['ignore-open'] !== true && stops.length === 0)
       throw new Fault('conflict', `Process ${writer.pid} (${writer.command}) has ${writer.path} open for writing.`, {
         hint: 'Stop it and try again, or accept that what it writes is put aside: --ignore-open',
       });
@@ -54,7 +56,7 @@ export const undo: Command = {
       ...databases.map(({ live }) => `  Back comes: database ${live}`),
       ...paths.slice(0, maxShown).map((path) => `  Back comes: ${path}`),
       ...(paths.length > maxShown ? [`  Back come:  ${paths.length - maxShown} more paths`] : []),
-      ...stopsAndAsks(compose, health),
+      ...stopsAndAsks(stops, health),
       '  What is there now is put aside, and gaia undo brings it back.',
     ];
     if (!(await confirm(call, phrase, shown)))

@@ -95,6 +95,31 @@ describe('The configuration', () => {
     }
   });
 
+  it('reads which units of systemd work on a target, of the machine and of users, in their order', () => {
+    const [target] = dev(
+      '{ root: lab, units: [ atlas.service, { name: "worker@1.service", user: owner }, { name: nightly.timer, user: o.w-n_er } ] }',
+    ).targets;
+    assert.deepEqual(target?.units, [
+      { name: 'atlas.service', user: null },
+      { name: 'worker@1.service', user: 'owner' },
+      { name: 'nightly.timer', user: 'o.w-n_er' },
+    ]);
+    const plain = parse(old);
+    assert.deepEqual(
+      plain.targets.map(({ units }) => units),
+      [[], [], [], []],
+    );
+    assert.ok(plain.notes.some((note) => /agents is understood, and nothing/.test(note)));
+    assert.ok(!dev('{ root: a, units: [a.service] }').notes.some((note) => /units/.test(note)));
+  });
+
+  it('tells the line of each unit that is none', () => {
+    const text =
+      'restore_targets:\n  data-plane:\n    dev:\n      root: a\n      units:\n        - a.service\n        - b\n        - { name: c.service }\n';
+    const all = said(() => parse(text));
+    for (const line of [7, 8]) assert.match(all, new RegExp(`line ${line}:`));
+  });
+
   it('backs up what a home needs to come back, without its secrets', (t) => {
     const there = mkdtempSync(join(tmpdir(), 'config-'));
     t.after(() => rmSync(there, { recursive: true, force: true }));
@@ -211,6 +236,15 @@ describe('The configuration', () => {
       /cannot be asked 3 times within 2 s/,
     ],
     ['one compose file twice', '{ root: a, compose: [b.yml, b.yml] }', /twice/],
+    ['units that are no list', '{ root: a, units: b.service }', /must be a list, each the name of a unit/],
+    ['a unit of another kind', '{ root: a, units: [b.mount] }', /must end in .service, .timer, .socket or .path/],
+    ['a template without an instance', '{ root: a, units: ["b@.service"] }', /no unit that can be stopped/],
+    ['a unit that is a path', '{ root: a, units: [../b.service] }', /no unit that can be stopped/],
+    ['a unit that is an option', '{ root: a, units: [--now.service] }', /no unit that can be stopped/],
+    ['a number as a unit', '{ root: a, units: [3] }', /must be the name of a unit/],
+    ['a unit of nobody', '{ root: a, units: [ { name: b.service } ] }', /needs the user/],
+    ['a user that is none', '{ root: a, units: [ { name: b.service, user: ../x } ] }', /no name of a user/],
+    ['one unit twice', '{ root: a, units: [b.service, b.service] }', /is b.service again/],
     ['another engine of archives', '{ root: a, engine: restic }', /later version/],
     ['encryption, which it cannot do', '{ root: a, encrypt_to: [age1x] }', /does not encrypt/],
     ['retention of one target', '{ root: a, retention: { hourly: 100 } }', /at the top/],

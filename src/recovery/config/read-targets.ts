@@ -7,6 +7,7 @@ import type { Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
 import { databasesIn, type From } from './read-databases.ts';
 import { healthIn } from './read-health.ts';
+import { unitsIn } from './read-units.ts';
 
 const targetName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 /** In this order a whole home comes back; others follow by name. */
@@ -26,7 +27,7 @@ const newKeys = [
   'retention',
 ];
 /** Understood in a file, and acted on by a later version. */
-const notYet = ['units', 'agents'];
+const notYet = ['agents'];
 
 /** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
 const homeFolders = ['gaia', 'config', 'shared/scripts', 'shared/templates', 'monitoring'];
@@ -96,6 +97,7 @@ function readTarget(name: string, at: Located, usualRoot: string, from: From): T
     ...databasesIn(at, root, from),
     compose: composeIn(at, root, from),
     ...volumesIn(at),
+    units: unitsIn(at),
     health: healthIn(at),
   };
 }

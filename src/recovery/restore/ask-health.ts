@@ -57,6 +57,6 @@ function ask({ request, services, running, gate, tell }: Asking, check: HealthCh
   );
   const { n8n } = check as HealthCheck;
   if (n8n !== undefined) probes.push({ name: `n8n (${n8n.url})`, ask: () => n8nComplaint(n8n) });
-  if (!services.isEmpty) probes.unshift({ name: 'among the containers,', ask: () => services.complaint(running) });
+  if (!services.isEmpty) probes.unshift({ name: 'among the services,', ask: () => services.complaint(running) });
   return passGate(check, { tell: passes, probes });
 }

@@ -13,15 +13,15 @@ import { type Journal, type JournalLine, openJournal, type Step } from '../run/j
 import { bootId } from '../run/live-process.ts';
 import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
-import { databaseServices } from '../target.ts';
 import { askHealth } from './ask-health.ts';
 import { lateUnits, loadLate } from './load-late.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
-import { alsoRunning, composeServices, type Running, type Services } from './services.ts';
+import type { Running, Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
 import type { SwapRecord } from './swap-record.ts';
 import { applyStaying, loadedBy, stagesOf, swapRecordOf } from './swap-record.ts';
+import { alsoRunning, targetServices } from './target-services.ts';
 import { recordUndo } from './undo.ts';
 
 export type EngineDeps = {
@@ -86,7 +86,7 @@ async function withRun(folder: string, deps: EngineDeps, act: (run: Run) => Prom
       request,
       journal,
       deps,
-      services: deps.services ?? composeServices(request.target.compose ?? [], databaseServices(request.target)),
+      services: deps.services ?? targetServices(request.target, deps.uid),
     });
   } finally {
     journal.close();
@@ -328,7 +328,8 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
 /** Some may have been made anew meanwhile, by us or by somebody; how they were is written down before they are stopped. */
 async function stopAgain(run: Run): Promise<string> {
   const { services } = run;
-  if (!services.isEmpty) note(run, 'quiesce', 'begin', { running: alsoRunning(runningOf(run), await services.look()) });
+  const known = runningOf(run);
+  if (!services.isEmpty) note(run, 'quiesce', 'begin', { running: alsoRunning(known, await services.look(known)) });
   return services.stop(runningOf(run), freshServices(swapRecordOf(run.journal.lines)));
 }
 

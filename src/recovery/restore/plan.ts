@@ -7,7 +7,7 @@ import { type BytePath, shownPath } from '../byte-path.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import { sortMounts } from '../source/mounts.ts';
 import { walkTree } from '../source/walk.ts';
-import type { Target } from '../target.ts';
+import { stopsOf, type Target } from '../target.ts';
 import type { OpenBackup } from './open-backup.ts';
 import { type OpenFile, openFilesBelow } from './open-files.ts';
 import { type PlacedDatabase, type PlacedTree, type Placement, placementOf, realOr } from './placement.ts';
@@ -29,7 +29,7 @@ export type RestorePlan = {
   replaces: string[];
   /** Paths below them that stay as they are. */
   keeps: string[];
-  /** Compose files whose services are stopped for the swap and started after it. */
+  /** Units, and compose files whose services, are stopped for the swap and started after it. */
   stops: string[];
   /** Who is asked afterwards whether the target is well. */
   health: Target['health'];
@@ -101,7 +101,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     databases: wantedDumps(scope, placement).map(({ dumped }) => reachText(dumped.name, target)),
     replaces: replacedBy(scope, placement),
     keeps: keptPaths(keep).slice(0, maxShown),
-    stops: [...(target.compose ?? [])],
+    stops: stopsOf(target),
     health: target.health,
     files,
     bytes,

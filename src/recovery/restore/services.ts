@@ -3,9 +3,19 @@ import { Fault, reasonOf } from '../../base/fault.ts';
 import { composeTool, filesOf } from '../compose/compose-tool.ts';
 import { askMs, type Container, containersOf, requireWorked, seesOldState, worked } from '../compose/containers.ts';
 import { type Ran, runProgram } from '../source/run-program.ts';
+import type { TargetUnit } from '../target.ts';
 
 /** What ran before it was stopped; written into the journal, so that another process can start it again. */
-export type Running = { projects: readonly RunningProject[] };
+export type Running = {
+  projects: readonly RunningProject[];
+  /** Not in journals of before there were any. */
+  units?: readonly RunningUnit[];
+};
+
+export type RunningUnit = TargetUnit & {
+  /** Whether it is started again. */
+  ran: boolean;
+};
 
 type RunningProject = {
   /** The compose file. */
@@ -16,8 +26,11 @@ type RunningProject = {
 /** What runs on a target and must not while its state is swapped. Each call may be repeated. */
 export type Services = {
   readonly isEmpty: boolean;
-  /** Changes nothing. @throws Fault when what is needed to stop and start is not there */
-  look(): Promise<Running>;
+  /**
+   * Changes nothing. Units that are known are left out: they may be gone, in the middle of a restore.
+   * @throws Fault when what is needed to stop and start is not there
+   */
+  look(known?: Running): Promise<Running>;
   /** Stops everything, and keeps it from starting by itself, also after a reboot. Says what it did. @throws Fault */
   stop(running: Running, also?: readonly string[]): Promise<string>;
   /** Starts one service and nothing else. @throws Fault */
@@ -173,15 +186,6 @@ const projectsText = (projects: readonly RunningProject[]) =>
         `${file} (${containers.filter(({ running }) => running).length} of ${containers.length} ran)`,
     )
     .join(', ');
-
-/** What was known, and what has come since with the policy that it has now. */
-export function alsoRunning(known: Running, now: Running): Running {
-  const projects = now.projects.map(({ file, containers }) => {
-    const before = known.projects.find((each) => each.file === file)?.containers ?? [];
-    return { file, containers: [...before, ...containers.filter(({ id }) => !before.some((each) => each.id === id))] };
-  });
-  return { projects };
-}
 
 async function keepDown(ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
