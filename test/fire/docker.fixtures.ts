@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** A Docker Engine that this test started, or that was there. */
@@ -12,6 +13,8 @@ export type Engine = {
 };
 
 const startLimitMs = 60_000;
+/** How long a test waits for the engine of another test of ours to end. */
+const turnLimitMs = 20 * 60_000;
 const image = 'leveredge-test/busybox';
 
 /** Why there can be no engine here; undefined when there can. */
@@ -19,6 +22,8 @@ export function noEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
   for (const program of ['dockerd', 'docker', 'docker-compose', 'busybox'])
     if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `no ${program}`;
+  // The engine that answers then is that of another test of ours, which ends.
+  if (takeTurn() === 'taken') return undefined;
   if (answers()) return 'a Docker Engine runs already, which is not ours to stop';
   return undefined;
 }
@@ -26,11 +31,32 @@ export function noEngine(): string | undefined {
 const answers = () =>
   spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 }).status === 0;
 
+let turn: DatabaseSync | undefined;
+
+/**
+ * One test at a time has an engine, since it answers where Docker usually does: this process, from now on to its end, or another
+ * that holds the lock of a file. However that one ends, its lock goes with it.
+ */
+function takeTurn(): 'ours' | 'taken' {
+  if (turn !== undefined) return 'ours';
+  const file = new DatabaseSync(join(tmpdir(), 'leveredge-fire-engine.lock'), { timeout: 0 });
+  try {
+    file.exec('BEGIN EXCLUSIVE');
+    turn = file;
+    return 'ours';
+  } catch {
+    file.close();
+    return 'taken';
+  }
+}
+
 /**
  * Starts an engine with its state in a temporary folder, and makes the one image from Debian's static busybox. Containers use
  * the machine's own network.
  */
 export async function startEngine(): Promise<Engine> {
+  for (const end = performance.now() + turnLimitMs; takeTurn() === 'taken'; await pause(500))
+    if (performance.now() > end) throw new Error('another test has its Docker Engine for too long');
   const folder = mkdtempSync(join(tmpdir(), 'fire-docker-'));
   let stop = await launch(folder);
   execFileSync('sh', ['-c', `tar -C "$(dirname "$(command -v busybox)")" -c busybox | docker import - ${image}`], {

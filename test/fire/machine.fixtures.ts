@@ -1,0 +1,124 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { run } from '../recovery/gaia.fixtures.ts';
+import { noEngine } from './docker.fixtures.ts';
+
+type Ended = Awaited<ReturnType<typeof run>>;
+
+/** A Debian with systemd as its first process, in a container, with GAIA's executable and Node. It has no network but its own loopback. */
+export type Machine = {
+  /** Runs a command of the shell as root, whatever its end. */
+  sh(command: string): Promise<Ended>;
+  /** The same, and what it printed; fails when it does not end well. */
+  well(command: string): Promise<string>;
+  write(path: string, text: string): void;
+  /** GAIA; other variables of its environment stand before it. */
+  gaia(words: string, env?: string): Promise<Ended>;
+  /**
+   * GAIA in the shell's own process until it stops itself at that point (its name), where it is killed. Whether it came there.
+   */
+  dieAt(point: string, words: string): Promise<boolean>;
+  /** Power is lost and comes back: no process ends in order. */
+  reboot(): Promise<void>;
+};
+
+const image = 'leveredge-test/machine';
+const name = 'leveredge-test-machine';
+const packages = 'systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libatomic1,libstdc++6';
+const bootLimitMs = 60_000;
+const stopLimitMs = 60_000;
+const pidFile = '/run/gaia.pid';
+
+/** Why there can be no machine here; undefined when there can. */
+export function noMachine(): string | undefined {
+  if (spawnSync('sh', ['-c', 'command -v debootstrap']).status !== 0) return 'no debootstrap';
+  return noEngine();
+}
+
+/** Makes and boots a machine on the engine that runs; it ends with the engine. Takes a minute. */
+export async function startMachine(dist: string): Promise<Machine> {
+  await makeImage();
+  // Not --privileged, which is more than systemd needs and is refused in places.
+  const rights = ['--cap-add=SYS_ADMIN', '--cap-add=NET_ADMIN', '--network=none', '--tmpfs=/run', '--tmpfs=/tmp'];
+  const secure = ['--security-opt=apparmor=unconfined', '--security-opt=seccomp=unconfined'];
+  const mounts = [
+    '/sys/fs/cgroup:/sys/fs/cgroup:rw',
+    `${join(dist, 'gaia')}:/usr/local/bin/gaia:ro`,
+    `${process.execPath}:/usr/local/bin/node:ro`,
+  ].map((mount) => `--volume=${mount}`);
+  const flags = ['--detach', `--name=${name}`, '--env=container=docker', ...rights, ...secure, ...mounts];
+  execFileSync('docker', ['run', ...flags, image, '/sbin/init'], { stdio: 'pipe' });
+  await booted();
+  return {
+    sh,
+    well,
+    write: (path, text) =>
+      void execFileSync('docker', ['exec', '-i', name, 'sh', '-c', `mkdir -p "$(dirname ${path})" && cat >${path}`], {
+        input: text,
+      }),
+    gaia: (words, env = '') => sh(`${env} gaia ${words}`),
+    dieAt,
+    async reboot() {
+      execFileSync('docker', ['restart', '--time=0', name], { stdio: 'pipe' });
+      await booted();
+    },
+  };
+}
+
+async function makeImage(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'fire-machine-'));
+  // Made by debootstrap, so that everyone in the machine may enter it.
+  const root = join(folder, 'root');
+  try {
+    const made = await new Promise<string>((resolve) => {
+      const child = spawn('debootstrap', ['--variant=minbase', `--include=${packages}`, 'bookworm', root]);
+      let text = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (more) => {
+          text += more;
+        });
+      child.on('close', (code) => resolve(code === 0 ? '' : text.split('\n').slice(-10).join('\n')));
+    });
+    if (made !== '') throw new Error(`debootstrap made no Debian:\n${made}`);
+    const imported = await run('sh', ['-c', `tar -C ${root} -c . | docker import - ${image}`]);
+    if (imported.exit !== 0) throw new Error(imported.stderr);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const sh = (command: string) => run('docker', ['exec', name, 'sh', '-c', command]);
+
+async function well(command: string): Promise<string> {
+  const { exit, stdout, stderr } = await sh(command);
+  if (exit !== 0) throw new Error(`${command}: exit ${exit}\n${stdout}${stderr}`);
+  return stdout.trim();
+}
+
+async function booted(): Promise<void> {
+  let state = '';
+  for (const end = performance.now() + bootLimitMs; !/^(running|degraded)$/.test(state); await pause(100)) {
+    if (performance.now() > end) throw new Error(`the machine is ${state} and not up`);
+    state = (await sh('systemctl is-system-running')).stdout.trim();
+  }
+}
+
+async function dieAt(point: string, words: string): Promise<boolean> {
+  const command = `echo $$ >${pidFile}; GAIA_STOP_AT='${point}' exec gaia ${words} --here`;
+  let isOver = false;
+  const over = sh(command).then(() => {
+    isOver = true;
+  });
+  for (const end = performance.now() + stopLimitMs; !isOver && performance.now() < end; await pause(50)) {
+    const { stdout } = await sh(`cat /proc/$(cat ${pidFile})/status`);
+    if (!/^State:\s+T/m.test(stdout)) continue;
+    await well(`kill -9 $(cat ${pidFile})`);
+    await over;
+    return true;
+  }
+  await over;
+  return false;
+}
