@@ -5,7 +5,7 @@ import { alsoRunning, targetServices } from './target-services.ts';
 
 const container = (id: string, restart: string) => ({
   ...{ id, restart, project: 'p', service: 's', running: true, state: 'running', exitCode: 0, health: '' },
-  ...{ image: 'i', volumes: [], addresses: [] },
+  ...{ image: 'i', volumes: [], binds: [], pid: 0, addresses: [] },
 });
 
 describe('What works on a target', () => {
