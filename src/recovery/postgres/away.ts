@@ -40,7 +40,7 @@ export async function serversAway(
     const { service } = database.reach;
     const answers = await readiness(database, compose).then(
       () => true,
-      () => false,
+      (error: unknown) => error instanceof Fault && error.extra.runs === true,
     );
     if (answers && !fresh) continue;
     const folder = (await dataFolder(service, compose)) ?? (within.length === 1 ? within[0] : undefined);

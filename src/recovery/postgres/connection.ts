@@ -126,6 +126,7 @@ function clientFault(program: string, label: string, stderr: string, ended: numb
   if (ended === 126 || ended === 127 || /executable file not found/i.test(stderr))
     return new Fault('unreachable', `There is no ${program} in the container of ${label}.`, {
       hint: 'Use an image that has the PostgreSQL client, as the official one does; or reach the server by socket or url.',
+      extra: { runs: true },
     });
   if (/No space left on device|could not extend file|disk full/i.test(stderr))
     return new Fault('storage-full', `There is no room left for ${label}: ${why}.`, {
@@ -138,6 +139,12 @@ function clientFault(program: string, label: string, stderr: string, ended: numb
   if (/could not connect|connection to server|No such container|is not running|Connection refused/i.test(stderr))
     return new Fault('unreachable', `The server of ${label} cannot be reached: ${why}.`, {
       hint: 'See whether it runs and whether user and password are right.',
+      // It answered, and let nobody in.
+      extra: {
+        runs: /authentication failed|no password supplied|pg_hba\.conf|(role|database) ".*" does not exist/.test(
+          stderr,
+        ),
+      },
     });
   // A statement was refused, or what was asked for is not there.
   return new Fault('internal', `${program} failed on ${label}: ${why}.`);
