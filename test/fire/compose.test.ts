@@ -22,7 +22,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('a target with a compose project', { skip: missing !== undefined, timeout: 900_000 }, () => {
+describe('a target with a compose project', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'fire-compose-'));
   let engine: Engine;
   let stand: Stand;

@@ -14,7 +14,7 @@ export type Engine = {
 
 const startLimitMs = 60_000;
 /** How long a test waits for the engine of another test of ours to end. */
-const turnLimitMs = 20 * 60_000;
+const turnLimitMs = 25 * 60_000;
 const image = 'leveredge-test/busybox';
 
 /** Why there can be no engine here; undefined when there can. */

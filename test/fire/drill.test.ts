@@ -13,7 +13,7 @@ import { makeStack, type Stack } from './stack-stand.fixtures.ts';
 const missing = noEngine() ?? noServer();
 if (missing !== undefined) console.log(`NOT RUN: drills need Docker and PostgreSQL: ${missing}`);
 
-describe('a drill', { skip: missing !== undefined, timeout: 900_000 }, () => {
+describe('a drill', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
   let stack: Stack;
   before(async () => {
     stack = await makeStack({ networked: true });

@@ -24,7 +24,7 @@ const port = 15442;
 
 describe('a PostgreSQL server that cannot take what is restored', {
   skip: missing !== undefined,
-  timeout: 900_000,
+  timeout: 1_800_000,
 }, () => {
   let at: PostgresStand;
 

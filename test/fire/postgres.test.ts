@@ -19,7 +19,7 @@ const port = 15432;
 const healthAt = (server: HttpServer) =>
   `      health: { endpoints: [ { name: web, url: "http://127.0.0.1:${(server.address() as AddressInfo).port}/" } ], within_seconds: 3, consecutive: 1 }\n`;
 
-describe('a target with a PostgreSQL database', { skip: missing !== undefined, timeout: 900_000 }, () => {
+describe('a target with a PostgreSQL database', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
   let at: PostgresStand;
   let first: string;
 
