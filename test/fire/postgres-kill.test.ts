@@ -20,7 +20,10 @@ const port = 15452;
 const healthAt = (server: HttpServer) =>
   `      health: { endpoints: [ { name: web, url: "http://127.0.0.1:${(server.address() as AddressInfo).port}/" } ], within_seconds: 3, consecutive: 1 }\n`;
 
-describe('a restore of a PostgreSQL database that is killed', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
+describe('a restore of a PostgreSQL database that is killed', {
+  skip: missing !== undefined,
+  timeout: 1_800_000,
+}, () => {
   let at: PostgresStand;
   let first: string;
 

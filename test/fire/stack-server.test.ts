@@ -145,4 +145,17 @@ describe('a stack whose database server is not there', { skip: missing !== undef
       assert.equal(sum(), direction === 'forward' ? '100000' : '8000', text);
     }
   });
+
+  for (const direction of ['forward', 'back'] as const)
+    it(`is started to go on, ${direction}, when it went down in the middle`, async () => {
+      stack.version('old');
+      stack.sql('UPDATE account SET balance = 8');
+      await killedAt('after databases are swapped');
+      stack.docker('stop', stack.idOf('db'));
+      const resumed = await stack.gaia('resume', ...(direction === 'back' ? ['--back'] : []));
+      assert.equal(resumed.exit, 0, resumed.stderr);
+      assert.equal(await stack.says(), direction === 'forward' ? 'well 1' : 'well old');
+      assert.equal(sum(), direction === 'forward' ? '100000' : '8000');
+      assert.doesNotMatch(stack.own(), /__new_/);
+    });
 });

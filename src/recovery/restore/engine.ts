@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { type Clock, rfc3339 } from '../../base/clock.ts';
 import { Exit, exitCodeOf } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
-import { shownPath } from '../byte-path.ts';
+import { type BytePath, shownPath } from '../byte-path.ts';
 import { diskFault } from '../disk.ts';
 import type { GateResult, HealthCheck } from '../health/gate.ts';
 import type { Place } from '../place.ts';
@@ -19,6 +19,7 @@ import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import type { Running, Services } from './services.ts';
 import { stageNew } from './stage-new.ts';
 import { swapIn, takeBack } from './swap.ts';
+import { withNames } from './swap-names.ts';
 import type { SwapRecord } from './swap-record.ts';
 import { applyStaying, loadedBy, stagesOf, swapRecordOf } from './swap-record.ts';
 import { alsoRunning, targetServices } from './target-services.ts';
@@ -223,15 +224,10 @@ async function swap(run: Run, record: SwapRecord): Promise<void> {
   const intruders: string[] = [];
   const { databases = [] } = record;
   const began = performance.now();
-  // First what may be refused: a server has its own mind.
-  if (databases.length > 0) {
-    run.deps.pause('before databases are swapped');
-    await swapDatabases(databases, run.request.target, 'in');
-    run.deps.pause('after databases are swapped');
-  }
-  const { longestGapMs } = swapIn(record.units, {
-    ...swapOptions(run, record),
-    onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
+  let longestGapMs = 0;
+  await withNames(namesOf(run, record, 'in'), () => {
+    const onIntruder = intruderNote(intruders);
+    longestGapMs = swapIn(record.units, { ...swapOptions(run, record), onIntruder }).longestGapMs;
   });
   await applyStaying(run.folder, record, 'after');
   note(run, 'swap', 'done', {
@@ -242,6 +238,13 @@ async function swap(run: Run, record: SwapRecord): Promise<void> {
     intruders,
   });
 }
+
+function namesOf({ request, services, deps }: Run, { databases = [] }: SwapRecord, direction: 'in' | 'back') {
+  return { units: databases, direction, target: request.target, services, pause: deps.pause };
+}
+
+const intruderNote = (intruders: string[]) => (at: BytePath, moved: BytePath) =>
+  void intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`);
 
 function swapOptions(run: Run, record: SwapRecord) {
   return { id: run.request.id, sameBoot: record.boot_id === bootId(), pause: run.deps.pause };
@@ -303,15 +306,9 @@ async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
     const late = await takeLateBack(run);
     const stopped = await stopToGoBack(run);
     const intruders: string[] = [];
-    if ((record.databases ?? []).length > 0) {
-      run.deps.pause('before databases are swapped back');
-      await swapDatabases(record.databases ?? [], run.request.target, 'back');
-      run.deps.pause('after databases are swapped back');
-    }
-    takeBack(record.units, {
-      ...swapOptions(run, record),
-      onIntruder: (at, moved) => intruders.push(`${shownPath(at)} was made meanwhile and lies at ${shownPath(moved)}`),
-    });
+    await withNames(namesOf(run, record, 'back'), () =>
+      takeBack(record.units, { ...swapOptions(run, record), onIntruder: intruderNote(intruders) }),
+    );
     await applyStaying(run.folder, record, 'before');
     note(run, 'take back', 'done', { intruders, stopped, late });
   }
