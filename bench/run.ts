@@ -1,10 +1,11 @@
-// npm run bench [-- publish|read|deliver|archive|databases|soak] [--quick] [--rounds N] [--write]
+// npm run bench [-- publish|read|deliver|archive|databases|drill|soak] [--quick] [--rounds N] [--write]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { archiveReport, benchArchive } from './archive.ts';
 import { benchDatabases, databasesReport } from './databases.ts';
 import { benchDeliver } from './deliver.ts';
+import { benchDrill, drillReport } from './drill.ts';
 import { describeMachine } from './machine.ts';
 import { benchPublish } from './publish.ts';
 import { benchRead } from './read.ts';
@@ -12,7 +13,7 @@ import { deliverReport, publishReport, readReport, soakReport } from './report.t
 import { benchSoak } from './soak.ts';
 
 const page = join(import.meta.dirname, '../docs/performance.md');
-const parts = ['publish', 'read', 'deliver', 'archive', 'databases', 'soak'] as const;
+const parts = ['publish', 'read', 'deliver', 'archive', 'databases', 'drill', 'soak'] as const;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -24,7 +25,9 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((part) => !parts.some((known) => known === part));
 if (values.help || unknown.length > 0) {
-  console.error('npm run bench [-- publish|read|deliver|archive|databases|soak] [--quick] [--rounds N] [--write]');
+  console.error(
+    'npm run bench [-- publish|read|deliver|archive|databases|drill|soak] [--quick] [--rounds N] [--write]',
+  );
   console.error('  --quick  one short round, and 100,000 events instead of a million or 300 MB instead of 1.5 GB');
   console.error('  --write  put the figures into docs/performance.md');
   process.exit(values.help ? 0 : 2);
@@ -60,6 +63,8 @@ if (wanted('databases')) {
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   sections.set('databases', databasesReport(await benchDatabases({ quick: values.quick, rounds, note })));
 }
+if (wanted('drill'))
+  sections.set('drill', drillReport(await benchDrill(Number(values.rounds ?? (values.quick ? 1 : 3)), note)));
 if (wanted('soak')) sections.set('soak', soakReport(await benchSoak({ minutes: values.quick ? 1 : 10, note })));
 console.log(machineText);
 for (const text of sections.values()) console.log(`\n${text}`);
