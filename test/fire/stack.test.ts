@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fillDatabase, rowsOf } from '../recovery/gaia.fixtures.ts';
 import { noEngine } from './docker.fixtures.ts';
 import { noServer } from './postgres.fixtures.ts';
 import { makeStack, type Stack } from './stack-stand.fixtures.ts';
@@ -156,5 +157,39 @@ describe('a stack of a database and an application', { skip: missing !== undefin
     assert.equal(restored.exit, 0, restored.stderr);
     assert.equal(stack.docker('exec', stack.idOf('db'), 'cat', '/settings/a'), 'first');
     stack.removeBackup(name);
+  });
+
+  it('comes back with everything else in one go, each target by itself, from one set', async () => {
+    const text = readFileSync(stack.config, 'utf8');
+    const other = join(stack.home, 'data-plane', 'prod');
+    mkdirSync(other);
+    const database = join(other, 'events.db');
+    fillDatabase(database, 3);
+    writeFileSync(stack.config, `${text}    prod: { root: ${other}, health: none }\n`);
+    try {
+      const { results } = (await stack.json(0, 'backup', 'full')) as { results: { set: string; name: string }[] };
+      assert.equal(new Set(results.map(({ set }) => set)).size, 1);
+      const damage = () => {
+        stack.sql('UPDATE account SET balance = 4');
+        fillDatabase(database, 3);
+      };
+      damage();
+      const restored = await stack.gaia('restore', 'full', '--backup', results[0]?.set as string, '--yes');
+      assert.equal(restored.exit, 0, restored.stderr);
+      assert.match(restored.stderr, /2 of 2 targets are restored/);
+      assert.notEqual(stack.sql('SELECT sum(balance) FROM account'), '4000');
+      assert.equal(rowsOf(database), 3);
+      damage();
+      rmSync(join(stack.backups, 'prod'), { recursive: true });
+      const refused = await stack.gaia('restore', 'full', '--yes');
+      assert.equal(refused.exit, 5, refused.stderr);
+      assert.equal(stack.sql('SELECT sum(balance) FROM account'), '4000');
+      const some = await stack.gaia('restore', 'full', '--skip-missing', '--yes');
+      assert.equal(some.exit, 0, some.stderr);
+      assert.notEqual(stack.sql('SELECT sum(balance) FROM account'), '4000');
+      assert.equal(rowsOf(database), 6);
+    } finally {
+      writeFileSync(stack.config, text);
+    }
   });
 });
