@@ -41,7 +41,7 @@ describe('each command through the program', { timeout: 60_000 }, () => {
     const [backup] = json.backups as Shape[];
     assert.deepEqual(
       Object.keys(backup as Shape).sort(),
-      'bucket bytes created_at drilled_at files name path pinned reason set state target verified_at why_made'.split(
+      'bucket bytes contents created_at drilled_at files name path pinned reason set state target verified_at why_made'.split(
         ' ',
       ),
     );

@@ -42,13 +42,13 @@ it('removes nothing that was put aside while another file system is mounted in i
   const at = join(aside, 'mounted');
   const theirs = await mountAt(at);
   try {
-    assert.throws(() => removeLeftover(leftover), /Another file system is mounted/);
+    await assert.rejects(removeLeftover(leftover), /Another file system is mounted/);
     assert.equal(readFileSync(theirs, 'utf8'), 'of another disk');
     assert.ok(existsSync(join(aside, 'notes')));
   } finally {
     await run('umount', [at]);
   }
-  removeLeftover(leftover);
+  await removeLeftover(leftover);
   assert.ok(!existsSync(aside));
 });
 

@@ -19,7 +19,7 @@ import { tell } from '../tell-bus.ts';
 /** gaia drill — proves that a backup comes back, beside what is live. Exit 0 proven, 9 came up but nobody was asked, 1 did not. */
 export const drill: Command = {
   name: 'drill',
-  summary: 'Prove that a backup comes back: restore it beside the live one, ask it, remove it',
+  summary: 'Prove that a backup comes back, beside what is live',
   usage: 'TARGET [--backup B]',
   words: [1, 1],
   flags: { backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' } },

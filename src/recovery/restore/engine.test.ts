@@ -187,7 +187,7 @@ describe('a run', () => {
   it('cannot be undone once what it put aside was removed', async (t) => {
     const scene = await makeScene(t);
     await beginRun(await requestRestore(scene), deps(scene).made);
-    for (const left of leftovers(scene.place, 'dev')) removeLeftover(left);
+    for (const left of leftovers(scene.place, 'dev')) await removeLeftover(left);
     assert.deepEqual(leftovers(scene.place), []);
     assert.throws(() => undoable(scene.place, 'dev'), { code: 'not-found', message: /not there any more/ });
     assert.throws(() => undoable(scene.place, 'prod'), { code: 'not-found', message: /Nothing was restored/ });
