@@ -10,7 +10,7 @@ const treeName = (volume: string) => `volume-${volume.toLowerCase().replace(/[^a
 /** Docker gives those nobody named a name of its own. */
 const anonymous = /^[0-9a-f]{64}$/;
 
-type Volume = { Name: string; Mountpoint: string; Driver: string };
+type Volume = { Name: string; Mountpoint: string; Driver: string; Options?: Record<string, string> | null };
 
 /**
  * A target with the folders of the volumes that its configuration includes, which lie where Docker keeps them. To restore,
@@ -27,10 +27,15 @@ export async function withVolumes(target: Target, { toRestore }: { toRestore: bo
       throw new Fault('not-found', `There is no volume ${name}, which the configuration of ${target.name} names.`, {
         hint: 'See: docker volume ls',
       });
-    if (volume.Driver !== 'local')
-      throw new Fault('usage', `The volume ${name} is kept by ${volume.Driver}, and not in a folder of this machine.`, {
-        hint: 'Exclude it, and back it up where it is kept.',
-      });
+    const isMounted = Object.keys(volume.Options ?? {}).some((key) => key === 'device' || key === 'type');
+    if (volume.Driver !== 'local' || isMounted)
+      throw new Fault(
+        'usage',
+        `The volume ${name} is ${isMounted ? 'mounted from elsewhere by Docker' : `kept by ${volume.Driver}`}, and not in a folder of this machine.`,
+        {
+          hint: 'Exclude it, and back it up where it is kept.',
+        },
+      );
     trees.push({ name: treeName(name), root: volume.Mountpoint, exclude: [], mounts: { include: [], exclude: [] } });
   }
   return { ...target, trees: [...target.trees, ...trees] };
@@ -43,7 +48,11 @@ export async function requireVolumesNamed(target: Target, dataFolders: readonly 
   for (const file of target.compose ?? [])
     for (const { volumes } of await containersOf(file))
       for (const { name, folder } of volumes)
-        if (!named.has(name) && !anonymous.test(name) && !dataFolders.some((data) => data.startsWith(folder)))
+        if (
+          !named.has(name) &&
+          !anonymous.test(name) &&
+          !(folder !== '' && dataFolders.some((data) => data.startsWith(`${folder}/`) || data === folder))
+        )
           unnamed.add(name);
   if (unnamed.size === 0) return;
   const [first] = unnamed;

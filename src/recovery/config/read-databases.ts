@@ -79,7 +79,8 @@ function byUrl(item: Located, text: string, common: Omit<PostgresDatabase, 'reac
     item.get('url')?.wrong('must be like postgres://user@host:5432/database');
     return undefined;
   }
-  if (url.password !== '') {
+  const secret = ['password', 'sslpassword', 'passfile'].some((key) => url.searchParams.has(key));
+  if (url.password !== '' || secret) {
     item.get('url')?.wrong('has a password in it; put it into a file of mode 0600, and name that as password_file');
     return undefined;
   }

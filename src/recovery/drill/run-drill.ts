@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { type Clock, rfc3339 } from '../../base/clock.ts';
@@ -123,15 +123,10 @@ export async function runDrill(request: DrillRequest): Promise<DrillResult> {
 async function timed<T>({ phases, signal }: Drill, name: DrillPhase['name'], act: () => Promise<T>): Promise<T> {
   if (signal.aborted) throw interrupted();
   const began = performance.now();
-  let stop: (() => void) | undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(interrupted());
-    signal.addEventListener('abort', stop);
-  });
   try {
-    return await Promise.race([act(), stopped]);
+    // What it makes is removed afterwards, so it is not left to itself.
+    return await act();
   } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
     phases.push({ name, ms: performance.now() - began });
   }
 }
@@ -202,6 +197,8 @@ async function unpack({ backup, placement, clock, progress }: Drill): Promise<vo
   for (const { stage, live } of placement.trees) renameSync(stage, live);
 }
 
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
 /** Writes compose files that touch nothing of what is live. */
 async function makeProjects(drill: Drill): Promise<void> {
   const { target, scratch, moved, notes, configs } = drill;
@@ -218,7 +215,7 @@ async function makeProjects(drill: Drill): Promise<void> {
     requireWorked(ran, `the compose file ${basename(live)} of the backup cannot be read`);
     const config = parse(ran.stdout) as ComposeConfig;
     const images = new Map((await containersOf(live)).map(({ service, image }) => [service, image]));
-    const made = scratchOf(config, moved, images);
+    const made = scratchOf(config, { moved, leadsTo: realOr, isFile }, images);
     configs.push(config);
     notes.push(...made.notes);
     const file = (scratch.compose ?? [])[n] as string;
@@ -244,7 +241,7 @@ async function load({ backup, scratch, placement, id, progress }: Drill, service
 
 /** Containers, databases, and the endpoints of the configuration by the addresses that they have here. */
 async function health(drill: Drill, services: Services): Promise<{ asked: boolean; failure: string | undefined }> {
-  const { scratch, target, progress } = drill;
+  const { scratch, target, progress, signal } = drill;
   const limits = typeof target.health === 'string' ? usualHealth : target.health;
   const running = await services.look();
   const probes: Probe[] = (scratch.postgres ?? []).map(({ name }) => ({
@@ -264,8 +261,9 @@ async function health(drill: Drill, services: Services): Promise<{ asked: boolea
   const { withinSeconds, consecutive } = limits;
   const result = await passGate(
     { endpoints: [], withinSeconds, consecutive },
-    { probes: [...probes, ...endpoints], tell },
+    { probes: [...probes, ...endpoints], tell, signal },
   );
+  if (signal.aborted) throw interrupted();
   const asked = endpoints.length > 0 || target.health === 'none';
   return { asked, failure: result.kind === 'healthy' ? undefined : result.says };
 }

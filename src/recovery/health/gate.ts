@@ -33,6 +33,8 @@ export type Probe = {
 
 type GateOptions = {
   probes?: readonly Probe[];
+  /** Aborted when nobody waits for the answer any longer. */
+  signal?: AbortSignal;
   /** Told after each time all were asked. */
   tell?(passes: number): void;
   /** Milliseconds between two times; a second unless told. */
@@ -93,7 +95,8 @@ export async function passGate(check: HealthCheck, options: GateOptions = {}): P
       tell?.(passes);
       if (passes >= check.consecutive) return { kind: 'healthy', tookMs: performance.now() - began };
     }
-    if (performance.now() + everyMs >= end) return { kind: 'unhealthy', says: failure(check, passes, last) };
+    if (options.signal?.aborted === true || performance.now() + everyMs >= end)
+      return { kind: 'unhealthy', says: failure(check, passes, last) };
     await sleep(everyMs);
   }
 }

@@ -42,11 +42,25 @@ export async function serversAway(
       () => true,
       (error: unknown) => error instanceof Fault && error.extra.runs === true,
     );
-    if (answers && !fresh) continue;
+    if (!fresh && (answers || (await isUp(database, compose)))) continue;
     const folder = (await dataFolder(service, compose)) ?? (within.length === 1 ? within[0] : undefined);
     away.push({ name, service, kind: fresh || folder === undefined ? 'fresh' : 'asleep', folder: folder ?? null });
   }
   return away;
+}
+
+/** A server that runs and does not answer now, as one that is overloaded, is neither started nor stopped: it is told. */
+async function isUp({ reach }: NonNullable<Asked['postgres']>[number], files: readonly string[]): Promise<boolean> {
+  if (reach.kind !== 'service') return true;
+  try {
+    for (const file of files)
+      if ((await containersOf(file)).some(({ service, state }) => service === reach.service && state === 'running'))
+        return true;
+    return false;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return true; // Docker cannot be asked: it says so itself.
+  }
 }
 
 /** By the mounts of its container, whether that runs or not. */

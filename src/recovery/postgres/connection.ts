@@ -17,6 +17,8 @@ export type Connection = {
   readonly database: string;
   /** The container that the server runs in. */
   readonly container: ServerContainer | undefined;
+  /** Which server it is: two databases of one are swapped together. */
+  readonly server: string;
   /** It runs on this machine itself, or in a container of it. */
   readonly isHere: boolean;
   /** Starts a program on a database, this one unless another is named. Its standard input and output are pipes. */
@@ -55,6 +57,7 @@ export async function connect(database: PostgresDatabase, composeFiles: readonly
     label: `the database ${name} (${at})`,
     name,
     container: undefined,
+    server: JSON.stringify([reach.kind, where.host, where.port]),
     isHere: reach.kind === 'socket',
     command: (program, args) => [program, args],
     conninfo: (dbname) => conninfoOf({ ...where, user, dbname }),
@@ -66,17 +69,19 @@ type Parts = {
   label: string;
   name: string;
   container: ServerContainer | undefined;
+  server: string;
   isHere: boolean;
   command(program: string, args: readonly string[]): [string, readonly string[]];
   conninfo(database: string): string;
   options: SpawnOptions;
 };
 
-function connectionOf({ label, name, container, isHere, command, conninfo, options }: Parts): Connection {
+function connectionOf({ label, name, container, server, isHere, command, conninfo, options }: Parts): Connection {
   return {
     label,
     database: name,
     container,
+    server,
     isHere,
     start(program, args, database = name) {
       const [file, words] = command(program, [...args, '--no-password', '-d', conninfo(database)]);
@@ -197,6 +202,7 @@ function inService(
     label: `the database ${name} (service ${service})`,
     name,
     container: { id, mounts },
+    server: id,
     isHere: true,
     command: (program, args) => ['docker', ['exec', '-i', ...secret, id, program, ...args]],
     conninfo: (dbname) => conninfoOf({ user, dbname }),

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Target } from '../target.ts';
 import { type Connection, connect } from './connection.ts';
@@ -23,9 +24,12 @@ const maxNameBytes = 63;
 /** A name of a run's own beside that of a database. */
 export function besideName(database: string, what: 'new' | 'old', runId: string): string {
   const end = `__${what}_${runId.slice(-9)}`;
+  if (Buffer.byteLength(database) + end.length <= maxNameBytes) return database + end;
+  // Two that begin alike must not become one.
+  const mark = `~${hash('sha256', database).slice(0, 8)}`;
   let base = database;
-  while (Buffer.byteLength(base) + end.length > maxNameBytes) base = base.slice(0, -1);
-  return base + end;
+  while (Buffer.byteLength(base + mark) + end.length > maxNameBytes) base = base.slice(0, -1);
+  return base + mark + end;
 }
 
 /** From where names of databases can be changed: not from one of them. */
@@ -53,7 +57,7 @@ export async function swapDatabases(
 ): Promise<void> {
   const found: Found[] = [];
   for (const unit of units) found.push({ unit, connection: await connectionOf(unit.name, target) });
-  const servers = Map.groupBy(found, ({ connection }) => serverOf(connection));
+  const servers = Map.groupBy(found, ({ connection }) => connection.server);
   for (const databases of servers.values()) await swapOnServer(databases, direction);
 }
 
@@ -65,14 +69,11 @@ export function connectionOf(name: string, { postgres = [], compose = [] }: Pick
   return connect(configured, compose);
 }
 
-function serverOf({ container, label }: Connection): string {
-  return container?.id ?? label.replace(/^.* \(/, '');
-}
-
 async function swapOnServer(found: readonly Found[], direction: Direction): Promise<void> {
   const [first] = found;
   if (first === undefined) return;
-  const session = openSession(first.connection, adminDatabase(first.unit.live));
+  const renamesPostgres = found.some(({ unit }) => unit.live === 'postgres');
+  const session = openSession(first.connection, adminDatabase(renamesPostgres ? 'postgres' : first.unit.live));
   try {
     const renames: { from: string; to: string; isLive: boolean }[] = [];
     const lives: string[] = [];
@@ -81,10 +82,9 @@ async function swapOnServer(found: readonly Found[], direction: Direction): Prom
       const [coming, going] = direction === 'in' ? [unit.new, unit.old] : [unit.old, unit.new];
       const [from, to] = direction === 'in' ? [staged, aside] : [aside, staged];
       const there = await oidOf(session, live);
-      for (const [oid, other] of [
-        [coming, from],
-        [going, to],
-      ] as const)
+      // On the way back what was new may be removed already, by a run that was ended after that.
+      const needed = direction === 'in' ? [[coming, from] as const, [going, to] as const] : [[coming, from] as const];
+      for (const [oid, other] of needed)
         if (oid !== null && oid !== there && oid !== (await oidOf(session, other)))
           throw gone(other, live, first.connection);
       if (coming !== null) lives.push(live);

@@ -23,9 +23,23 @@ export async function findDatabases({ postgres = [], compose = [] }: Target): Pr
   for (const configured of postgres) {
     const connection = await connect(configured, compose);
     const server = await askOnce(connection, askServer);
+    requireOther(configured, connection, found);
     found.push({ configured, connection, server, dataFolder: dataFolderOf(connection, server.data_directory) });
   }
   return found;
+}
+
+/** One database under two names would be restored twice, and the one that was meant not at all. @throws Fault `usage` */
+function requireOther(
+  { name }: PostgresDatabase,
+  { server, database, label }: Connection,
+  found: readonly FoundDatabase[],
+): void {
+  const same = found.find(({ connection }) => connection.server === server && connection.database === database);
+  if (same !== undefined)
+    throw new Fault('usage', `${same.configured.name} and ${name} are the same: ${label}.`, {
+      hint: 'Say which database each is meant to be: database: NAME',
+    });
 }
 
 export type DumpInto = {
@@ -41,7 +55,7 @@ export async function dumpDatabases(
   into: DumpInto,
   notes: string[],
 ): Promise<ManifestPostgres[]> {
-  const servers = Map.groupBy(found, ({ server }) => server.system);
+  const servers = Map.groupBy(found, ({ connection }) => connection.server);
   const dumped: ManifestPostgres[] = [];
   for (const databases of servers.values()) {
     const [first] = databases;

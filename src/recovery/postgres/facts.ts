@@ -93,7 +93,7 @@ export async function askRows(session: Session): Promise<Record<string, number>>
   const tables = await session.askJson<{ schema: string; name: string }[]>(`
 SELECT COALESCE(json_agg(json_build_object('schema', schema, 'name', name)), '[]'::json) FROM (
   SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.relispopulated AND n.nspname !~ '^pg_'
+  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.relispopulated AND n.nspname !~ '^pg_'
     AND n.nspname <> 'information_schema' AND pg_relation_size(c.oid) < ${countedBytes}
     AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
   ORDER BY c.oid LIMIT ${maxCounted}) t`);

@@ -50,13 +50,25 @@ describe('a database made anew', () => {
       'REVOKE ALL ON DATABASE "x" FROM "app"',
       'GRANT CONNECT ON DATABASE "x" TO PUBLIC',
       'GRANT TEMPORARY ON DATABASE "x" TO "reader" WITH GRANT OPTION',
-      'ALTER DATABASE "x" SET "search_path" TO "$user", public',
+      `ALTER DATABASE "x" SET "search_path" TO '$user', 'public'`,
       `ALTER DATABASE "x" SET "work_mem" TO '8MB'`,
       `ALTER ROLE "app" IN DATABASE "x" SET "app"."note" TO  E'it''s \\\\ here'`,
       `COMMENT ON DATABASE "x" IS 'a ''comment'''`,
       'ALTER DATABASE "x" CONNECTION LIMIT 5',
     ]);
   });
+});
+
+it('writes lists anew, whatever somebody has put into them', () => {
+  const statement = (value: string) =>
+    propertyStatements('x', { ...facts, settings: [{ role: null, values: [value] }] })[0];
+  assert.equal(statement('search_path=""'), `ALTER DATABASE "x" SET "search_path" TO ''`);
+  assert.equal(statement('search_path='), `ALTER DATABASE "x" SET "search_path" TO ''`);
+  assert.equal(statement('search_path=a, "B ""c"", d"'), `ALTER DATABASE "x" SET "search_path" TO 'a', 'B "c", d'`);
+  assert.equal(
+    statement("local_preload_libraries=x'; DROP DATABASE y; --"),
+    `ALTER DATABASE "x" SET "local_preload_libraries" TO 'x''; DROP DATABASE y; --'`,
+  );
 });
 
 describe('roles of another server', () => {
@@ -95,7 +107,7 @@ describe('names', () => {
     assert.equal(besideName('app', 'new', '20261125T081500Z-123a1b2c3'), 'app__new_123a1b2c3');
     const long = besideName('ä'.repeat(31), 'old', '20261125T081500Z-123a1b2c3');
     assert.ok(Buffer.byteLength(long) <= 63);
-    assert.match(long, /^ä+__old_123a1b2c3$/);
+    assert.match(long, /^ä+~[0-9a-f]{8}__old_123a1b2c3$/);
   });
 
   it('are quoted for libpq', () =>

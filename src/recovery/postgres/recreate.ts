@@ -41,7 +41,7 @@ export function propertyStatements(name: string, facts: DatabaseFacts): string[]
   return statements;
 }
 
-/** Settings that are lists of names: their value is already written as SQL has it (GUC_LIST_QUOTE in PostgreSQL). */
+/** Settings that are lists of names, quoted where they must be (GUC_LIST_QUOTE in PostgreSQL). */
 const lists = new Set([
   'local_preload_libraries',
   'search_path',
@@ -56,7 +56,18 @@ function settingOf(text: string): string {
   const [name, value] = [text.slice(0, equals), text.slice(equals + 1)];
   const quoted = name.split('.').map(identifier).join('.');
   if (!lists.has(name.toLowerCase())) return `${quoted} TO ${literal(value)}`;
-  return `${quoted} TO ${value === '' ? "''" : value}`;
+  const items = listItems(value);
+  return `${quoted} TO ${items.length === 0 ? "''" : items.map(literal).join(', ')}`;
+}
+
+/**
+ * The names in a list, without their quotes. They are written anew as texts: whoever may set such a list for themselves decides
+ * what stands in it, and whoever restores runs it.
+ */
+function listItems(value: string): string[] {
+  return [...value.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g)].flatMap(([whole, quoted, bare]) =>
+    whole === '' ? [] : [quoted?.replaceAll('""', '"') ?? (bare ?? '').trim()],
+  );
 }
 
 /** Statements of `pg_dumpall --globals-only` that make roles which are not there, and give them what they are members of. */

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { Fault } from '../../base/fault.ts';
 import type { ClientProcess, Connection } from './connection.ts';
 
@@ -17,10 +16,13 @@ const settings = ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1'];
 /** Opens a session by psql. What it says is UTF-8. */
 export function openSession(connection: Connection, database?: string): Session {
   const { child, ended }: ClientProcess = connection.start('psql', settings, database);
-  const lines = createInterface({ input: child.stdout.setEncoding('utf8'), crlfDelay: 0 });
-  const iterator = lines[Symbol.asyncIterator]();
+  const iterator = linesOf(child.stdout.setEncoding('utf8'));
   let isOpen = true;
   child.stdin.write("SET client_encoding = 'UTF8'; SET statement_timeout = 0; SET lock_timeout = '60s';\n");
+  // Some versions have it, and it would end a session that waits for a long load.
+  child.stdin.write(
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout' \\g /dev/null\n",
+  );
 
   async function ask(sql: string): Promise<string | undefined> {
     child.stdin.write(`${sql}\n;\n\\echo ${mark}\n`);
@@ -46,9 +48,19 @@ export function openSession(connection: Connection, database?: string): Session 
       isOpen = false;
       child.stdin.end();
       await ended.catch(() => undefined /* what was asked was answered */);
-      lines.close();
     },
   };
+}
+
+/** Lines as psql ends them; a separator within a text (U+2028) is none. */
+async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string, undefined, undefined> {
+  let rest = '';
+  for await (const piece of pieces) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  return undefined;
 }
 
 /** Asks in a session of its own. */

@@ -91,6 +91,7 @@ export async function recordUndo(
   });
   for (const each of before.staying) units.push(...cameSince(each, before.units, request, stamp));
   for (const { live, old } of units) if (old !== null) requireNoMount(live);
+  requireNamesKnown(run, before);
   const databases = await namesBack(before.databases ?? [], request);
   const staying: Staying[] = [];
   for (const [n, each] of before.staying.entries()) {
@@ -101,6 +102,16 @@ export async function recordUndo(
   }
   syncFolder(folder);
   return { boot_id: bootId(), units, staying, databases, fresh: before.fresh ?? [] };
+}
+
+/** Where a server had its data was not known, so neither is whether that went aside with the files. */
+function requireNamesKnown({ lines }: RunState, { fresh = [] }: SwapRecord): void {
+  const unknown = fresh.filter(({ folder }) => folder === null).map(({ name }) => name);
+  const [first] = (lateUnits(lines) ?? []).filter(({ name, old }) => old !== null && unknown.includes(name));
+  if (first === undefined) return;
+  throw new Fault('conflict', `${first.live} was loaded into a server whose data folder was not known then.`, {
+    hint: `What was there before is the database ${first.aside} now, if it was not new. Give it its name back with ALTER DATABASE, and restore files from a backup of before.`,
+  });
 }
 
 /** The databases that a run put aside get their names again. @throws Fault `conflict` when one is gone */
@@ -157,9 +168,9 @@ function asideFor(aside: BytePath, stamp: string): BytePath {
   return aside.replace(stampEnd, `.pre-restore.${stamp}`) as BytePath;
 }
 
-/** Those that exchanged their names, at once or once their new server was there. */
+/** Those that exchanged their names. What a new server had beside is left alone: it may be older than it. */
 function databasesOf({ lines }: RunState): DatabaseUnit[] {
-  return [...(swapRecordOf(lines)?.databases ?? []), ...(lateUnits(lines) ?? [])];
+  return [...(swapRecordOf(lines)?.databases ?? [])];
 }
 
 /** What restores have put aside and is still there, oldest first. */
