@@ -87,6 +87,28 @@ describe('a restore of a PostgreSQL database that is killed', {
       at.configure();
     }
   });
+
+  it('goes back to the end when it is killed on its way back, after what was new was removed', async () => {
+    at.damage();
+    const killedAt = async (point: string, ...words: string[]) => {
+      const child = spawn(process.execPath, [gaiaLauncher, ...words, '--here', '--config', at.config], {
+        env: { PATH: process.env.PATH, LEVEREDGE_HOME: at.home, GAIA_STOP_AT: point },
+        stdio: 'ignore',
+      });
+      const ended = once(child, 'close');
+      await untilStopped(child.pid as number);
+      child.kill('SIGKILL');
+      await ended;
+    };
+    await killedAt('after databases are swapped', 'restore', 'dev', '--yes');
+    await killedAt('before end done', 'resume', '--back');
+    assert.deepEqual(at.own(), ['app']);
+    const resumed = await at.gaia('resume');
+    assert.equal(resumed.exit, 0, resumed.stderr);
+    assert.deepEqual(at.own(), ['app']);
+    assert.equal(at.notes(), 'damaged');
+    assert.equal(at.server.sql('app', 'SELECT count(*) FROM account WHERE balance = 7'), '499');
+  });
 });
 
 async function untilStopped(pid: number): Promise<void> {
