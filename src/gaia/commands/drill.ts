@@ -88,8 +88,8 @@ export async function sweepDrills(place: Pick<Place, 'state'>, say: (line: strin
   }
 }
 
-function remember(place: Place, { file, verified }: Backup, { kind, at }: DrillResult): void {
-  if (kind !== 'proven') return;
+function remember(place: Place, { file, verified }: Backup, { kind, asked, at }: DrillResult): void {
+  if (kind !== 'proven' || !asked) return;
   const { size, mtimeMs } = statSync(file);
   const seen = { bytes: size, mtimeMs: Math.floor(mtimeMs) };
   record(place, relative(place.backups, file), { ...verified, ...seen, at, verdict: 'sound', drilled_at: at });
@@ -130,7 +130,7 @@ function conclude(backup: Backup, result: DrillResult): Conclusion {
     ],
     notes: [
       ...remarks,
-      ...(asked ? [] : ['It runs, but no endpoint is configured that could say whether it is well.']),
+      ...(asked ? [] : ['It runs, but that all of it is well nobody could say, so it does not count as proven.']),
     ],
   };
 }

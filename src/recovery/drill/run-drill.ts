@@ -33,7 +33,7 @@ export type DrillResult = {
   kind: 'proven' | 'failed';
   /** Why it failed, or what was proven. */
   says: string;
-  /** Whether somebody was asked who knows whether the target is well, and not only whether it runs. */
+  /** Whether somebody was asked who knows whether all of the target is well, and not only whether it runs. */
   asked: boolean;
   phases: DrillPhase[];
   /** From nothing to well, by this drill. */
@@ -264,7 +264,8 @@ async function health(drill: Drill, services: Services): Promise<{ asked: boolea
     { probes: [...probes, ...endpoints], tell, signal },
   );
   if (signal.aborted) throw interrupted();
-  const asked = endpoints.length > 0 || target.health === 'none';
+  const isWhole = (scratch.postgres ?? []).length === (target.postgres ?? []).length;
+  const asked = isWhole && (endpoints.length > 0 || target.health === 'none');
   return { asked, failure: result.kind === 'healthy' ? undefined : result.says };
 }
 
