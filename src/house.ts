@@ -36,6 +36,8 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'src/recovery': { folders: ['src/base'], packages: [] },
   'src/recovery/config': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
+  // podman-compose does not list the services of a file.
+  'src/recovery/compose': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
   // What compose prints is YAML.
   'src/recovery/drill': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
   'src/gaia': { folders: ['src/base', 'src/recovery'], packages: [] },

@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gaiaLauncher, makeStand, type Stand } from '../recovery/gaia.fixtures.ts';
 import { composeFile, type Engine, noEngine, startEngine } from './docker.fixtures.ts';
+import { composeIn, engineProgram, isPodman } from './engines.fixtures.ts';
 
 const missing = noEngine();
 if (missing !== undefined)
@@ -28,9 +29,8 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
   let stand: Stand;
   let port: number;
   const page = () => join(stand.root, 'site', 'health.html');
-  const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8' }).trim();
-  const compose = (...args: string[]) =>
-    execFileSync('docker-compose', args, { cwd: stand.root, stdio: 'pipe', encoding: 'utf8' });
+  const docker = (...args: string[]) => execFileSync(engineProgram, args, { encoding: 'utf8' }).trim();
+  const compose = (...args: string[]) => composeIn(stand.root, args);
   const containers = () =>
     docker('ps', '-q')
       .split('\n')
@@ -174,7 +174,7 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     assert.match(stdout, /Stops: {5}.*\/compose\.yml, and starts it again\n {2}Asks: {6}web, http/);
   });
 
-  it('refuses before anything is touched where there is no Docker to ask', async () => {
+  it('refuses before anything is touched where there is no Docker to ask', { skip: isPodman }, async () => {
     writeFileSync(page(), 'as it was\n');
     await engine.end();
     const { exit, stderr } = await stand.gaia('restore', 'dev', '--yes');

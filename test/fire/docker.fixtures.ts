@@ -4,6 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
+import {
+  engineProgram,
+  enginePrograms,
+  fileFor,
+  isPodman,
+  placePlugin,
+  podmanIsUsed,
+  preparePodman,
+  removePlugin,
+  resetPodman,
+} from './engines.fixtures.ts';
 
 /** A Docker Engine that this test started, or that was there. */
 export type Engine = {
@@ -20,10 +31,11 @@ const image = 'leveredge-test/busybox';
 /** Why there can be no engine here; undefined when there can. */
 export function noEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
-  for (const program of ['dockerd', 'docker', 'docker-compose', 'busybox'])
+  for (const program of enginePrograms)
     if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `no ${program}`;
   // The engine that answers then is that of another test of ours, which ends.
   if (takeTurn() === 'taken') return undefined;
+  if (isPodman) return podmanIsUsed();
   if (answers()) return 'a Docker Engine runs already, which is not ours to stop';
   return undefined;
 }
@@ -57,11 +69,11 @@ function takeTurn(): 'ours' | 'taken' {
 export async function startEngine(): Promise<Engine> {
   for (const end = performance.now() + turnLimitMs; takeTurn() === 'taken'; await pause(500))
     if (performance.now() > end) throw new Error('another test has its Docker Engine for too long');
+  if (isPodman) return startPodman();
   const folder = mkdtempSync(join(tmpdir(), 'fire-docker-'));
+  placePlugin();
   let stop = await launch(folder);
-  execFileSync('sh', ['-c', `tar -C "$(dirname "$(command -v busybox)")" -c busybox | docker import - ${image}`], {
-    stdio: 'pipe',
-  });
+  makeImage();
   return {
     async reboot() {
       await stop();
@@ -69,12 +81,32 @@ export async function startEngine(): Promise<Engine> {
     },
     async end() {
       await stop();
+      removePlugin();
       // What the engine has mounted below it: containers' shared memory, its own data.
       for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n').reverse()) {
         const at = line.split(' ')[1] ?? '';
         if (at.startsWith(`${folder}/`)) spawnSync('umount', ['-l', at]);
       }
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+function makeImage(): void {
+  const script = `tar -C "$(dirname "$(command -v busybox)")" -c busybox | ${engineProgram} import - ${image}`;
+  execFileSync('sh', ['-c', script], { stdio: 'pipe' });
+}
+
+/** Nothing runs of it but containers: a machine that starts again has none of them, and without systemd nothing starts one. */
+function startPodman(): Engine {
+  preparePodman();
+  makeImage();
+  return {
+    async reboot() {
+      spawnSync('podman', ['kill', '--all']);
+    },
+    async end() {
+      resetPodman();
     },
   };
 }
@@ -104,7 +136,7 @@ async function launch(folder: string): Promise<() => Promise<void>> {
 
 /** A compose file with a web server on the machine's own loopback, which serves the folder `site` beside it. */
 export function composeFile(port: number): string {
-  return `version: "3"
+  return fileFor(`version: "3"
 services:
   web:
     image: ${image}
@@ -113,5 +145,5 @@ services:
     restart: always
     stop_grace_period: 1s
     volumes: ["./site:/site"]
-`;
+`);
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeStand, type Stand } from '../recovery/gaia.fixtures.ts';
 import { type Engine, startEngine } from './docker.fixtures.ts';
+import { composeIn, engineProgram } from './engines.fixtures.ts';
 import { buildStackImage, networkedFile, stackFile } from './stack.fixtures.ts';
 
 /** A running stack of a database and an application in the target `dev`, and one backup of it. */
@@ -46,7 +47,7 @@ export async function makeStack({ networked = false } = {}): Promise<Stack> {
   buildStackImage();
   const ports = { database: await freePort(), web: await freePort() };
   const stand = makeStand({ after: () => undefined }, { home });
-  const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
+  const docker = (...args: string[]) => execFileSync(engineProgram, args, { encoding: 'utf8', stdio: 'pipe' }).trim();
   const idOf = (service: string) =>
     docker('ps', '-q', '--no-trunc', '--filter', `label=com.docker.compose.service=${service}`);
   const stack: Stack = {
@@ -55,7 +56,7 @@ export async function makeStack({ networked = false } = {}): Promise<Stack> {
     ports,
     docker,
     idOf,
-    compose: (...args) => execFileSync('docker-compose', args, { cwd: stand.root, stdio: 'pipe', encoding: 'utf8' }),
+    compose: (...args) => composeIn(stand.root, args),
     sql: (text, database = 'app') =>
       docker('exec', '-i', idOf('db'), 'psql', '-U', 'app', '-d', database, '-XqAtc', text),
     own: () =>

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { engineProgram, fileFor } from './engines.fixtures.ts';
 import { binaries } from './postgres.fixtures.ts';
 
 const image = 'leveredge-test/stack';
@@ -62,7 +63,7 @@ export function buildStackImage(): void {
     writeFileSync(join(root, 'entry'), entry, { mode: 0o755 });
     writeFileSync(join(root, 'www/cgi-bin/health'), health, { mode: 0o755 });
     sh(
-      `chmod 755 ${root} && chmod 1777 ${root}/tmp && tar -C ${root} -c . | docker import -c 'ENV PATH=${bin}:/bin PGDATA=/var/lib/postgresql/data' - ${image}`,
+      `chmod 755 ${root} && chmod 1777 ${root}/tmp && tar -C ${root} -c . | ${engineProgram} import -c 'ENV PATH=${bin}:/bin PGDATA=/var/lib/postgresql/data' - ${image}`,
     );
   } finally {
     rmSync(root, { recursive: true, force: true });
@@ -71,7 +72,7 @@ export function buildStackImage(): void {
 
 /** A compose file of a database and an application that needs it, on the machine's own loopback. */
 export function stackFile(ports: { database: number; web: number }): string {
-  return `version: "3"
+  return fileFor(`version: "3"
 services:
   db:
     image: ${image}
@@ -91,7 +92,7 @@ services:
     environment: { PGPORT: "${ports.database}" }
     volumes: ["./site:/site", "uploads:/uploads", "cache:/cache"]
 volumes: { uploads: {}, cache: {} }
-`;
+`);
 }
 
 /** The same in a network of its own, with a published port. Its own address is `web`, port 80. */

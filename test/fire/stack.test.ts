@@ -76,7 +76,7 @@ describe('a stack of a database and an application', { skip: missing !== undefin
       join(stack.root, 'compose.yml'),
       file.replace(
         '\nvolumes: {',
-        `\n  plain:\n    image: leveredge-test/busybox\n    command: ["/busybox", "sleep", "1000"]\n    network_mode: host\n    stop_grace_period: 1s\nvolumes: {`,
+        `\n  plain:\n    image: leveredge-test/busybox\n    command: ["/busybox", "sleep", "1000"]\n    stop_grace_period: 1s\nvolumes: {`,
       ),
     );
     stack.compose('up', '-d');
@@ -91,7 +91,7 @@ describe('a stack of a database and an application', { skip: missing !== undefin
       }
       assert.equal(await stack.says(), 'well 3');
     } finally {
-      stack.compose('rm', '-sf', 'plain');
+      stack.docker('rm', '-f', stack.idOf('plain'));
       writeFileSync(join(stack.root, 'compose.yml'), file);
       stack.configure();
     }

@@ -1,10 +1,15 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
-import { type Ran, runProgram } from '../source/run-program.ts';
+import type { Ran } from '../source/run-program.ts';
+import { type ContainerEngine, enginesHere, runEngine } from './engine.ts';
 
 export type Container = {
   id: string;
+  /** Whose container it is. Not in journals of before there were two. */
+  engine?: ContainerEngine;
+  /** Made by podman-compose, and not by Docker's own compose. */
+  byPodmanCompose?: boolean;
   project: string;
   service: string;
   running: boolean;
@@ -13,6 +18,8 @@ export type Container = {
   /** As Docker says: `running`, `restarting`, `exited`, `created`, … */
   state: string;
   exitCode: number;
+  /** How often its engine has started it again by itself. */
+  restarts?: number;
   /** Of its own health check: `healthy`, `starting`, `unhealthy`; empty when it has none. */
   health: string;
   /** The id of its image. */
@@ -27,31 +34,43 @@ export type Container = {
   addresses: readonly string[];
 };
 
-/** How long Docker may take to answer a question, in milliseconds. */
-export const askMs = 60_000;
-
-/** Found by the folder of the file, which compose writes on each container: their names, and the project's, may be any. */
+/**
+ * Found by the folder of the file, which compose writes on each container: their names, and the project's, may be any. They are
+ * those of one engine, the first that has some.
+ * @throws Fault `unreachable` when one that may have some does not answer
+ */
 export async function containersOf(file: string): Promise<readonly Container[]> {
+  const failures: unknown[] = [];
+  for (const engine of await enginesHere())
+    try {
+      const found = await containersIn(engine, file);
+      if (found.length > 0) return found;
+    } catch (error) {
+      failures.push(error);
+    }
+  if (failures.length > 0) throw failures[0];
+  return [];
+}
+
+async function containersIn(engine: ContainerEngine, file: string): Promise<readonly Container[]> {
   const ids = new Set<string>();
   for (const folder of new Set([dirname(file), realOr(dirname(file))])) {
     const filter = `label=com.docker.compose.project.working_dir=${folder}`;
-    // What somebody runs once (compose run) is neither stopped nor started by compose either.
-    const once = 'label=com.docker.compose.oneoff=False';
-    const ran = await runProgram(
-      'docker',
-      ['ps', '-a', '-q', '--no-trunc', '--filter', filter, '--filter', once],
-      askMs,
-    );
-    requireWorked(ran, 'Docker could not be asked what runs');
+    const ran = await runEngine(engine, ['ps', '-a', '-q', '--no-trunc', '--filter', filter]);
+    requireWorked(ran, `${engineName(engine)} could not be asked what runs`);
     for (const id of linesOf(ran.stdout)) ids.add(id);
   }
-  return ids.size === 0 ? [] : inspect([...ids]);
+  return ids.size === 0 ? [] : inspect(engine, [...ids]);
 }
+
+/** As in a sentence. */
+export const engineName = (engine: ContainerEngine) => (engine === 'docker' ? 'Docker' : 'Podman');
 
 /** The members that are used of what Docker says of a container. `Health` is missing where there is no health check. */
 type Inspected = {
   Id: string;
   Image: string;
+  RestartCount?: number;
   Mounts: { Type: string; Name?: string; Source?: string; Destination: string }[];
   NetworkSettings: { Networks: Record<string, { IPAddress: string }> | null };
   State: { Pid: number; Running: boolean; Status: string; ExitCode: number; Health?: { Status: string } };
@@ -59,33 +78,39 @@ type Inspected = {
   HostConfig: { RestartPolicy: { Name: string; MaximumRetryCount: number } };
 };
 
-async function inspect(ids: readonly string[]): Promise<readonly Container[]> {
-  const ran = await runProgram('docker', ['inspect', ...ids], askMs);
-  requireWorked(ran, 'Docker could not be asked what runs');
-  return (JSON.parse(ran.stdout) as Inspected[]).map(
-    ({ Id, Image, Mounts, State, Config, HostConfig, NetworkSettings }) => {
-      const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
-      return {
-        id: Id,
-        project: Config.Labels?.['com.docker.compose.project'] ?? '',
-        service: Config.Labels?.['com.docker.compose.service'] ?? '',
-        running: State.Running,
-        restart: MaximumRetryCount > 0 ? `${Name}:${MaximumRetryCount}` : Name,
-        state: State.Status,
-        exitCode: State.ExitCode,
-        health: State.Health?.Status ?? '',
-        image: Image,
-        volumes: Mounts.flatMap(({ Type, Name, Source }) =>
-          Type === 'volume' && Name !== undefined ? [{ name: Name, folder: Source ?? '' }] : [],
-        ),
-        binds: Mounts.flatMap(({ Type, Source, Destination }) =>
-          Type === 'bind' && Source !== undefined ? [{ source: Source, destination: Destination }] : [],
-        ),
-        pid: State.Pid,
-        addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
-      };
-    },
+async function inspect(engine: ContainerEngine, ids: readonly string[]): Promise<readonly Container[]> {
+  const ran = await runEngine(engine, ['inspect', ...ids]);
+  requireWorked(ran, `${engineName(engine)} could not be asked what runs`);
+  // What somebody runs once (compose run) is neither stopped nor started by compose either.
+  const lasting = (JSON.parse(ran.stdout) as Inspected[]).filter(
+    ({ Config }) => Config.Labels?.['com.docker.compose.oneoff'] !== 'True',
   );
+  return lasting.map(({ Id, Image, RestartCount = 0, Mounts, State, Config, HostConfig, NetworkSettings }) => {
+    const { Name, MaximumRetryCount } = HostConfig.RestartPolicy;
+    return {
+      id: Id,
+      engine,
+      byPodmanCompose: Config.Labels?.['io.podman.compose.project'] !== undefined,
+      project: Config.Labels?.['com.docker.compose.project'] ?? '',
+      service: Config.Labels?.['com.docker.compose.service'] ?? '',
+      running: State.Running,
+      restart: MaximumRetryCount > 0 ? `${Name}:${MaximumRetryCount}` : Name,
+      // Podman's word for one that it has stopped itself.
+      state: State.Status === 'stopped' ? 'exited' : State.Status,
+      restarts: RestartCount,
+      exitCode: State.ExitCode,
+      health: State.Health?.Status ?? '',
+      image: Image,
+      volumes: Mounts.flatMap(({ Type, Name, Source }) =>
+        Type === 'volume' && Name !== undefined ? [{ name: Name, folder: Source ?? '' }] : [],
+      ),
+      binds: Mounts.flatMap(({ Type, Source, Destination }) =>
+        Type === 'bind' && Source !== undefined ? [{ source: Source, destination: Destination }] : [],
+      ),
+      pid: State.Pid,
+      addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []),
+    };
+  });
 }
 
 const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');

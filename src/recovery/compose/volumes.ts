@@ -1,37 +1,38 @@
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
-import { runProgram } from '../source/run-program.ts';
 import type { Target, Tree } from '../target.ts';
-import { askMs, containersOf, requireWorked, worked } from './containers.ts';
+import { containersOf, engineName, requireWorked, worked } from './containers.ts';
+import { type ContainerEngine, enginesHere, runEngine } from './engine.ts';
 
 /** What a volume's folder is called within an archive. */
 const treeName = (volume: string) => `volume-${volume.toLowerCase().replace(/[^a-z0-9-]+/g, '-')}`;
 
-/** Docker gives those nobody named a name of its own. */
+/** Engines give those nobody named a name of its own. */
 const anonymous = /^[0-9a-f]{64}$/;
 
 type Volume = { Name: string; Mountpoint: string; Driver: string; Options?: Record<string, string> | null };
 
 /**
- * A target with the folders of the volumes that its configuration includes, which lie where Docker keeps them. To restore,
- * one that is not there is taken to lie where Docker would make it, and takes it up from there.
+ * A target with the folders of the volumes that its configuration includes, which lie where the engine keeps them. To
+ * restore, one that is not there is taken to lie where the engine would make it, and takes it up from there.
  * @throws Fault `not-found` for one that is not there, `usage` for one that is no folder of this machine, `unreachable`
  */
 export async function withVolumes(target: Target, { toRestore }: { toRestore: boolean }): Promise<Target> {
   const wanted = target.volumes?.include ?? [];
   if (wanted.length === 0) return target;
   const trees: Tree[] = [];
+  const engines = await enginesOf(target);
   for (const name of wanted) {
-    const volume = (await inspect(name)) ?? (toRestore ? await expected(name) : undefined);
+    const volume = (await inspect(name, engines)) ?? (toRestore ? await expected(name, engines) : undefined);
     if (volume === undefined)
       throw new Fault('not-found', `There is no volume ${name}, which the configuration of ${target.name} names.`, {
-        hint: 'See: docker volume ls',
+        hint: `See: ${engines[0]} volume ls`,
       });
     const isMounted = Object.keys(volume.Options ?? {}).some((key) => key === 'device' || key === 'type');
     if (volume.Driver !== 'local' || isMounted)
       throw new Fault(
         'usage',
-        `The volume ${name} is ${isMounted ? 'mounted from elsewhere by Docker' : `kept by ${volume.Driver}`}, and not in a folder of this machine.`,
+        `The volume ${name} is ${isMounted ? 'mounted from elsewhere' : `kept by ${volume.Driver}`}, and not in a folder of this machine.`,
         {
           hint: 'Exclude it, and back it up where it is kept.',
         },
@@ -65,15 +66,28 @@ export async function requireVolumesNamed(target: Target, dataFolders: readonly 
   );
 }
 
-async function inspect(name: string): Promise<Volume | undefined> {
-  const ran = await runProgram('docker', ['volume', 'inspect', name], askMs);
-  if (!worked(ran) && /no such volume/i.test(ran.stderr)) return undefined;
-  requireWorked(ran, `Docker could not be asked about the volume ${name}`);
-  return (JSON.parse(ran.stdout) as Volume[])[0];
+/** That of the target's containers, or else all that are here. */
+async function enginesOf({ compose = [] }: Target): Promise<readonly ContainerEngine[]> {
+  for (const file of compose) {
+    const [container] = await containersOf(file);
+    if (container !== undefined) return [container.engine ?? 'docker'];
+  }
+  return enginesHere();
 }
 
-async function expected(name: string): Promise<Volume> {
-  const ran = await runProgram('docker', ['info', '--format', '{{.DockerRootDir}}'], askMs);
-  requireWorked(ran, 'Docker could not be asked where it keeps volumes');
-  return { Name: name, Mountpoint: join(ran.stdout.trim(), 'volumes', name, '_data'), Driver: 'local' };
+async function inspect(name: string, engines: readonly ContainerEngine[]): Promise<Volume | undefined> {
+  for (const engine of engines) {
+    const ran = await runEngine(engine, ['volume', 'inspect', name]);
+    if (!worked(ran) && /no such volume/i.test(ran.stderr)) continue;
+    requireWorked(ran, `${engineName(engine)} could not be asked about the volume ${name}`);
+    return (JSON.parse(ran.stdout) as Volume[])[0];
+  }
+  return undefined;
+}
+
+async function expected(name: string, [engine = 'docker']: readonly ContainerEngine[]): Promise<Volume> {
+  const place = engine === 'docker' ? '{{.DockerRootDir}}/volumes' : '{{.Store.VolumePath}}';
+  const ran = await runEngine(engine, ['info', '--format', place]);
+  requireWorked(ran, `${engineName(engine)} could not be asked where it keeps volumes`);
+  return { Name: name, Mountpoint: join(ran.stdout.trim(), name, '_data'), Driver: 'local' };
 }

@@ -4,8 +4,9 @@ import { parse } from 'yaml';
 import { type Clock, rfc3339 } from '../../base/clock.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
-import { composeTool, filesOf } from '../compose/compose-tool.ts';
-import { askMs, containersOf, requireWorked } from '../compose/containers.ts';
+import { configTool, filesOf } from '../compose/compose-tool.ts';
+import { type Container, containersOf, requireWorked } from '../compose/containers.ts';
+import { askMs, engineEnv, enginesHere } from '../compose/engine.ts';
 import { askEndpoint, isWell, type Probe, passGate } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import { untilServes } from '../postgres/away.ts';
@@ -85,8 +86,10 @@ export async function runDrill(request: DrillRequest): Promise<DrillResult> {
   let logs: string[] = [];
   let asked = false;
   requireRoom(drill);
-  openScratch(place, id, drill.folder, projectsOf(drill));
-  const services = composeServices(drill.scratch.compose ?? []);
+  const like = await liveContainers(request.target);
+  const engine = like[0]?.engine ?? (await enginesHere())[0] ?? 'docker';
+  openScratch(place, id, drill.folder, projectsOf(drill), engine);
+  const services = composeServices(drill.scratch.compose ?? [], [], like);
   try {
     await timed(drill, 'unpack', () => unpack(drill));
     await makeProjects(drill);
@@ -152,7 +155,8 @@ function prepare(request: DrillRequest): Drill {
     databases: target.databases.map((each) => ({ ...each, path: to(each.path, join(folder, 'alone', each.name)) })),
     // Into a server that is live nothing is loaded for a drill.
     postgres: (target.postgres ?? []).filter(({ reach }) => reach.kind === 'service'),
-    compose: (target.compose ?? []).map((_, n) => join(folder, `project-${n}`, 'docker-compose.yml')),
+    // The folder has the project's name: Debian's podman-compose takes it from there and from nowhere else.
+    compose: (target.compose ?? []).map((_, n) => join(folder, projectName(id, n), 'docker-compose.yml')),
   };
   const placement = placementOf(scratch, backup.signed.manifest, { id, stamp: id });
   const notes = (target.postgres ?? [])
@@ -161,10 +165,21 @@ function prepare(request: DrillRequest): Drill {
   return { ...request, folder, scratch, placement, moved, notes, phases: [], configs: [] };
 }
 
+/** Of the first project that has some: the drill's are made in the same engine, where their images are. */
+async function liveContainers({ compose = [] }: Target): Promise<readonly Container[]> {
+  for (const file of compose) {
+    const found = await containersOf(file);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
 /** The names that compose projects get: unique, and fit for every compose. */
 function projectsOf({ scratch, id }: Drill): string[] {
-  return (scratch.compose ?? []).map((_, n) => `gaia-drill-${id.slice(-9)}-${n}`);
+  return (scratch.compose ?? []).map((_, n) => projectName(id, n));
 }
+
+const projectName = (id: string, n: number) => `gaia-drill-${id.slice(-9)}-${n}`;
 
 function requireRoom({ folder, backup }: Drill): void {
   const { totals, postgres = [], list } = backup.signed.manifest;
@@ -206,11 +221,12 @@ async function makeProjects(drill: Drill): Promise<void> {
   for (const [n, live] of (target.compose ?? []).entries()) {
     const at = moved.find((each) => live.startsWith(`${each.live}/`));
     const source = at === undefined ? live : at.scratch + live.slice(at.live.length);
-    const [program = '', ...first] = await composeTool();
+    const [program = '', ...first] = await configTool();
     const ran = await runProgram(
       program,
       [...first, ...filesOf(source).flatMap((each) => ['-f', each]), 'config'],
       askMs,
+      engineEnv(),
     );
     requireWorked(ran, `the compose file ${basename(live)} of the backup cannot be read`);
     const config = parse(ran.stdout) as ComposeConfig;

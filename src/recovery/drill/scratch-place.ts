@@ -2,12 +2,18 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../base/files.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
+import { type ContainerEngine, runEngine } from '../compose/engine.ts';
 import type { Place } from '../place.ts';
 import { identityOf, isAlive, type ProcessIdentity } from '../run/live-process.ts';
-import { runProgram } from '../source/run-program.ts';
 
 /** What a drill has made or may have, written down before it is: whoever comes after it can remove it. */
-type Made = { folder: string; projects: readonly string[]; owner: ProcessIdentity | null };
+type Made = {
+  folder: string;
+  projects: readonly string[];
+  /** Not in records of before there were two. */
+  engine?: ContainerEngine;
+  owner: ProcessIdentity | null;
+};
 
 const recordsIn = (place: Pick<Place, 'state'>) => join(place.state, 'drills');
 const removeMs = 120_000;
@@ -18,9 +24,10 @@ export function openScratch(
   id: string,
   folder: string,
   projects: readonly string[],
+  engine: ContainerEngine,
 ): void {
   makeFolder(recordsIn(place), 0o700);
-  const made: Made = { folder, projects, owner: identityOf(process.pid) ?? null };
+  const made: Made = { folder, projects, engine, owner: identityOf(process.pid) ?? null };
   writeWhole(join(recordsIn(place), `${id}.json`), Buffer.from(`${JSON.stringify(made)}\n`));
   // Services run as other users, and must reach what is theirs below it.
   mkdirSync(folder, { mode: 0o711 });
@@ -57,22 +64,26 @@ export async function closeScratch(place: Pick<Place, 'state'>, id: string): Pro
   const made = recordOf(place, id);
   if (made === undefined) return undefined;
   const left: string[] = [];
-  for (const project of made.projects)
+  const { engine = 'docker' } = made;
+  for (const project of made.projects) {
     for (const [what, list, remove] of [
       ['containers', ['ps', '-aq'], ['rm', '-f', '-v']],
       ['networks', ['network', 'ls', '-q'], ['network', 'rm']],
       ['volumes', ['volume', 'ls', '-q'], ['volume', 'rm']],
     ] as const) {
       const filter = `label=com.docker.compose.project=${project}`;
-      const found = await runProgram('docker', [...list, '--filter', filter], removeMs);
+      const found = await runEngine(engine, [...list, '--filter', filter], removeMs);
       const names = found.stdout.split('\n').filter((line) => line !== '');
       if (found.code !== 0 || names.length === 0) {
         if (found.code !== 0) left.push(`${what} of ${project}`);
         continue;
       }
-      const removed = await runProgram('docker', [...remove, ...names], removeMs);
+      const removed = await runEngine(engine, [...remove, ...names], removeMs);
       if (removed.code !== 0) left.push(`${what} of ${project}: ${names.join(' ')}`);
     }
+    // Which has no label to find it by.
+    if (engine === 'podman') await runEngine(engine, ['pod', 'rm', '--force', '--ignore', `pod_${project}`], removeMs);
+  }
   rmSync(made.folder, { recursive: true, force: true, maxRetries: 3 });
   if (left.length > 0) return `Not removed: ${left.join(', ')}`;
   rmSync(join(recordsIn(place), `${id}.json`), { force: true });

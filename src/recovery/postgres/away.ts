@@ -69,7 +69,7 @@ async function dataFolder(service: string, files: readonly string[]): Promise<st
     for (const file of files) {
       const found = (await containersOf(file)).find((each) => each.service === service);
       if (found === undefined) continue;
-      const server = await inspectServer(found.id);
+      const server = await inspectServer(found);
       const folder = onThisMachine(server, server.data);
       if (folder !== undefined && existsSync(join(folder, 'PG_VERSION'))) return realpathSync(folder);
     }

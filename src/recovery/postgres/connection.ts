@@ -4,9 +4,9 @@ import { userInfo } from 'node:os';
 import { posix } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { shellWord } from '../../base/shell-word.ts';
-import { askMs, containersOf, requireWorked } from '../compose/containers.ts';
+import { type Container, containersOf, engineName, requireWorked } from '../compose/containers.ts';
+import { type ContainerEngine, engineEnv, runEngine } from '../compose/engine.ts';
 import { childEnv } from '../source/child-env.ts';
-import { runProgram } from '../source/run-program.ts';
 import type { PostgresDatabase } from '../target.ts';
 
 /** How the client programs of one server are started: psql, pg_dump, pg_dumpall, pg_restore. */
@@ -27,6 +27,7 @@ export type Connection = {
 
 export type ServerContainer = {
   id: string;
+  engine: ContainerEngine;
   /** Of its folders, those that lie on this machine. */
   mounts: readonly { source: string; destination: string }[];
 };
@@ -158,7 +159,7 @@ function clientFault(program: string, label: string, stderr: string, ended: numb
 async function serviceOf(service: string, composeFiles: readonly string[]): Promise<ServerContainer & Defaults> {
   for (const file of composeFiles) {
     const found = (await containersOf(file)).find((each) => each.service === service && each.running);
-    if (found !== undefined) return inspectServer(found.id);
+    if (found !== undefined) return inspectServer(found);
   }
   throw new Fault('unreachable', `The service ${service}, which holds a database, does not run.`, {
     hint: `Start it: docker compose -f ${shellWord(composeFiles[0] ?? 'docker-compose.yml')} up -d ${service}`,
@@ -168,9 +169,12 @@ async function serviceOf(service: string, composeFiles: readonly string[]): Prom
 type Defaults = { user: string | undefined; database: string | undefined; data: string };
 
 /** How a container says that its server is used, whether it runs or not. */
-export async function inspectServer(id: string): Promise<ServerContainer & Defaults> {
-  const ran = await runProgram('docker', ['inspect', id], askMs);
-  requireWorked(ran, 'Docker could not be asked about the container of a database');
+export async function inspectServer({
+  id,
+  engine = 'docker',
+}: Pick<Container, 'id' | 'engine'>): Promise<ServerContainer & Defaults> {
+  const ran = await runEngine(engine, ['inspect', id]);
+  requireWorked(ran, `${engineName(engine)} could not be asked about the container of a database`);
   const [found] = JSON.parse(ran.stdout) as {
     Config: { Env: string[] | null };
     Mounts: { Source?: string; Destination: string }[];
@@ -179,6 +183,7 @@ export async function inspectServer(id: string): Promise<ServerContainer & Defau
   const value = (name: string) => env?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) || undefined;
   return {
     id,
+    engine,
     mounts: mounts.flatMap(({ Source, Destination }) =>
       Source === undefined || Source === '' ? [] : [{ source: Source, destination: Destination }],
     ),
@@ -191,7 +196,7 @@ export async function inspectServer(id: string): Promise<ServerContainer & Defau
 /** By the server's own client, which has its version, over its own socket, which needs no password in the usual images. */
 function inService(
   database: PostgresDatabase,
-  { id, mounts, ...defaults }: ServerContainer & Defaults,
+  { id, engine, mounts, ...defaults }: ServerContainer & Defaults,
   password: string | undefined,
 ): Connection {
   const user = database.user ?? defaults.user ?? 'postgres';
@@ -201,12 +206,12 @@ function inService(
   return connectionOf({
     label: `the database ${name} (service ${service})`,
     name,
-    container: { id, mounts },
+    container: { id, engine, mounts },
     server: id,
     isHere: true,
-    command: (program, args) => ['docker', ['exec', '-i', ...secret, id, program, ...args]],
+    command: (program, args) => [engine, ['exec', '-i', ...secret, id, program, ...args]],
     conninfo: (dbname) => conninfoOf({ user, dbname }),
-    options: { env: { ...childEnv, ...(password === undefined ? {} : { PGPASSWORD: password }) } },
+    options: { env: { ...engineEnv(), ...(password === undefined ? {} : { PGPASSWORD: password }) } },
   });
 }
 

@@ -1,9 +1,19 @@
 import { existsSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { Fault, reasonOf } from '../../base/fault.ts';
-import { composeTool, filesOf } from '../compose/compose-tool.ts';
-import { askMs, type Container, containersOf, requireWorked, seesOldState, worked } from '../compose/containers.ts';
-import { type Ran, runProgram } from '../source/run-program.ts';
+import { type Container, containersOf, requireWorked, seesOldState, worked } from '../compose/containers.ts';
+import { askMs, type ContainerEngine, runEngine } from '../compose/engine.ts';
+import {
+  bringUp,
+  fingerprintOf,
+  type PodmanProject,
+  podmanLines,
+  servicesIn,
+  startPodmanProject,
+} from '../compose/podman-compose.ts';
+import { type Compose, composeRunner } from '../compose/run-compose.ts';
 import type { TargetUnit } from '../target.ts';
+import { holdPodmanBoot, releasePodmanBoot } from './podman-boot.ts';
 
 /** What ran before it was stopped; written into the journal, so that another process can start it again. */
 export type Running = {
@@ -17,11 +27,8 @@ export type RunningUnit = TargetUnit & {
   ran: boolean;
 };
 
-type RunningProject = {
-  /** The compose file. */
-  file: string;
-  containers: readonly Container[];
-};
+/** A compose file, its containers, and what tells whether they were made from the file as it is now. */
+type RunningProject = PodmanProject;
 
 /** What runs on a target and must not while its state is swapped. Each call may be repeated. */
 export type Services = {
@@ -53,36 +60,33 @@ const shownLines = 20;
 /**
  * The compose projects of a target, each by its file, in the order in which they are started. Services that stay are not stopped:
  * servers of databases, which are swapped by their names while they run, in folders that are not swapped.
+ * @param like containers of what made those that a project without any gets
  */
-export function composeServices(files: readonly string[], stays: readonly string[] = []): Services {
-  let tool: Promise<readonly string[]> | undefined;
-  const compose = async ({ file, containers }: RunningProject, words: readonly string[], withinMs: number) => {
-    tool ??= composeTool();
-    const [program = '', ...first] = await tool;
-    const project = containers[0]?.project;
-    const named = project === undefined || project === '' ? [] : ['-p', project];
-    return runProgram(
-      program,
-      [...first, ...named, ...filesOf(file).flatMap((each) => ['-f', each]), ...words],
-      withinMs,
-    );
-  };
+export function composeServices(
+  files: readonly string[],
+  stays: readonly string[] = [],
+  like: readonly Container[] = [],
+): Services {
+  const compose = composeRunner(like);
+  /** How often each had been started again, when it was asked last. */
+  const restarts = new Map<string, number>();
 
   return {
     isEmpty: files.length === 0,
     async look() {
-      if (files.length === 0) return { projects: [] };
-      tool ??= composeTool();
-      await tool;
       const projects: RunningProject[] = [];
-      for (const file of files) projects.push({ file, containers: await containersOf(file) });
+      for (const file of files) {
+        const project = { file, containers: await containersOf(file), fingerprint: fingerprintOf(file) };
+        await compose.toolFor(project);
+        projects.push(project);
+      }
       return { projects };
     },
     startOne: (service) => startOne(service, files, compose),
     async stopOne(service) {
       for (const file of files)
         for (const each of await containersOf(file).catch(() => []))
-          if (each.service === service) await runProgram('docker', ['stop', each.id], stopMs);
+          if (each.service === service) await runEngine(each.engine ?? 'docker', ['stop', each.id], stopMs);
     },
     async stop({ projects }, also = []) {
       const staying = stays.filter((service) => !also.includes(service));
@@ -93,12 +97,16 @@ export function composeServices(files: readonly string[], stays: readonly string
         const stopping = all.filter(({ service }) => !staying.includes(service));
         const ids = stopping.map(({ id }) => id);
         if (ids.length === 0) continue;
+        // All of a project are of one.
+        const engine = stopping[0]?.engine ?? 'docker';
         // First, so that a reboot in the middle starts nothing.
-        await keepDown(ids);
+        await keepDown(engine, ids);
         // In the order that the file says, as far as there is one.
-        const ran = existsSync(file) ? await compose(project, ['stop', ...namesOf(stopping, all)], stopMs) : undefined;
-        if (ran === undefined || !worked(ran))
-          requireWorked(await runProgram('docker', ['stop', ...ids], stopMs), `${file} could not be stopped`);
+        const ran = existsSync(file)
+          ? await compose.run(project, ['stop', ...namesOf(stopping, all)], stopMs)
+          : undefined;
+        if (ran === undefined || !worked(ran) || engine === 'podman')
+          requireWorked(await runEngine(engine, ['stop', ...ids], stopMs), `${file} could not be stopped`);
       }
       if (files.length === 0) return 'nothing to stop';
       const left = staying.length === 0 ? '' : `; ${staying.join(', ')} goes on, whose databases are swapped by name`;
@@ -106,13 +114,10 @@ export function composeServices(files: readonly string[], stays: readonly string
     },
     async start({ projects }) {
       for (const project of projects) {
-        const { file, containers } = project;
-        for (const { id, restart } of containers) await restartPolicy(id, restart);
-        const names = containers.filter(({ running }) => running).map(({ service }) => service);
-        const some = names.length < containers.length ? names : [];
-        requireWorked(await compose(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
-        await refresh(file, stays);
+        await startProject(project, compose);
+        await refresh(project.file, stays);
       }
+      if (files.length > 0) await releasePodmanBoot();
       return files.length === 0 ? 'nothing to start' : `started ${projectsText(projects)}`;
     },
     async complaint({ projects }) {
@@ -120,7 +125,10 @@ export function composeServices(files: readonly string[], stays: readonly string
         for (const { file, containers } of projects) {
           const ran = new Set(containers.filter(({ running }) => running).map(({ service }) => service));
           for (const each of await containersOf(file)) {
-            const why = complaintOf(each, ran.has(each.service));
+            const { id, restarts: now = 0 } = each;
+            const again = now > (restarts.get(id) ?? now);
+            restarts.set(id, now);
+            const why = again ? startsAgain : complaintOf(each, ran.has(each.service));
             if (why !== undefined) return `the service ${each.service} ${why}`;
           }
         }
@@ -132,9 +140,14 @@ export function composeServices(files: readonly string[], stays: readonly string
     async lastLines({ projects }) {
       const lines: string[] = [];
       for (const project of projects) {
-        const { stdout } = await compose(project, ['logs', '--no-color', `--tail=${shownLines}`], askMs);
+        if ((await compose.toolFor(project)).isPodmanCompose) {
+          lines.push(...(await podmanLines(await containersOf(project.file), shownLines)));
+          continue;
+        }
+        const { stdout } = await compose.run(project, ['logs', '--no-color', `--tail=${shownLines}`], askMs);
         lines.push(
-          ...stdout
+          // Compose 2 clears each line first, terminal or not.
+          ...stripVTControlCharacters(stdout)
             .split('\n')
             .filter((line) => line.trim() !== '')
             .slice(-shownLines),
@@ -145,30 +158,44 @@ export function composeServices(files: readonly string[], stays: readonly string
   };
 }
 
+async function startProject(project: RunningProject, compose: Compose): Promise<void> {
+  const { file, containers } = project;
+  if ((await compose.toolFor(project)).isPodmanCompose)
+    return startPodmanProject(project, (words) => compose.run(project, words, startMs), startMs);
+  for (const { id, restart, engine } of containers) await restartPolicy(engine ?? 'docker', id, restart);
+  const names = containers.filter(({ running }) => running).map(({ service }) => service);
+  const some = names.length < containers.length ? names : [];
+  requireWorked(await compose.run(project, ['up', '-d', ...some], startMs), `${file} could not be started`);
+}
+
 /** Those that went on while files were swapped, and have some of the old ones open. */
 async function refresh(file: string, stays: readonly string[]): Promise<void> {
   if (stays.length === 0) return;
   const old = (await containersOf(file)).filter((each) => stays.includes(each.service) && seesOldState(each));
-  for (const { id, service } of old)
-    requireWorked(await runProgram('docker', ['restart', id], stopMs), `the service ${service} could not be restarted`);
+  for (const { id, service, engine = 'docker' } of old)
+    requireWorked(await runEngine(engine, ['restart', id], stopMs), `the service ${service} could not be restarted`);
 }
-
-type Compose = (project: RunningProject, words: readonly string[], withinMs: number) => Promise<Ran>;
 
 async function startOne(service: string, files: readonly string[], compose: Compose): Promise<void> {
   for (const file of files.filter((each) => existsSync(each))) {
     const project = { file, containers: await containersOf(file) };
-    const { stdout } = await compose(project, ['config', '--services'], askMs);
+    if ((await compose.toolFor(project)).isPodmanCompose) {
+      if (!servicesIn(file).includes(service)) continue;
+      return bringUp(file, [service], (words) => compose.run(project, words, startMs));
+    }
+    const { stdout } = await compose.run(project, ['config', '--services'], askMs);
     if (!stdout.split('\n').includes(service)) continue;
-    const ran = await compose(project, ['up', '-d', '--no-deps', service], startMs);
+    const ran = await compose.run(project, ['up', '-d', '--no-deps', service], startMs);
     return requireWorked(ran, `the service ${service} could not be started`);
   }
   throw new Fault('not-found', `No compose file of the target has a service ${service}.`);
 }
 
+const startsAgain = 'starts again and again';
+
 /** One that has done its work and ended well is well, unless it is meant to go on. */
 function complaintOf({ state, health, exitCode, restart }: Container, ran: boolean): string | undefined {
-  if (state === 'restarting') return 'starts again and again';
+  if (state === 'restarting') return startsAgain;
   if (state === 'running') return health === '' || health === 'healthy' ? undefined : `is ${health}`;
   if (state === 'exited' && exitCode === 0 && (!ran || restart === 'no' || restart === '')) return undefined;
   return state === 'exited' ? `has ended with ${exitCode}` : `is ${state}`;
@@ -187,16 +214,17 @@ const projectsText = (projects: readonly RunningProject[]) =>
     )
     .join(', ');
 
-async function keepDown(ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
+async function keepDown(engine: ContainerEngine, ids: readonly string[]): Promise<void> {
+  if (engine === 'podman') return holdPodmanBoot();
   requireWorked(
-    await runProgram('docker', ['update', '--restart=no', ...ids], askMs),
+    await runEngine(engine, ['update', '--restart=no', ...ids]),
     'the containers could not be kept from starting by themselves',
   );
 }
 
-async function restartPolicy(id: string, policy: string): Promise<void> {
-  const ran = await runProgram('docker', ['update', `--restart=${policy || 'no'}`, id], askMs);
+async function restartPolicy(engine: ContainerEngine, id: string, policy: string): Promise<void> {
+  if (engine === 'podman') return; // Its policy was not changed.
+  const ran = await runEngine(engine, ['update', `--restart=${policy || 'no'}`, id]);
   // One that is gone is made anew, with the policy of its file.
   if (!worked(ran) && !/no such container/i.test(ran.stderr))
     requireWorked(ran, 'the restart policy of a container could not be set back');

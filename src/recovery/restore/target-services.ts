@@ -39,9 +39,14 @@ async function inTurn<T>(each: readonly T[], work: (one: T) => Promise<string>):
 
 /** What was known, and what has come since as it is now: containers with their policy. */
 export function alsoRunning(known: Running, now: Running): Running {
-  const projects = now.projects.map(({ file, containers }) => {
-    const before = known.projects.find((each) => each.file === file)?.containers ?? [];
-    return { file, containers: [...before, ...containers.filter(({ id }) => !before.some((each) => each.id === id))] };
+  const projects = now.projects.map(({ file, containers, ...rest }) => {
+    const project = known.projects.find((each) => each.file === file);
+    const before = project?.containers ?? [];
+    return {
+      ...(project ?? rest),
+      file,
+      containers: [...before, ...containers.filter(({ id }) => !before.some((each) => each.id === id))],
+    };
   });
   const came = (now.units ?? []).filter((unit) => !isAmong(known.units, unit));
   return { projects, units: [...(known.units ?? []), ...came] };

@@ -8,11 +8,16 @@ export type Ran = { code: number | null; stdout: string; stderr: string; ended: 
 const maxOutput = 8 * 1024 * 1024;
 
 /** Runs a program to its end, or until it has taken too long. Never throws. */
-export function runProgram(program: string, args: readonly string[], withinMs: number): Promise<Ran> {
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  withinMs: number,
+  env: Readonly<Record<string, string>> = childEnv,
+): Promise<Ran> {
   const command = [program, ...args].map(shellWord).join(' ');
   return new Promise((resolve) => {
     const options = {
-      env: childEnv,
+      env,
       timeout: withinMs,
       killSignal: 'SIGKILL' as const,
       maxBuffer: maxOutput,

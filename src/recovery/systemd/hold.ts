@@ -46,10 +46,14 @@ export function hold(unit: Unit, uid: number): void {
   }
 }
 
+/** Whether it is held, wherever that was put. */
+export function isHeld(unit: Unit): boolean {
+  return holdFolders(unit).some((folder) => existsSync(holdFile(unit, folder)));
+}
+
 /** Takes the hold away, wherever it was put; from then on the unit may start. Safe to repeat. @throws Fault */
 export function release(unit: Unit): void {
-  const folders = unit.account === null ? [machineUnits] : [everyUsersUnits, ownUnits(unit.account)];
-  for (const file of folders.map((each) => holdFile(unit, each))) {
+  for (const file of holdFolders(unit).map((each) => holdFile(unit, each))) {
     const folder = dirname(file);
     if (!existsSync(folder)) continue;
     try {
@@ -66,6 +70,7 @@ export function release(unit: Unit): void {
 const holdFile = ({ name, account }: Unit, units: string) =>
   join(units, `${name}.d`, `zz-gaia-restore-${account?.name ?? 'root'}.conf`);
 
+const holdFolders = ({ account }: Unit) => (account === null ? [machineUnits] : [everyUsersUnits, ownUnits(account)]);
 const folderOf = ({ account }: Unit) => (account === null ? machineUnits : everyUsersUnits);
 const ownUnits = ({ home }: Account) => join(home, '.config/systemd/user');
 const partialOf = (file: string) => `${file}.partial`;

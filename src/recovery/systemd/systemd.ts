@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
-import { askMs, requireWorked, worked } from '../compose/containers.ts';
+import { requireWorked, worked } from '../compose/containers.ts';
+import { askMs } from '../compose/engine.ts';
 import { type Ran, runProgram } from '../source/run-program.ts';
 
 /** A user of this machine, as its password file has it. */
