@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gaiaLauncher, makeStand, type Stand } from '../recovery/gaia.fixtures.ts';
 import { composeFile, type Engine, noEngine, startEngine } from './docker.fixtures.ts';
-import { composeIn, engineProgram, isPodman } from './engines.fixtures.ts';
+import { composeIn, engineProgram, isPodman, isUsual } from './engines.fixtures.ts';
 
 const missing = noEngine();
 if (missing !== undefined)
@@ -154,8 +154,9 @@ describe('a target with a compose project', { skip: missing !== undefined, timeo
     assert.equal(await stopAt('no such point', words, file), false);
     const count = readFileSync(file, 'utf8').trim().split('\n').length;
     assert.ok(count > 30, `only ${count} points`);
-    for (let n = 1; n <= count; n++) {
-      const back = n % 2 === 0;
+    // With another compose than the usual one some of them do.
+    for (let n = 1; n <= count; n += isUsual ? 1 : 6) {
+      const back = Math.ceil(n / (isUsual ? 1 : 6)) % 2 === 0;
       writeFileSync(page(), `before ${n}\n`);
       assert.equal(await stopAt(String(n), words, file), true, `it did not stop at ${n}`);
       const point = readFileSync(file, 'utf8').trim().split('\n').at(-1);

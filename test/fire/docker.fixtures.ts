@@ -51,7 +51,7 @@ let turn: DatabaseSync | undefined;
  */
 function takeTurn(): 'ours' | 'taken' {
   if (turn !== undefined) return 'ours';
-  const file = new DatabaseSync(join(tmpdir(), 'leveredge-fire-engine.lock'), { timeout: 0 });
+  const file = new DatabaseSync(join(tmpdir(), `leveredge-fire-${engineProgram}.lock`), { timeout: 0 });
   try {
     file.exec('BEGIN EXCLUSIVE');
     turn = file;

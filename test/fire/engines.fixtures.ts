@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
  */
 const choice = process.env.FIRE_WITH ?? '';
 export const isPodman = choice === 'podman';
+export const isUsual = choice === '';
 /** The program that containers are asked for and made with. */
 export const engineProgram = isPodman ? 'podman' : 'docker';
 const plugin = '/usr/local/lib/docker/cli-plugins/docker-compose';
@@ -26,10 +27,14 @@ export function composeIn(folder: string, args: readonly string[]): string {
  */
 export function fileFor(text: string): string {
   if (!isPodman) return text;
-  return text
-    .replace(/"127\.0\.0\.1:(\d+)", "-h"(.*\n) {4}network_mode: host/g, '"$1", "-h"$2    ports: ["127.0.0.1:$1:$1"]')
-    .replaceAll('    network_mode: host\n', '')
-    .replaceAll('PGPORT:', 'DB_HOST: db, LISTEN: "0.0.0.0", PGPORT:');
+  return (
+    text
+      .replace(/"127\.0\.0\.1:(\d+)", "-h"(.*\n) {4}network_mode: host/g, '"$1", "-h"$2    ports: ["127.0.0.1:$1:$1"]')
+      .replaceAll('    network_mode: host\n', '')
+      // It does not know how long a service may take to stop, and busybox as the first process hears no other signal.
+      .replaceAll('stop_grace_period: 1s', 'stop_signal: SIGKILL')
+      .replaceAll('PGPORT:', 'DB_HOST: db, LISTEN: "0.0.0.0", PGPORT:')
+  );
 }
 
 /** What must be here. */

@@ -63,7 +63,7 @@ export function buildStackImage(): void {
     writeFileSync(join(root, 'entry'), entry, { mode: 0o755 });
     writeFileSync(join(root, 'www/cgi-bin/health'), health, { mode: 0o755 });
     sh(
-      `chmod 755 ${root} && chmod 1777 ${root}/tmp && tar -C ${root} -c . | ${engineProgram} import -c 'ENV PATH=${bin}:/bin PGDATA=/var/lib/postgresql/data' - ${image}`,
+      `chmod 755 ${root} && chmod 1777 ${root}/tmp && tar -C ${root} -c . | ${engineProgram} import -c 'ENV PATH=${bin}:/bin' -c 'ENV PGDATA=/var/lib/postgresql/data' - ${image}`,
     );
   } finally {
     rmSync(root, { recursive: true, force: true });

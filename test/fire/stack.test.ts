@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fillDatabase, rowsOf } from '../recovery/gaia.fixtures.ts';
 import { noEngine } from './docker.fixtures.ts';
+import { isPodman } from './engines.fixtures.ts';
 import { noServer } from './postgres.fixtures.ts';
 import { makeStack, type Stack } from './stack-stand.fixtures.ts';
 
@@ -149,6 +150,8 @@ describe('a stack of a database and an application', { skip: missing !== undefin
     mkdirSync(join(stack.root, 'settings'));
     writeFileSync(join(stack.root, 'settings', 'a'), 'first');
     writeFileSync(join(stack.root, 'compose.yml'), file.replace('"./pgdata:', '"./settings:/settings", "./pgdata:'));
+    // Debian's podman-compose makes nothing anew by itself.
+    if (isPodman) stack.compose('down');
     stack.compose('up', '-d');
     await stack.untilServes();
     const { name } = (await stack.json(0, 'backup', 'dev')) as { name: string };

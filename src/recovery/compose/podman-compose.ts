@@ -39,35 +39,35 @@ export async function startPodmanProject(
   const { file, containers } = project;
   const there = await containersOf(file);
   const ran = containers.filter(({ running }) => running);
-  const isKept =
+  // Where nothing ran, or everything, all that the file has is meant.
+  const some = ran.length > 0 && ran.length < containers.length ? ran : containers;
+  const wanted = some === ran ? ran.map(({ service }) => service) : servicesIn(file);
+  const isUnchanged =
     containers.length > 0 &&
     project.fingerprint === fingerprintOf(file) &&
     containers.every(({ id }) => there.some((each) => each.id === id));
-  if (isKept) {
-    if (ran.length === 0) return;
-    return requireWorked(
-      await runEngine('podman', ['start', ...ran.map(({ id }) => id)], withinMs),
-      `${file} could not be started`,
-    );
-  }
-  if (there.length > 0)
+  if (!isUnchanged && there.length > 0)
     requireWorked(
       await runEngine('podman', ['rm', '--force', ...there.map(({ id }) => id)], withinMs),
       `the containers of ${file} could not be made anew`,
     );
-  const names = ran.length > 0 && ran.length < containers.length ? ran.map(({ service }) => service) : [];
-  await bringUp(file, names, up);
+  if (isUnchanged)
+    requireWorked(
+      await runEngine('podman', ['start', ...some.map(({ id }) => id)], withinMs),
+      `${file} could not be started`,
+    );
+  const missing = isUnchanged ? wanted.filter((name) => !some.some(({ service }) => service === name)) : wanted;
+  if (missing.length > 0) await bringUp(file, missing, up);
 }
 
 /** Starts services by what their file says, and looks whether they came. @throws Fault */
 export async function bringUp(
   file: string,
-  names: readonly string[],
+  wanted: readonly string[],
   up: (words: readonly string[]) => Promise<Ran>,
 ): Promise<void> {
-  const ran = await up(['up', '-d', ...names]);
+  const ran = await up(['up', '-d', ...wanted]);
   const came = await containersOf(file);
-  const wanted = names.length > 0 ? names : servicesIn(file);
   const missing = wanted.filter((name) => !came.some(({ service, state }) => service === name && state !== 'created'));
   if (missing.length === 0) return;
   const said = `${ran.stdout}\n${ran.stderr}`.split('\n').filter((line) => /error|cannot|failed|denied/i.test(line));

@@ -195,7 +195,7 @@ function requireRoom({ folder, backup }: Drill): void {
 
 /** Everything of the backup, judged and compared as in a restore, in its place in the scratch folder. */
 async function unpack({ backup, placement, clock, progress }: Drill): Promise<void> {
-  const { signed, list, frames, file } = backup;
+  const { signed, list, frames, file, unlock } = backup;
   for (const folder of stageFolders(placement)) {
     makeFolder(dirname(folder), 0o711);
     mkdirSync(folder, { mode: 0o711 });
@@ -203,7 +203,7 @@ async function unpack({ backup, placement, clock, progress }: Drill): Promise<vo
   const route = router(placement, scopeOf(null, placement));
   const selection = selected(list, route, null);
   const wanted = selection.map(({ index }) => index);
-  await stageMembers({ file, frames, list, manifest: signed.manifest, route, whole: true, wanted, progress });
+  await stageMembers({ file, frames, list, manifest: signed.manifest, route, whole: true, wanted, progress, unlock });
   const { name, created_at } = signed.manifest;
   const note = { backup: name, backup_taken_at: created_at, restored_at: rfc3339(clock()) };
   await settleDatabases(placement.databases, note);

@@ -101,14 +101,20 @@ const steadyMs = 10_000;
 /** So often in a row its container is seen to have ended before nobody waits any longer. */
 const hopeless = 20;
 
+/** Whether it has ended, or has been started again since the last look: Podman does that at once, and it seems to run. */
 async function hasFallen(
   { reach }: NonNullable<Asked['postgres']>[number],
   files: readonly string[],
+  before: { restarts?: number },
 ): Promise<boolean> {
   if (reach.kind !== 'service') return false;
   for (const file of files) {
     const found = (await containersOf(file)).find(({ service }) => service === reach.service);
-    if (found !== undefined) return found.state !== 'running';
+    if (found === undefined) continue;
+    const { state, restarts = 0 } = found;
+    const again = restarts > (before.restarts ?? restarts);
+    before.restarts = restarts;
+    return again || state !== 'running';
   }
   return false;
 }
@@ -127,6 +133,7 @@ export async function untilServes(
   let last: unknown;
   let steady: { since: string; at: number } | undefined;
   let fallen = 0;
+  const seen: { restarts?: number } = {};
   for (const end = performance.now() + withinMs; performance.now() < end; await sleep(everyMs))
     try {
       const { since, listens } = await readiness(database, compose);
@@ -137,7 +144,7 @@ export async function untilServes(
       if (!(error instanceof Fault)) throw error;
       last = error;
       steady = undefined;
-      fallen = (await hasFallen(database, compose)) ? fallen + 1 : 0;
+      fallen = (await hasFallen(database, compose, seen)) ? fallen + 1 : 0;
       if (fallen >= hopeless) break;
     }
   const how = fallen >= hopeless ? 'ends again and again' : `did not come up within ${withinMs / 1000} s`;
