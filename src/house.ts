@@ -36,11 +36,13 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'src/recovery': { folders: ['src/base'], packages: [] },
   'src/recovery/config': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
+  'src/recovery/encryption': { folders: ['src/base', 'src/recovery'], packages: ['age-encryption'] },
   // podman-compose does not list the services of a file.
   'src/recovery/compose': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
   // What compose prints is YAML.
   'src/recovery/drill': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
-  'src/gaia': { folders: ['src/base', 'src/recovery'], packages: [] },
+  // QR codes of the recovery kit.
+  'src/gaia': { folders: ['src/base', 'src/recovery'], packages: ['uqr'] },
   'src/bin': { folders: ['src'], packages: ['commander', 'yaml', 'zod'] },
   'src/house.ts': { folders: [], packages: [] },
   'src/house.test.ts': { folders: ['src/house.ts'], packages: [] },

@@ -34,10 +34,11 @@ export function writePrivately(path: string, text: string): void {
 }
 
 /**
- * The text of a file that its owner alone may read; undefined when there is none.
+ * The text of a file that its owner alone may read; undefined when there is none. One that somebody has brought, on a stick
+ * that knows no modes, may be readable by others.
  * @throws Fault `forbidden` when others may read or write it, `usage` when it is no file of a secret or cannot be read
  */
-export function readPrivately(path: string): string | undefined {
+export function readPrivately(path: string, { isBrought = false } = {}): string | undefined {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -53,7 +54,7 @@ export function readPrivately(path: string): string | undefined {
     const { mode, size } = fstatSync(fd);
     if (size > maxBytes) throw new Fault('usage', `${path} is too large to be the file of a secret.`);
     // Windows has no such modes, and reports all for everybody.
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    if (process.platform !== 'win32' && !isBrought && (mode & 0o077) !== 0)
       throw new Fault('forbidden', `${path} can be read by other users, so what it holds is no secret.`, {
         hint: `Make it yours alone: chmod 600 ${path}. If others may have read it, revoke the token and make a new one.`,
       });

@@ -67,6 +67,11 @@ export type Call = {
 /** A flag of a command; `value` names what follows it. */
 export type Flag = { value?: string; says: string };
 
+/** For commands that read backups. */
+export const identityFlag: Readonly<Record<string, Flag>> = {
+  identity: { value: 'FILE', says: 'the key that opens encrypted backups: the recovery kit, or a file of age' },
+};
+
 export type Command = {
   name: string;
   /** One line, without a full stop. */

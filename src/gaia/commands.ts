@@ -3,6 +3,8 @@ import { backup } from './commands/backup.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
+import { key } from './commands/key.ts';
+import { kit } from './commands/kit.ts';
 import { list } from './commands/list.ts';
 import { pin, unpin } from './commands/pin.ts';
 import { plan } from './commands/plan.ts';
@@ -29,6 +31,8 @@ export const commands: readonly Command[] = [
   prune,
   pin,
   unpin,
+  key,
+  kit,
   runbook,
   health,
   doctor,

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Fault } from '../base/fault.ts';
 import { nearest } from '../base/nearest.ts';
@@ -61,7 +63,7 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
     progress: progressLine(around, look),
     config() {
       if (config !== undefined) return config;
-      config = readConfig((flags.config as string | undefined) ?? around.configFile, around.home);
+      config = withIdentity(readConfig((flags.config as string | undefined) ?? around.configFile, around.home), flags);
       if (!look.quiet && !look.json) for (const note of config.notes) around.say(note);
       if (!look.quiet) for (const line of interruptedLines(name, call)) around.say(line);
       return config;
@@ -76,6 +78,14 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
   } finally {
     if (config !== undefined && delivered !== true) await deliverWaiting(config, around);
   }
+}
+
+/** The key that the owner has brought, in the place of the machine's own. @throws Fault `not-found` */
+function withIdentity(config: RecoveryConfig, { identity }: Call['flags']): RecoveryConfig {
+  if (typeof identity !== 'string') return config;
+  const file = resolve(identity);
+  if (!existsSync(file)) throw new Fault('not-found', `There is no key at ${file}.`);
+  return { ...config, place: { ...config.place, identity: file, identityIsBrought: true } };
 }
 
 /** `gaia --config FILE list`: what follows is no command. */

@@ -11,4 +11,10 @@ export type Place = {
   signingKey: string;
   /** Its public half (SPKI PEM): what this machine trusts. A bare machine gets it from the recovery kit. */
   publicKey: string;
+  /** Identities of age that open encrypted archives (0600), where the owner keeps some here. Not in requests of before there were any. */
+  identity?: string;
+  /** The owner has brought that file, for once: others may be able to read it. */
+  identityIsBrought?: boolean;
+  /** Recipients that archives are encrypted to where the configuration names none, as `age -R` reads them. */
+  recipients?: string;
 };

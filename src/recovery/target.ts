@@ -17,6 +17,8 @@ export type Target = {
   units?: readonly TargetUnit[];
   /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */
   health: 'none' | 'unproven' | HealthCheck;
+  /** Recipients of age; missing or empty: its backups are not encrypted. */
+  encryptTo?: readonly string[];
 };
 
 /** A folder that is backed up whole and put back whole. */

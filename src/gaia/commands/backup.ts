@@ -9,11 +9,13 @@ import { type MadeBackup, makeBackup } from '../../recovery/backup/make-backup.t
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { keysOf } from '../../recovery/encryption/proof.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
+import { keyReminders } from '../key-reminders.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
 import { failureDetails, tell } from '../tell-bus.ts';
 import { sweepDrills } from './drill.ts';
@@ -56,6 +58,7 @@ export const backup: Command = {
     const config = call.config();
     const wanted = words[0] as string;
     const targets = targetsNamed(config, wanted);
+    await requireKeyElsewhere(config, targets);
     const lock = begin(call, targets, wanted);
     try {
       await sweepDrills(config.place, call.around.say);
@@ -76,7 +79,8 @@ export const backup: Command = {
         }
       }
       tellClock(config, call);
-      return conclude(made, failed);
+      const conclusion = conclude(made, failed);
+      return { ...conclusion, notes: [...(conclusion.notes ?? []), ...(await keyReminders(config, targets))] };
     } finally {
       lock.release();
     }
@@ -88,6 +92,22 @@ function onlyOf({ flags }: Call): 'db' | undefined {
   throw new Fault('usage', `Only db can be backed up by itself, and not ${JSON.stringify(flags.only)}.`, {
     hint: 'What else is to be left out is said by exclude in the configuration.',
   });
+}
+
+/** Encrypted to keys of this machine alone, backups would go down with it. @throws Fault `usage` */
+async function requireKeyElsewhere({ place }: RecoveryConfig, targets: readonly Target[]): Promise<void> {
+  for (const { name, encryptTo = [] } of targets) {
+    if (encryptTo.length === 0) continue;
+    const { elsewhere } = await keysOf(place, encryptTo);
+    if (elsewhere.length === 0)
+      throw new Fault(
+        'usage',
+        `Every key that ${name} is encrypted to lies on this machine, and would be lost with it.`,
+        {
+          hint: 'Make one for elsewhere: gaia key new FILE',
+        },
+      );
+  }
 }
 
 /** Takes the lock, once nothing is in the way. */

@@ -16,6 +16,7 @@ import { showSpan } from '../amounts.ts';
 import { busFinding } from '../bus-words.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { type Finding, folderFindings, leftoverFindings } from '../disk-findings.ts';
+import { encryptionFinding } from '../key-reminders.ts';
 
 /** Older than this, a backup is no answer to a bad day. */
 const staleMs = 36 * 3_600_000;
@@ -31,7 +32,7 @@ export const doctor: Command = {
   example: 'gaia doctor',
   exits: ['0 all is well', '1 something is wrong'],
   async run(call) {
-    const findings = [...examine(call), ...(await serviceFindings(call))];
+    const findings = [...examine(call), ...(await encryptionFindings(call)), ...(await serviceFindings(call))];
     const wrong = findings.some(({ level }) => level === 'WRONG');
     return {
       exit: wrong ? Exit.failed : Exit.ok,
@@ -85,6 +86,16 @@ function examine(call: Call): Finding[] {
     ...runFindings(config),
     busFinding(config),
   ];
+}
+
+/** Nothing where the configuration cannot be read, which is told above. */
+async function encryptionFindings({ config }: Call): Promise<Finding[]> {
+  try {
+    return [await encryptionFinding(config())];
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return [];
+  }
 }
 
 function tarFinding(): Finding {

@@ -7,12 +7,13 @@ import { type Backup, findBackup } from '../../recovery/catalog/catalog.ts';
 import { record } from '../../recovery/catalog/records.ts';
 import { type DrillResult, runDrill } from '../../recovery/drill/run-drill.ts';
 import { abandoned, closeScratch } from '../../recovery/drill/scratch-place.ts';
+import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import type { Place } from '../../recovery/place.ts';
 import { openBackup } from '../../recovery/restore/open-backup.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { newRunId } from '../../recovery/run/run-folder.ts';
 import { showSpan } from '../amounts.ts';
-import type { Call, Command, Conclusion } from '../command.ts';
+import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { requireNoInterrupted, targetNamed } from '../targets.ts';
 import { tell } from '../tell-bus.ts';
 
@@ -22,7 +23,10 @@ export const drill: Command = {
   summary: 'Prove that a backup comes back, beside what is live',
   usage: 'TARGET [--backup B]',
   words: [1, 1],
-  flags: { backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' } },
+  flags: {
+    backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' },
+    ...identityFlag,
+  },
   details: [
     'Everything is unpacked into a scratch folder, databases are loaded into new servers, services start as a compose project of its own: no ports, a network without a way out, no restarts, workflows of n8n inactive. Nothing of the live target is touched or stopped.',
     'It prints how long each phase took (RTO) and how old the backup is (RPO), and gaia list says from then on that this backup was proven.',
@@ -48,7 +52,7 @@ export const drill: Command = {
     try {
       await sweepDrills(place, around.say);
       const backup = findBackup(place, [target.name], flags.backup === undefined ? 'latest' : String(flags.backup));
-      const open = await openBackup(backup.file, knownKey(place.publicKey));
+      const open = await openBackup(backup.file, knownKey(place.publicKey), unlockOf(place));
       try {
         if (open.kind !== 'own' || open.signed.manifest.contents === 'databases')
           throw new Fault(

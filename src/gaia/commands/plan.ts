@@ -1,7 +1,7 @@
 import { Exit, exitCodeOf } from '../../base/exit.ts';
 import type { RestorePlan } from '../../recovery/restore/plan.ts';
 import { showBytes, showSpan, showTime } from '../amounts.ts';
-import type { Command } from '../command.ts';
+import { type Command, identityFlag } from '../command.ts';
 import { prepareRestore } from '../prepare-restore.ts';
 import { targetNamed } from '../targets.ts';
 
@@ -15,6 +15,7 @@ export const plan: Command = {
     backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' },
     only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
     'fresh-server': { says: 'as gaia restore has it' },
+    ...identityFlag,
   },
   details: ['The plan has a hash. gaia restore --plan HASH refuses to do anything else than what was shown.'],
   example: 'gaia plan dev --only n8n/data',

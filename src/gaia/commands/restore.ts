@@ -5,7 +5,7 @@ import { type Backup, findBackup, listBackups } from '../../recovery/catalog/cat
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import type { Place } from '../../recovery/place.ts';
 import type { Target } from '../../recovery/target.ts';
-import type { Call, Command, Conclusion } from '../command.ts';
+import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { type PreparedRestore, prepareRestore, requireNothingInTheWay } from '../prepare-restore.ts';
 import { requireFree, startRun } from '../start-run.ts';
@@ -25,6 +25,7 @@ export const restore: Command = {
     },
     only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
     yes: { says: 'do not ask for confirmation' },
+    ...identityFlag,
     plan: { value: 'HASH', says: 'do only what gaia plan showed under this hash' },
     'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
     'skip-missing': { says: 'for full: leave out targets that have no backup' },
@@ -43,6 +44,7 @@ export const restore: Command = {
     '0 done',
     '1 failed, nothing changed; or the old state is back and not healthy',
     '2 not confirmed',
+    '3 only root may; or it is encrypted, and nothing here opens it',
     '4 no Docker or systemd to stop its services with',
     '5 no backup or unit',
     '6 in the way',

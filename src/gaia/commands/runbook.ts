@@ -17,7 +17,7 @@ export const runbook: Command = {
   words: [0, 1],
   flags: { target: { value: 'T', says: 'whose latest backup' } },
   details: [
-    'A script for sh that needs zstd, GNU tar and sqlite3 only (pg_restore for PostgreSQL, and openssl for the signature, if it is there). It moves what is there aside and removes nothing. Print it, or keep it with your recovery kit.',
+    'A script for sh that needs zstd, GNU tar and sqlite3 only (age for one that is encrypted, pg_restore for PostgreSQL, openssl for the signature if it is there). It moves what is there aside and removes nothing. Print it, or keep it with your recovery kit.',
     'Without a name it is the newest sound one; where none can be found, a script for any.',
   ],
   example: 'gaia runbook latest --target prod > restore-prod.sh',

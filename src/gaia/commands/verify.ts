@@ -3,16 +3,18 @@ import { relative } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { isOwnArchive } from '../../recovery/archive/manifest-file.ts';
 import { verifyOld } from '../../recovery/archive/old-archive.ts';
 import { knownKey } from '../../recovery/archive/sign.ts';
 import { verifyArchive } from '../../recovery/archive/verify-archive.ts';
 import { type Backup, findBackup } from '../../recovery/catalog/catalog.ts';
 import { record, type Verified } from '../../recovery/catalog/records.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { sentence } from '../../recovery/events/event.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { showBytes, showSpan } from '../amounts.ts';
-import type { Call, Command, Conclusion } from '../command.ts';
+import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { targetNamed } from '../targets.ts';
 import { tell } from '../tell-bus.ts';
 
@@ -33,9 +35,11 @@ export const verify: Command = {
   flags: {
     target: { value: 'T', says: 'whose backup; latest without it means the newest of each target' },
     deep: { says: 'hash each member anew, as was done when the backup was made' },
+    ...identityFlag,
   },
   details: [
     'Reads everything: signature, SHA-256 of the file, checksum of each frame, form of each member. BACKUP is a name, the beginning of one, or a path.',
+    'One that is encrypted, with no key here that opens it, is compared with the digest in its manifest, and called sealed.',
     'An archive of an older tool can be checked for its form only: gzip, tar, and that nothing in it leads out of its folder.',
   ],
   example: 'gaia verify latest --target prod',
@@ -101,7 +105,7 @@ const isBad = ({ state }: Pick<Finding, 'state'>) => state === 'damaged' || stat
 const secondsOf = (ms: number) => Number((ms / 1000).toFixed(3));
 
 async function look(backup: Backup, { config, progress, flags }: Call): Promise<Omit<Finding, 'backup' | 'ms'>> {
-  if (backup.kind === 'unverified' || !backup.name.endsWith('.tar.zst')) {
+  if (backup.kind === 'unverified' || !isOwnArchive(backup.name)) {
     const verdict = await verifyOld(backup.file);
     if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
     const says = `whole as far as it can be told, in a format that is not verified further: ${verdict.files} files, ${showBytes(verdict.bytes)}`;
@@ -111,6 +115,7 @@ async function look(backup: Backup, { config, progress, flags }: Call): Promise<
     known: knownKey(config().place.publicKey),
     progress,
     deep: flags.deep === true,
+    unlock: unlockOf(config().place),
   });
   if (verdict.kind === 'no-manifest')
     return {
@@ -119,12 +124,18 @@ async function look(backup: Backup, { config, progress, flags }: Call): Promise<
       member: null,
     };
   if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
-  const { signature, files, bytes } = verdict;
+  const { signature } = verdict;
   const signer =
     signature.kind === 'unknown-signer'
       ? `, signed by the key ${signature.fingerprint}, which this machine does not know`
       : '';
-  return { state: 'sound', says: `sound: ${files} files, ${showBytes(bytes)}${signer}`, member: null };
+  if (verdict.kind === 'sealed')
+    return {
+      state: 'sealed',
+      says: `sealed: it is the file that was written${signer}; no key here opens it, so nothing in it was read`,
+      member: null,
+    };
+  return { state: 'sound', says: `sound: ${verdict.files} files, ${showBytes(verdict.bytes)}${signer}`, member: null };
 }
 
 function remember({ backup, state, says }: Finding, { around, config }: Call): void {

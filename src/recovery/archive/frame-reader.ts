@@ -1,4 +1,3 @@
-import { close, fstat, open, read, readSync, type Stats } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import {
@@ -11,22 +10,13 @@ import {
 } from 'node:zlib';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { damaged } from '../tar/damage.ts';
+import { type ArchiveFile, openArchiveFile, type Unlock } from './archive-file.ts';
 import { frameBytes } from './frame-writer.ts';
 import { type Frame, footerBytes, parseSeekTable, seekTableBytes } from './seek-table.ts';
 
 /** Frames that are read and decoded at a time: two more than there are cores, and no more than memory has room for. */
 const maxInFlight = Math.min(4, availableParallelism()) + 2;
 
-const opening = promisify(open);
-const closing = promisify(close) as (fd: number) => Promise<void>;
-const stating = promisify(fstat) as (fd: number) => Promise<Stats>;
-const reading = promisify(read) as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesRead: number }>;
 const decompressing = promisify(zstdDecompress) as (data: Uint8Array, options: object) => Promise<Buffer>;
 
 /** One frame as it lies in the file, and decoded. `index` counts from 0. */
@@ -38,8 +28,6 @@ export type FrameReader = {
   readonly bytes: number;
   /** Bytes of the tar stream. */
   readonly plainBytes: number;
-  /** The file's bytes behind the last frame: the seek table. */
-  readonly table: Buffer;
   /** First byte of the frame in the tar stream. */
   startOf(index: number): number;
   /** The frame that holds this byte of the tar stream. */
@@ -50,52 +38,48 @@ export type FrameReader = {
    */
   read(from: number, to: number): AsyncGenerator<DecodedFrame, void, undefined>;
   /**
-   * Decodes every frame, several at a time, and keeps nothing of it. `take` is told the bytes of the file from first to last,
-   * and how many of the stream they hold; they are good until it returns.
+   * Decodes every frame, several at a time, and keeps nothing of it. `raw` is told the bytes of the file from first to last,
+   * which are good until it returns, and `decoded` how many bytes of the stream are being decoded. Once for each reader.
    * @throws Fault `damaged` with `extra.frame`
    */
-  prove(take: (raw: Buffer, plainBytes: number) => void): Promise<void>;
+  prove(raw: (bytes: Buffer) => void, decoded: (plainBytes: number) => void): Promise<void>;
   close(): Promise<void>;
 };
 
 /**
  * Opens an archive of our own by its seek table.
- * @throws Fault `not-found`, `damaged` when there is no seek table or it does not fit the file; `internal` on a Node that
- * takes cut-off input for whole
+ * @throws Fault `not-found`, `damaged` when there is no seek table or it does not fit the file; `forbidden` for an encrypted one
+ * that nothing opens; `internal` on a Node that takes cut-off input for whole
  */
-export async function openFrames(path: string): Promise<FrameReader> {
+export async function openFrames(path: string, unlock?: Unlock): Promise<FrameReader> {
   requireStrictNode();
-  const fd = await openingFile(path);
+  const file = await openArchiveFile(path, unlock);
   try {
-    const { size } = await stating(fd);
-    const table = await tableOf(fd, size);
-    const frames = parseSeekTable(table, size, frameBytes);
-    return readerOf(fd, size, table, frames);
+    const table = await tableOf(file);
+    const frames = parseSeekTable(table, file.bytes, frameBytes);
+    return readerOf(file, table, frames);
   } catch (error) {
-    await closing(fd);
+    await file.close();
     throw error;
   }
 }
 
-async function openingFile(path: string): Promise<number> {
-  try {
-    return await opening(path, 'r');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new Fault('not-found', `There is no archive at ${path}.`, { hint: 'See: gaia list' });
-    throw new Fault('usage', `${path} cannot be read: ${reasonOf(error)}.`, { cause: error });
-  }
-}
-
-async function tableOf(fd: number, size: number): Promise<Buffer> {
-  const footer = size < footerBytes ? Buffer.alloc(0) : await readExactly(fd, size - footerBytes, footerBytes);
+async function tableOf(file: ArchiveFile): Promise<Buffer> {
+  const { bytes } = file;
+  const footer = bytes < footerBytes ? Buffer.alloc(0) : await pieceOf(file, bytes - footerBytes, footerBytes);
   const length = seekTableBytes(footer);
-  if (length === undefined || length > size)
+  if (length === undefined || length > bytes)
     throw damaged('The archive has no seek table at its end: it is cut off, or it is no archive of LeverEdge.');
-  return readExactly(fd, size - length, length);
+  return pieceOf(file, bytes - length, length);
 }
 
-function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Frame[]): FrameReader {
+async function pieceOf(file: ArchiveFile, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  await file.read(buffer, position);
+  return buffer;
+}
+
+function readerOf(file: ArchiveFile, table: Buffer, frames: readonly Frame[]): FrameReader {
   const inFile: number[] = [];
   const inStream: number[] = [];
   let [fileAt, plainAt] = [0, 0];
@@ -108,15 +92,14 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
 
   async function decode(index: number): Promise<DecodedFrame> {
     const { compressed, plain } = frames[index] as Frame;
-    const raw = await readExactly(fd, inFile[index] as number, compressed);
+    const raw = await pieceOf(file, inFile[index] as number, compressed);
     return { index, raw, plain: await decodeFrame(index, raw, plain) };
   }
 
   return {
     frames,
-    bytes,
+    bytes: file.fileBytes,
     plainBytes: plainAt,
-    table,
     startOf: (index) => inStream[index] ?? plainAt,
     frameAt(offset) {
       let [low, high] = [0, frames.length - 1];
@@ -145,7 +128,7 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
         await Promise.allSettled(pending);
       }
     },
-    async prove(take) {
+    async prove(told, decoded) {
       const largest = frames.reduce((most, { compressed }) => Math.max(most, compressed), 0);
       const spare: Buffer[] = [];
       const running = new Set<Promise<void>>();
@@ -155,8 +138,8 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
         if (failure !== undefined) break;
         const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(largest);
         const raw = buffer.subarray(0, compressed);
-        readExactlySync(fd, raw, inFile[index] as number);
-        take(raw, plain);
+        file.readInOrder(raw, inFile[index] as number, told);
+        decoded(plain);
         const one: Promise<void> = decodeFrame(index, raw, plain)
           .then(
             () => void spare.push(buffer),
@@ -169,22 +152,14 @@ function readerOf(fd: number, bytes: number, table: Buffer, frames: readonly Fra
       }
       await Promise.all(running);
       if (failure !== undefined) throw failure;
-      take(table, 0);
+      file.readInOrder(table, file.bytes - table.length, told);
     },
-    close: () => closing(fd),
+    close: file.close,
   };
 }
 
 function brokenFrame(index: number, why: string): Fault {
   return new Fault('damaged', `Frame ${index} of the archive does not decode: ${why}.`, { extra: { frame: index } });
-}
-
-function readExactlySync(fd: number, buffer: Buffer, position: number): void {
-  for (let at = 0; at < buffer.length; ) {
-    const length = readSync(fd, buffer, at, buffer.length - at, position + at);
-    if (length === 0) throw damaged('The archive became shorter while it was read.');
-    at += length;
-  }
 }
 
 async function decodeFrame(index: number, raw: Buffer, plain: number): Promise<Buffer> {
@@ -198,16 +173,6 @@ async function decodeFrame(index: number, raw: Buffer, plain: number): Promise<B
   return decoded;
 }
 
-async function readExactly(fd: number, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(length);
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await reading(fd, buffer, at, length - at, position + at);
-    if (bytesRead === 0) throw damaged('The archive became shorter while it was read.');
-    at += bytesRead;
-  }
-  return buffer;
-}
-
 /** Bytes that are read, and decoded, at a time. */
 const streamBytes = 1024 * 1024;
 
@@ -219,11 +184,12 @@ const streamBytes = 1024 * 1024;
 export async function* readThrough(
   path: string,
   raw: (bytes: Buffer) => void,
+  unlock?: Unlock,
 ): AsyncGenerator<Buffer, void, undefined> {
   requireStrictNode();
-  const fd = await openingFile(path);
+  const file = await openArchiveFile(path, unlock);
   const decoder = createZstdDecompress({ chunkSize: streamBytes });
-  const feeding = feed(fd, decoder, raw);
+  const feeding = feed(file, decoder, raw);
   try {
     for await (const plain of decoder) {
       yield plain as Buffer;
@@ -236,21 +202,19 @@ export async function* readThrough(
   } finally {
     decoder.destroy();
     await feeding.catch(() => undefined /* told above */);
-    await closing(fd);
+    await file.close();
   }
 }
 
 /** Gives a file to the decoder piece by piece, out of a few buffers that are used again. */
-async function feed(fd: number, decoder: ZstdDecompress, raw: (bytes: Buffer) => void): Promise<void> {
+async function feed(file: ArchiveFile, decoder: ZstdDecompress, raw: (bytes: Buffer) => void): Promise<void> {
   const spare: Buffer[] = [];
   try {
-    for (let position = 0; !decoder.destroyed; ) {
+    while (!decoder.destroyed) {
       const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(streamBytes);
-      const { bytesRead } = await reading(fd, buffer, 0, buffer.length, position);
+      const bytesRead = await file.next(buffer, raw);
       if (bytesRead === 0) break;
-      position += bytesRead;
       const piece = buffer.subarray(0, bytesRead);
-      raw(piece);
       const takesMore = decoder.write(piece, () => spare.push(buffer));
       // One that has failed meanwhile says nothing any more.
       if (!takesMore && !decoder.destroyed) await drained(decoder);

@@ -1,7 +1,9 @@
-import { close, fsync, type NoParamCallback, open, write } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
+import type { FileKey } from '../encryption/age-header.ts';
+import { type DiskFile, openDiskFile } from './disk-file.ts';
+import { openSealedFile } from './sealed-file.ts';
 import { type Frame, paddingFrame, seekTableOf } from './seek-table.ts';
 
 /** Bytes of the tar stream in one frame. Smaller ones compress worse, larger ones take memory. */
@@ -12,27 +14,13 @@ const level = 1;
 const maxInFlight = Math.min(6, availableParallelism()) + 2;
 /** Compressed bytes in one buffer; with larger ones the garbage collector is called more often. */
 const pieceBytes = 1024 * 1024;
-/** Bytes after which the disk is told to begin with what it has, so that little is left for the end. */
-const syncEvery = 64 * 1024 * 1024;
-
 /** In the file, for one header as a frame of its own: what it does not take up is padding, which readers of zstd skip. */
 const reservedBytes = 4096;
 const frameOptions = {
   params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 
-const writing = promisify(write) as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<number>;
 const compressing = promisify(zstdCompress) as (data: Uint8Array, options: object) => Promise<Buffer>;
-const opening = promisify(open);
-const syncing = promisify(fsync as (fd: number, done: NoParamCallback) => void);
-const closing = promisify(close as (fd: number, done: NoParamCallback) => void);
-
 /** Its digest is taken when it is read back: of what is on the disk, and not of what was meant. */
 export type WrittenArchive = { bytes: number; frames: number };
 
@@ -62,10 +50,10 @@ export type FrameWriter = {
 
 /**
  * Opens a file that must not exist yet, mode 0600. Frames are compressed in Node's pool, several at a time, and written in
- * order. @throws the system's error
+ * order, and encrypted where there is a key. @throws the system's error
  */
-export async function openFrameWriter(path: string): Promise<FrameWriter> {
-  const file = await openDiskFile(path);
+export async function openFrameWriter(path: string, key?: FileKey): Promise<FrameWriter> {
+  const file = key === undefined ? await openDiskFile(path) : await openSealedFile(path, key);
   const frames: Frame[] = [];
   const spare: Buffer[] = [];
   const waiting: (() => void)[] = [];
@@ -145,79 +133,24 @@ export async function openFrameWriter(path: string): Promise<FrameWriter> {
       await last;
       if (failure !== undefined) throw failure;
       await file.write(seekTableOf(frames));
-      await file.sync();
+      const bytes = await file.finish();
       await letGo();
-      return { bytes: file.bytes, frames: frames.length };
+      return { bytes, frames: frames.length };
     },
     abort: letGo,
   };
 }
 
 async function reserveIn(file: DiskFile, frames: Frame[], tell: (bytes: number) => void): Promise<Reserved> {
-  const [index, at] = [frames.length, file.bytes];
+  const index = frames.length;
   frames.push({ compressed: reservedBytes, plain: 0 });
-  await file.write(Buffer.alloc(reservedBytes));
+  const put = await file.reserve(reservedBytes);
   return {
     async fill(header) {
       const frame = zstdCompressSync(header, frameOptions);
-      await file.writeAt(at, Buffer.concat([frame, paddingFrame(reservedBytes - frame.length)]));
+      await put(Buffer.concat([frame, paddingFrame(reservedBytes - frame.length)]));
       frames[index] = { compressed: reservedBytes, plain: header.length };
       tell(header.length);
-    },
-  };
-}
-
-type DiskFile = {
-  readonly bytes: number;
-  write(data: Uint8Array): Promise<void>;
-  /** Into what was written before. */
-  writeAt(position: number, data: Uint8Array): Promise<void>;
-  sync(): Promise<void>;
-  close(): Promise<void>;
-};
-
-/** A new file that is brought to the disk while it grows. @throws the system's error, one of an early sync in `sync` at the latest */
-async function openDiskFile(path: string): Promise<DiskFile> {
-  const fd = await opening(path, 'wx', 0o600);
-  let bytes = 0;
-  let unsynced = 0;
-  let early: Promise<void> | undefined;
-  let failure: unknown;
-
-  async function writeAt(position: number, data: Uint8Array): Promise<void> {
-    for (let at = 0; at < data.length; ) at += await writing(fd, data, at, data.length - at, position + at);
-  }
-
-  function syncEarly(): void {
-    unsynced = 0;
-    early = syncing(fd)
-      .catch((error: unknown) => {
-        failure ??= error;
-      })
-      .finally(() => {
-        early = undefined;
-      });
-  }
-
-  return {
-    get bytes() {
-      return bytes;
-    },
-    writeAt,
-    async write(data) {
-      await writeAt(bytes, data);
-      bytes += data.length;
-      unsynced += data.length;
-      if (unsynced >= syncEvery && early === undefined) syncEarly();
-    },
-    async sync() {
-      await early;
-      if (failure !== undefined) throw failure;
-      await syncing(fd);
-    },
-    async close() {
-      await early;
-      await closing(fd);
     },
   };
 }

@@ -5,14 +5,22 @@ import { damaged } from '../tar/damage.ts';
 import type { Manifest } from './manifest.ts';
 import { checkSignature, type Signature, type Signer } from './sign.ts';
 
-/** What an archive of our own is called. */
+/** What an archive of our own is called, and one that is encrypted. */
 export const archiveEnd = '.tar.zst';
+export const sealedEnd = '.tar.zst.age';
+const ends = [sealedEnd, archiveEnd];
 const maxManifestBytes = 16 * 1024 * 1024;
 
 /** The names of what belongs to an archive. */
 export function filesBeside(archive: string): { manifest: string; signature: string } {
-  const stem = archive.endsWith(archiveEnd) ? archive.slice(0, -archiveEnd.length) : archive;
+  const end = ends.find((each) => archive.endsWith(each)) ?? '';
+  const stem = archive.slice(0, archive.length - end.length);
   return { manifest: `${stem}.manifest.json`, signature: `${stem}.manifest.json.sig` };
+}
+
+/** Whether it is called as an archive of our own, encrypted or not. */
+export function isOwnArchive(name: string): boolean {
+  return ends.some((end) => name.endsWith(end));
 }
 
 /** A manifest with its digest and who signed it. */
@@ -143,6 +151,7 @@ function isManifest(value: unknown): value is Manifest {
     host: (v) => fits(v, { name: isText, kernel: isText, os: isText }),
     previous_manifest_sha256: (v) => isNullOr(v, isDigest),
     public_key: isText,
+    encryption: (v) => v === undefined || fits(v, { format: (f) => f === 'age', recipients: (l) => isList(l, isText) }),
   });
 }
 

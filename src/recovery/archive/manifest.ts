@@ -22,6 +22,8 @@ export type Manifest = {
   /** What is no fault but worth knowing: a socket that was left out, an excluded mount. */
   notes: readonly string[];
   archive: { bytes: number; sha256: string; frames: number };
+  /** Whose keys open it; missing where it is not encrypted. */
+  encryption?: { format: 'age'; recipients: readonly string[] };
   /** FILES.ndjson in the archive: where its header lies in the tar stream, and its contents. */
   list: { offset: number; bytes: number; sha256: string; entries: number };
   totals: Totals;

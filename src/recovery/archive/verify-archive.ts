@@ -1,12 +1,14 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import { type BytePath, shownPath } from '../byte-path.ts';
+import { explainSealed, isSealed } from '../encryption/unlock.ts';
 import type { Progress } from '../progress.ts';
 import type { TarEntry } from '../tar/entry.ts';
 import { TarReader } from '../tar/reader.ts';
 import { makeRules, type Rules } from '../tar/rules.ts';
 import { listName } from './archive-builder.ts';
+import type { Unlock } from './archive-file.ts';
 import { fileListParser, listedOf, mismatch, pathOf } from './file-list.ts';
 import { type FrameReader, openFrames, readThrough } from './frame-reader.ts';
 import type { Listed } from './listed.ts';
@@ -17,10 +19,15 @@ import type { Signature } from './sign.ts';
 
 export type Verdict =
   | { kind: 'sound'; files: number; bytes: number; manifest: Manifest; signature: Signature }
+  /** Encrypted, and nothing here opens it: the file is the one that was written, as far as its manifest is to be trusted. */
+  | { kind: 'sealed'; manifest: Manifest; signature: Signature }
   /** `member` where it can be told; `reason` is a sentence. */
   | { kind: 'damaged'; member: string | undefined; reason: string }
   /** An archive of ours beside which no manifest lies: nobody says that it is what was written. */
   | { kind: 'no-manifest' };
+
+type ReadOptions = { progress?: Progress | undefined; unlock?: Unlock | undefined };
+type VerifyOptions = ReadOptions & { known: KeyObject | undefined; deep?: boolean };
 
 /** The digest is not known yet when a new archive is read back. */
 type Expected = { archive: Omit<Manifest['archive'], 'sha256'> & { sha256?: string }; list: Manifest['list'] };
@@ -34,7 +41,7 @@ type Expected = { archive: Omit<Manifest['archive'], 'sha256'> & { sha256?: stri
  */
 export async function verifyArchive(
   path: string,
-  { known, progress, deep = false }: { known: KeyObject | undefined; progress?: Progress | undefined; deep?: boolean },
+  { known, progress, deep = false, unlock }: VerifyOptions,
 ): Promise<Verdict> {
   try {
     statOf(path);
@@ -42,8 +49,16 @@ export async function verifyArchive(
     if (signed === undefined) return { kind: 'no-manifest' };
     // Signed by somebody whom nobody here knows, the manifest says nothing about who compared what.
     const inFull = deep || signed.signature.kind !== 'known';
-    if (inFull) await readBack(path, signed.manifest, progress);
-    else await decodeBack(path, signed.manifest, progress);
+    const reading = { progress, unlock };
+    try {
+      if (inFull) await readBack(path, signed.manifest, reading);
+      else await decodeBack(path, signed.manifest, reading);
+    } catch (failure) {
+      const error = await explainSealed(failure, signed.manifest, unlock);
+      if (!isSealed(error) || deep) throw error;
+      await requireSameFile(path, signed.manifest, progress);
+      return { kind: 'sealed', ...pick(signed) };
+    }
     const { totals } = signed.manifest;
     return { kind: 'sound', files: totals.files, bytes: totals.bytes, ...pick(signed) };
   } catch (error) {
@@ -54,6 +69,18 @@ export async function verifyArchive(
 }
 
 const pick = ({ manifest, signature }: SignedManifest) => ({ manifest, signature });
+
+/** The digest of the file alone, of which nothing is decoded. @throws Fault `damaged` */
+async function requireSameFile(path: string, { archive }: Manifest, progress: Progress | undefined): Promise<void> {
+  const hash = createHash('sha256');
+  let doneBytes = 0;
+  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+    hash.update(piece as Buffer);
+    doneBytes += (piece as Buffer).length;
+    progress?.({ phase: 'read', doneBytes, totalBytes: archive.bytes, doneFiles: 0 });
+  }
+  requireDigest(hash.digest('hex'), { archive });
+}
 
 function statOf(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) === undefined)
@@ -66,27 +93,27 @@ function statOf(path: string): void {
  * known already.
  * @throws Fault `damaged`, naming the member where it is known
  */
-export async function readBack(path: string, expected: Expected, progress?: Progress): Promise<string> {
+export async function readBack(path: string, expected: Expected, reading: ReadOptions = {}): Promise<string> {
   try {
-    return await readOnce(path, expected, progress);
+    return await readOnce(path, expected, reading);
   } catch (error) {
-    throw await named(error, path, expected);
+    throw await named(error, path, expected, reading.unlock);
   }
 }
 
-async function decodeBack(path: string, expected: Expected, progress: Progress | undefined): Promise<void> {
+async function decodeBack(path: string, expected: Expected, reading: ReadOptions): Promise<void> {
   try {
-    await decodeAll(path, expected, progress);
+    await decodeAll(path, expected, reading);
   } catch (error) {
-    throw await named(error, path, expected);
+    throw await named(error, path, expected, reading.unlock);
   }
 }
 
-async function readOnce(path: string, expected: Expected, progress: Progress | undefined): Promise<string> {
-  const plainBytes = await requireTable(path, expected);
+async function readOnce(path: string, expected: Expected, { progress, unlock }: ReadOptions): Promise<string> {
+  const plainBytes = await requireTable(path, expected, unlock);
   const reading = new Reading(expected);
   const hash = createHash('sha256');
-  for await (const plain of readThrough(path, (raw) => hash.update(raw))) {
+  for await (const plain of readThrough(path, (raw) => hash.update(raw), unlock)) {
     reading.push(plain);
     progress?.({ phase: 'read', doneBytes: reading.bytes, totalBytes: plainBytes, doneFiles: reading.entries });
   }
@@ -97,24 +124,26 @@ async function readOnce(path: string, expected: Expected, progress: Progress | u
 }
 
 /** Each frame by itself, on all cores; the digest of the file says that what is in them was compared when it was made. */
-async function decodeAll(path: string, expected: Expected, progress: Progress | undefined): Promise<string> {
-  const frames = await openFrames(path);
+async function decodeAll(path: string, expected: Expected, { progress, unlock }: ReadOptions): Promise<string> {
+  const frames = await openFrames(path, unlock);
   const hash = createHash('sha256');
   let doneBytes = 0;
   try {
     requireLength(frames, expected);
-    await frames.prove((raw, plainBytes) => {
-      hash.update(raw);
-      doneBytes += plainBytes;
-      progress?.({ phase: 'read', doneBytes, totalBytes: frames.plainBytes, doneFiles: 0 });
-    });
+    await frames.prove(
+      (raw) => hash.update(raw),
+      (plainBytes) => {
+        doneBytes += plainBytes;
+        progress?.({ phase: 'read', doneBytes, totalBytes: frames.plainBytes, doneFiles: 0 });
+      },
+    );
   } finally {
     await frames.close();
   }
   return requireDigest(hash.digest('hex'), expected);
 }
 
-function requireDigest(sha256: string, { archive }: Expected): string {
+function requireDigest(sha256: string, { archive }: Pick<Expected, 'archive'>): string {
   if (archive.sha256 !== undefined && sha256 !== archive.sha256)
     throw new Fault(
       'damaged',
@@ -129,8 +158,8 @@ function requireLength(frames: FrameReader, { archive }: Expected): void {
 }
 
 /** Bytes of the tar stream, by a seek table that fits the file and the manifest. */
-async function requireTable(path: string, expected: Expected): Promise<number> {
-  const frames = await openFrames(path);
+async function requireTable(path: string, expected: Expected, unlock: Unlock | undefined): Promise<number> {
+  const frames = await openFrames(path, unlock);
   try {
     requireLength(frames, expected);
     return frames.plainBytes;
@@ -219,9 +248,9 @@ class Reading {
  * The same damage with the member it hit, found frame by frame and through the list of files, as far as those can be read
  * themselves. Anything that is no damage is answered as it is.
  */
-export async function named(error: unknown, path: string, expected: Expected): Promise<unknown> {
+export async function named(error: unknown, path: string, expected: Expected, unlock?: Unlock): Promise<unknown> {
   if (!(error instanceof Fault) || error.code !== 'damaged' || error.extra.member !== undefined) return error;
-  const member = await memberHit(path, expected).catch(() => undefined /* then nobody knows */);
+  const member = await memberHit(path, expected, unlock).catch(() => undefined /* then nobody knows */);
   if (member === undefined) return error;
   const shown = shownPath(member);
   return new Fault('damaged', `${shown}: ${error.message}`, {
@@ -231,8 +260,8 @@ export async function named(error: unknown, path: string, expected: Expected): P
   });
 }
 
-async function memberHit(path: string, expected: Expected): Promise<BytePath | undefined> {
-  const frames = await openFrames(path);
+async function memberHit(path: string, expected: Expected, unlock?: Unlock): Promise<BytePath | undefined> {
+  const frames = await openFrames(path, unlock);
   const reading = new Reading(expected);
   try {
     for await (const { plain } of frames.read(0, frames.frames.length)) reading.push(plain);

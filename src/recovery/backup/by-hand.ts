@@ -1,5 +1,6 @@
 import { shellWord } from '../../base/shell-word.ts';
 import type { ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
+import { sealedEnd } from '../archive/manifest-file.ts';
 import { createStatements, propertyStatements } from '../postgres/recreate.ts';
 import type { PostgresDatabase, Tree } from '../target.ts';
 
@@ -30,23 +31,27 @@ export function byHandScript({
   postgres = [],
   checks = [],
 }: What): string[] {
+  const isSealed = archive.endsWith(sealedEnd);
+  // What comes out of a pipe that broke is not whole either, and the frames say so.
+  const open = isSealed ? 'age -d -i "$IDENTITY" "$ARCHIVE" | ' : '';
   const lines = [
     `# ${target}, as it was ${created}. As root, with everything stopped that works in these folders.`,
     'set -eu',
     `ARCHIVE=\${ARCHIVE:-${shellWord(archive)}}`,
     // Beside the first tree, so that moving into place is a rename.
     `WORK=\${WORK:-${shellWord(`${trees[0]?.root ?? '/var/tmp/restore'}.by-hand`)}}`,
+    ...(isSealed ? [`: "\${IDENTITY:?is the file with the key that opens it: the recovery kit}"`] : []),
     'ASIDE=before-restore.$(date -u +%Y%m%dT%H%M%SZ)',
     '',
     '# 1. Is the archive whole? Each frame has a checksum.',
-    'zstd -tq "$ARCHIVE"',
+    isSealed ? `${open}zstd -tq` : 'zstd -tq "$ARCHIVE"',
     ...checks,
     '',
     '# 2. Unpack it beside what is there. As root, so that owners are kept.',
     // On a bare machine there is no folder above the target either.
     'mkdir -p "$(dirname "$WORK")"',
     'mkdir -m 0700 "$WORK"',
-    `zstd -dcq "$ARCHIVE" | tar -x ${tarFlags} -f - -C "$WORK"`,
+    `${open}zstd -dcq ${isSealed ? '' : '"$ARCHIVE" '}| tar -x ${tarFlags} -f - -C "$WORK"`,
     '',
   ];
   if (databases.length > 0) {
@@ -117,7 +122,7 @@ export function restoreText(what: What): string {
     `This is a backup of ${what.target}, made ${what.created} by LeverEdge.`,
     '',
     `With GAIA:          gaia restore ${what.target}`,
-    'Without:            the commands below need zstd, GNU tar and sqlite3 only; and pg_restore where there is db/.',
+    `Without:            the commands below need ${what.archive.endsWith(sealedEnd) ? 'age, ' : ''}zstd, GNU tar and sqlite3 only; and pg_restore where there is db/.`,
     '',
     'What is where:      HEADER.json     what this is',
     '                    files/NAME/     each folder that was backed up, whole',
@@ -168,12 +173,18 @@ export function anyByHandScript(): string[] {
     '#!/bin/sh',
     '# Any backup by hand, as root. First say which, and where there is room to unpack it:',
     '#   ARCHIVE=/path/of/backups/prod/prod-….tar.zst WORK=/var/tmp/by-hand sh this-script',
+    '# and, where its name ends in .age, with IDENTITY=/path/of/recovery-key.txt before it.',
     'set -eu',
     `: "\${ARCHIVE:?is the archive}" "\${WORK:?is a folder that is not there yet}"`,
     '',
     '# 1. Is the archive whole? Each frame has a checksum; the manifest beside it has the SHA-256 of the file.',
-    'zstd -tq "$ARCHIVE"',
-    `MANIFEST=\${ARCHIVE%.tar.zst}.manifest.json`,
+    `MANIFEST=\${ARCHIVE%.age}; MANIFEST=\${MANIFEST%.tar.zst}.manifest.json`,
+    'case "$ARCHIVE" in',
+    `  *.age) : "\${IDENTITY:?is the file with the key that opens it: the recovery kit}"`,
+    '    opened() { age -d -i "$IDENTITY" "$ARCHIVE"; } ;;',
+    '  *) opened() { cat "$ARCHIVE"; } ;;',
+    'esac',
+    'opened | zstd -tq',
     'if [ -e "$MANIFEST" ]; then',
     '  grep -q "$(sha256sum < "$ARCHIVE" | cut -d " " -f 1)" "$MANIFEST" || { echo "It is not what its manifest says." >&2; exit 1; }',
     'fi',
@@ -181,7 +192,7 @@ export function anyByHandScript(): string[] {
     '# 2. Unpack it.',
     'mkdir -p "$(dirname "$WORK")"',
     'mkdir -m 0700 "$WORK"',
-    `zstd -dcq "$ARCHIVE" | tar -x ${tarFlags} -f - -C "$WORK"`,
+    `opened | zstd -dcq | tar -x ${tarFlags} -f - -C "$WORK"`,
     '',
     '# 3. Are its databases sound?',
     'for DB in "$WORK"/sqlite/*.db; do',

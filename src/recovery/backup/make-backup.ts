@@ -9,6 +9,7 @@ import { loadSigner } from '../archive/sign.ts';
 import { readBack } from '../archive/verify-archive.ts';
 import { requireVolumesNamed, withVolumes } from '../compose/volumes.ts';
 import { diskFault, syncFolder } from '../disk.ts';
+import { newHeader } from '../encryption/age-header.ts';
 import type { Place } from '../place.ts';
 import { findDatabases } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
@@ -52,6 +53,7 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   const signer = loadSigner(place);
   const folder = join(place.backups, target.name);
   const startedMs = clock();
+  const recipients = target.encryptTo ?? [];
   try {
     makeFolder(folder, 0o700);
     removeLeftovers(folder);
@@ -60,17 +62,29 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     await requireVolumesNamed(target, dataFolders);
     const surveyed = survey(target, place, dataFolders);
     if (request.only !== undefined) requireDatabases(target, surveyed.databases.length + servers.length);
-    const name = freeName(target.name, startedMs, [folder, ...bucketNames.map((bucket) => join(folder, bucket))]);
+    const name = freeName(
+      target.name,
+      startedMs,
+      [folder, ...bucketNames.map((bucket) => join(folder, bucket))],
+      recipients.length > 0,
+    );
+    let key = recipients.length > 0 ? await newHeader(recipients) : undefined;
     const work = join(folder, `.${name}.work`);
     const partial = join(folder, `.${name}.partial`);
     mkdirSync(work, { mode: 0o700 });
     try {
-      let written = await writeArchive({ ...request, target, name, work, partial, startedMs, surveyed, servers });
+      const all = { ...request, target, name, work, partial, startedMs, surveyed, servers };
+      let written = await writeArchive({ ...all, key });
       for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
         rmSync(partial, { force: true });
-        written = await writeArchive({ ...request, target, name, work, partial, startedMs, surveyed, servers });
+        // A new key: the same one never seals two contents.
+        key = recipients.length > 0 ? await newHeader(recipients) : undefined;
+        written = await writeArchive({ ...all, key });
       }
-      const sha256 = await readBack(partial, written.manifest, relabelled(request.progress));
+      const sha256 = await readBack(partial, written.manifest, {
+        progress: relabelled(request.progress),
+        ...(key === undefined ? {} : { unlock: { fileKey: key.fileKey } }),
+      });
       const manifest: Manifest = {
         ...written.manifest,
         archive: { ...written.manifest.archive, sha256 },
@@ -79,6 +93,7 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
           ...written.changed.map((text) => `changed while it was read: ${text}`),
         ],
         public_key: signer.publicKey,
+        ...(recipients.length > 0 ? { encryption: { format: 'age' as const, recipients } } : {}),
       };
       const file = join(folder, name);
       writeManifest(file, manifest, signer);

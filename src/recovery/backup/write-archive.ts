@@ -6,6 +6,7 @@ import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../ar
 import { openFrameWriter } from '../archive/frame-writer.ts';
 import type { Manifest, ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
+import type { FileKey } from '../encryption/age-header.ts';
 import { dumpDatabases, type FoundDatabase } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
@@ -27,6 +28,8 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   surveyed: Survey;
   servers: readonly FoundDatabase[];
   only?: 'db' | undefined;
+  /** To encrypt it with. */
+  key?: FileKey | undefined;
 };
 
 /** A manifest that lacks what is known only after the archive was read back. */
@@ -42,7 +45,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
   const { surveyed, partial, startedMs, target, name } = work;
   const degraded = [...surveyed.degraded];
   const { databases, folder } = await copyDatabases(work, degraded);
-  const frames = await openFrameWriter(partial);
+  const frames = await openFrameWriter(partial, work.key);
   const seconds = Math.floor(startedMs / 1000);
   let builder: ArchiveBuilder | undefined;
   try {

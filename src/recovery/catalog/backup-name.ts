@@ -1,4 +1,4 @@
-import { archiveEnd } from '../archive/manifest-file.ts';
+import { isOwnArchive } from '../archive/manifest-file.ts';
 import { oldEnd } from '../archive/old-archive.ts';
 
 /** What a file's name says. */
@@ -14,7 +14,7 @@ const anyTime = /(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?:[-_T. ]?(\d{2})[-:_]?(\d{2})
 /** Whether a file is an archive, by its name; undefined when it is none. */
 export function parseBackupName(name: string): NamedBackup | undefined {
   if (name.startsWith('.')) return undefined;
-  if (name.endsWith(archiveEnd)) return { format: 'own', atMs: timeIn(name) };
+  if (isOwnArchive(name)) return { format: 'own', atMs: timeIn(name) };
   if (name.endsWith(oldEnd) || name.endsWith('.tgz')) return { format: 'old', atMs: timeIn(name) };
   return undefined;
 }

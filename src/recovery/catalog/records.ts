@@ -10,7 +10,7 @@ export type Verified = {
   bytes: number;
   mtimeMs: number;
   at: string;
-  verdict: 'sound' | 'damaged' | 'unverified-format';
+  verdict: 'sound' | 'sealed' | 'damaged' | 'unverified-format';
   reason?: string;
   drilled_at?: string;
 };

@@ -246,7 +246,7 @@ describe('The configuration', () => {
     ['a user that is none', '{ root: a, units: [ { name: b.service, user: ../x } ] }', /no name of a user/],
     ['one unit twice', '{ root: a, units: [b.service, b.service] }', /is b.service again/],
     ['another engine of archives', '{ root: a, engine: restic }', /later version/],
-    ['encryption, which it cannot do', '{ root: a, encrypt_to: [age1x] }', /does not encrypt/],
+    ['what is no recipient', '{ root: a, encrypt_to: [age1x] }', /is no recipient of age/],
     ['retention of one target', '{ root: a, retention: { hourly: 100 } }', /at the top/],
     ['an excluded path outside', '{ root: a, exclude: [../b] }', /no path below/],
     ['a tree within the backups', '{ root: shared/backups/x }', /within the folder of backups/],

@@ -17,6 +17,8 @@ const topKeys = [
   'retention',
   'keep_aside_hours',
   'signing_key_file',
+  'identity_file',
+  'encrypt_to',
   'bus',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };
@@ -65,6 +67,8 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     state: join(backups, '.gaia'),
     signingKey: from(root.text('signing_key_file') ?? join(folder, '.signing_key')),
     publicKey: join(folder, 'signing.pub'),
+    identity: from(root.text('identity_file') ?? join(folder, '.identity')),
+    recipients: join(folder, 'recipients.txt'),
   };
   const targets = readTargets(root, place, from);
   const retention = retentionIn(root.section('retention'));

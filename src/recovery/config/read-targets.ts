@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import { bytePathOf } from '../byte-path.ts';
+import { readRecipients } from '../encryption/age-key.ts';
 import type { Place } from '../place.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import type { Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
 import { databasesIn, type From } from './read-databases.ts';
+import { encryptToIn } from './read-encryption.ts';
 import { healthIn } from './read-health.ts';
 import { unitsIn } from './read-units.ts';
 
@@ -44,15 +46,20 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
   }
   section.knownKeys(['control-plane', 'data-plane']);
   const found: { target: Target; at: Located }[] = [];
+  const usual = encryptToIn(root, readRecipients(place.recipients ?? ''));
   const control = section.section('control-plane');
-  if (control !== undefined) found.push({ target: readControlPlane(control, place, from), at: control });
+  if (control !== undefined) found.push({ target: readControlPlane(control, place, from, usual), at: control });
   const data = section.section('data-plane');
   for (const name of data?.keys ?? []) {
     const at = data?.section(name);
     if (at === undefined) continue;
     if (!targetName.test(name) || name === 'full' || name === 'control-plane')
       at.wrong('is no name of a target: small letters, digits and hyphens, and not full');
-    else found.push({ target: readTarget(name, at, join(place.home, 'data-plane', name), from), at });
+    else
+      found.push({
+        target: readTarget(name, at, { usualRoot: join(place.home, 'data-plane', name), from, usual }),
+        at,
+      });
   }
   for (const { target, at } of found)
     if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
@@ -65,21 +72,28 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
 }
 
 /** With a `root` it is that folder; without one, as in older files, all that the home needs to come back. */
-function readControlPlane(at: Located, place: Place, from: From): Target {
-  const target = readTarget('control-plane', at, join(place.home, 'control-plane'), from);
+function readControlPlane(at: Located, place: Place, from: From, usual: readonly string[]): Target {
+  const target = readTarget('control-plane', at, { usualRoot: join(place.home, 'control-plane'), from, usual });
   if (at.get('root') !== undefined) return target;
-  const own = homeFolders.map((name) => ({ name: name.replaceAll('/', '-'), root: join(place.home, name) }));
+  const isSecret = (target.encryptTo ?? []).length > 0;
+  const own = [...homeFolders, ...(isSecret ? ['shared/credentials'] : [])].map((name) => ({
+    name: name.replaceAll('/', '-'),
+    root: join(place.home, name),
+  }));
   const mounts = { include: [], exclude: [] };
   const further = own
     .filter(({ root }) => existsSync(root) && !target.trees.some((tree) => isWithinOrSame(tree.root, root)))
-    .map((tree): Tree => ({ ...tree, exclude: tree.name === 'gaia' ? secretFiles : [], mounts }));
-  at.note(
-    `has no secrets in its backups, since they are not encrypted: shared/credentials and gaia/{${secretFiles.join(',')}} are left out. Keep copies of them elsewhere`,
-  );
+    .map((tree): Tree => ({ ...tree, exclude: tree.name === 'gaia' && !isSecret ? secretFiles : [], mounts }));
+  if (!isSecret)
+    at.note(
+      `has no secrets in its backups, since they are not encrypted: shared/credentials and gaia/{${secretFiles.join(',')}} are left out. Keep copies of them elsewhere`,
+    );
   return { ...target, trees: [...target.trees, ...further] };
 }
 
-function readTarget(name: string, at: Located, usualRoot: string, from: From): Target {
+type Usual = { usualRoot: string; from: From; usual: readonly string[] };
+
+function readTarget(name: string, at: Located, { usualRoot, from, usual }: Usual): Target {
   at.knownKeys([...newKeys, ...oldKeys]);
   const root = from(at.text('root') ?? usualRoot);
   const mounts = at.section('mounts');
@@ -99,8 +113,12 @@ function readTarget(name: string, at: Located, usualRoot: string, from: From): T
     ...volumesIn(at),
     units: unitsIn(at),
     health: healthIn(at),
+    ...encryptedTo(encryptToIn(at, usual)),
   };
 }
+
+const encryptedTo = (recipients: readonly string[]): Pick<Target, 'encryptTo'> =>
+  recipients.length === 0 ? {} : { encryptTo: recipients };
 
 /** Folders that old keys name outside the target's own. */
 function oldTrees(target: string, at: Located, { root, exclude }: Tree, from: From): Tree[] {
@@ -164,9 +182,6 @@ function refuseLater(at: Located): void {
   at.get('retention')?.wrong(
     'cannot be set for one target in this version; set it at the top of the file, where it holds for all',
   );
-  at.get('encrypt_to')?.wrong(
-    'cannot be kept yet: this version does not encrypt, and a backup that is not would be a surprise',
-  );
   for (const key of notYet) at.get(key)?.note('is understood, and nothing of it is stopped or started by this version');
 }
 
@@ -180,8 +195,12 @@ function pathsIn(at: Located, key: string): string[] {
   });
 }
 
-/** Whoever has the key that signs backups can forge them, so it is in none, wherever it lies. */
+/**
+ * Whoever has the key that signs backups can forge them, so it is in none that everyone who has the file can read, wherever it
+ * lies. In an encrypted one it is: a machine that is rebuilt goes on with it.
+ */
 function withoutSigningKey(target: Target, { signingKey }: Place): Target {
+  if ((target.encryptTo ?? []).length > 0) return target;
   const trees = target.trees.map((tree) => {
     if (!isWithinOrSame(tree.root, signingKey) || tree.exclude.includes(basename(signingKey))) return tree;
     // What would be a wildcard in the key's own name stands for any character.

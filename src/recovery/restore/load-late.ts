@@ -1,5 +1,6 @@
 import { Fault } from '../../base/fault.ts';
 import type { ManifestPostgres } from '../archive/manifest.ts';
+import { unlockOf } from '../encryption/unlock.ts';
 import { untilServes } from '../postgres/away.ts';
 import { checkServers } from '../postgres/check-server.ts';
 import { connectionOf, type DatabaseUnit, swapDatabases } from '../postgres/database-units.ts';
@@ -41,7 +42,7 @@ export async function loadLate(late: Late): Promise<void> {
   for (const { name } of fresh) await untilServes(name, target, startMs);
   let units = lateUnits(lines);
   if (units === undefined) {
-    const backup = await openBackup(request.backup?.file ?? '', late.known);
+    const backup = await openBackup(request.backup?.file ?? '', late.known, unlockOf(request.place));
     try {
       units = backup.kind === 'own' ? await loadAll(late, backup) : [];
     } finally {

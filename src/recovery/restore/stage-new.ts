@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
+import { unlockOf } from '../encryption/unlock.ts';
 import { type AwayServer, untilServes } from '../postgres/away.ts';
 import { checkServers } from '../postgres/check-server.ts';
 import { connectionOf, type DatabaseUnit } from '../postgres/database-units.ts';
@@ -47,7 +48,7 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
   note('preflight', 'begin', { running: await staging.services.look() });
   const { backup: asked } = request;
   if (asked === null) throw new Fault('invalid', 'The request names no backup.');
-  const backup = await openBackup(asked.file, deps.known);
+  const backup = await openBackup(asked.file, deps.known, unlockOf(request.place));
   try {
     const away = backup.kind === 'own' ? await awayOf(backup, request) : [];
     const fresh = away.filter(({ kind }) => kind === 'fresh');
@@ -131,6 +132,7 @@ async function stageOwn(
     whole,
     wanted: selection.map(({ index }) => index),
     progress: deps.progress,
+    unlock: backup.unlock,
   });
   const wanted = new Set(selection.flatMap(({ to }) => (to.database === undefined ? [] : [to.database])));
   const note = {

@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import { Fault } from '../../base/fault.ts';
 import { listName } from '../archive/archive-builder.ts';
+import type { Unlock } from '../archive/archive-file.ts';
 import { mismatch, pathOf } from '../archive/file-list.ts';
 import { type FrameReader, readThrough } from '../archive/frame-reader.ts';
 import type { Listed } from '../archive/listed.ts';
@@ -28,6 +29,8 @@ type Stage = {
   whole: boolean;
   wanted: readonly number[];
   progress?: Progress | undefined;
+  /** What opens the archive, where it is encrypted. */
+  unlock: Unlock | undefined;
 };
 
 /** Members that follow each other: from one place in the list up to, not including, another. */
@@ -56,7 +59,7 @@ export async function stageMembers(stage: Stage): Promise<void> {
     }
   } catch (error) {
     await Promise.all([...extractions.values()].map((each) => each.stop()));
-    throw await named(error, stage.file, stage.manifest);
+    throw await named(error, stage.file, stage.manifest, stage.unlock);
   }
 }
 
@@ -70,7 +73,7 @@ async function readAll(stage: Stage, to: (folder: string) => Extraction, outputs
   const hash = createHash('sha256');
   const members = new Members(stage, 0, to);
   const reader = new TarReader(members, { dialect: 'own' });
-  for await (const plain of readThrough(stage.file, (raw) => hash.update(raw))) {
+  for await (const plain of readThrough(stage.file, (raw) => hash.update(raw), stage.unlock)) {
     for (let at = 0; at < plain.length; at += sliceBytes) {
       reader.push(plain.subarray(at, at + sliceBytes));
       members.tell(stage.progress);

@@ -1,0 +1,86 @@
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
+import { Exit } from '../../base/exit.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import { makeFolder } from '../../base/files.ts';
+import { writePrivately } from '../../base/private-file.ts';
+import { loadSigner } from '../../recovery/archive/sign.ts';
+import { anyByHandScript } from '../../recovery/backup/by-hand.ts';
+import { recipientOf } from '../../recovery/encryption/age-key.ts';
+import { keysOf } from '../../recovery/encryption/proof.ts';
+import { unlockOf } from '../../recovery/encryption/unlock.ts';
+import { type Command, identityFlag } from '../command.ts';
+import { type Kit, kitPage, kitText } from '../recovery-kit.ts';
+
+/** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
+export const kit: Command = {
+  name: 'kit',
+  summary: 'Write the recovery kit: keys, configuration and what to type, to keep elsewhere',
+  usage: '--out FOLDER [--identity FILE]',
+  words: [0, 0],
+  flags: {
+    out: { value: 'FOLDER', says: 'where the two files are written; best a disk that you take away' },
+    ...identityFlag,
+  },
+  details: [
+    'recovery-kit.txt is for a machine: the public key that backups are signed with, the recovery key, the configuration, and a script that restores any backup without this program. It can be named as --identity.',
+    'recovery-kit.html is the same for paper: open it in a browser and print it. Its QR codes hold the keys.',
+    'With the recovery key in it the kit opens every backup: keep it as you keep a key of your house. Make it anew when the configuration or a key changes.',
+  ],
+  example: 'gaia kit --identity /media/usb/recovery-key.txt --out /media/usb',
+  exits: ['0 written', '5 no key at FILE', '6 there is one already'],
+  async run(call) {
+    const { around, flags } = call;
+    const { place, targets } = call.config();
+    if (typeof flags.out !== 'string')
+      throw new Fault('usage', 'Where is the kit to be written?', { hint: 'gaia kit --out FOLDER' });
+    const identities = flags.identity === undefined ? [] : (unlockOf(place).identities ?? []);
+    const recipients = [...new Set(targets.flatMap(({ encryptTo = [] }) => encryptTo))];
+    const keys = await Promise.all(
+      identities.map(async (identity) => ({ identity, recipient: await recipientOf(identity) })),
+    );
+    loadSigner(place);
+    const made: Kit = {
+      host: around.host.name,
+      home: place.home,
+      backups: place.backups,
+      at: rfc3339(around.clock()),
+      version: around.version,
+      publicKey: readFileSync(place.publicKey, 'utf8'),
+      keys,
+      recipients,
+      config: {
+        file: place.configFile,
+        text: existsSync(place.configFile) ? readFileSync(place.configFile, 'utf8') : '',
+      },
+      script: anyByHandScript(),
+    };
+    const folder = resolve(flags.out);
+    const files = { text: join(folder, 'recovery-kit.txt'), page: join(folder, 'recovery-kit.html') };
+    try {
+      makeFolder(folder, 0o700);
+      writePrivately(files.text, kitText(made));
+      writePrivately(files.page, await kitPage(made));
+      for (const file of Object.values(files)) chmodSync(file, 0o600);
+    } catch (error) {
+      if (error instanceof Fault) throw error;
+      throw new Fault('usage', `The kit cannot be written to ${folder}: ${reasonOf(error)}.`, { cause: error });
+    }
+    const { elsewhere } = await keysOf(place, recipients);
+    const opens = keys.some(({ recipient }) => recipients.includes(recipient));
+    return {
+      exit: Exit.ok,
+      lines: [`${files.text}: for a machine`, `${files.page}: open it in a browser, and print it`],
+      json: { ...files, opens_backups: opens || recipients.length === 0 },
+      notes: [
+        ...(recipients.length > 0 && !opens
+          ? ['NOT IN IT: a key that opens the encrypted backups. Name it: gaia kit --identity FILE']
+          : []),
+        ...(recipients.length > 0 && elsewhere.length === 0
+          ? ['Every key that backups are encrypted to lies on this machine. Make one for elsewhere: gaia key new FILE']
+          : []),
+      ],
+    };
+  },
+};
