@@ -1,10 +1,14 @@
-// node bench/archive-run.ts backup|verify|restore|list HOME [PORT]: one run of ours in a process of its own, so that its memory can be told.
-import { readdirSync } from 'node:fs';
+// node bench/archive-run.ts backup|verify|restore[-sealed] HOME [PORT]: one run of ours in a process of its own, so that its memory can
+// be told. The sealed ones are encrypted to a key that is made at the first.
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
+import { isOwnArchive } from '../src/recovery/archive/manifest-file.ts';
 import { knownKey } from '../src/recovery/archive/sign.ts';
 import { verifyArchive } from '../src/recovery/archive/verify-archive.ts';
 import { makeBackup } from '../src/recovery/backup/make-backup.ts';
+import { identityText, newAgeKey, readIdentities, recipientOf } from '../src/recovery/encryption/age-key.ts';
+import { unlockOf } from '../src/recovery/encryption/unlock.ts';
 import type { Place } from '../src/recovery/place.ts';
 import { beginRun } from '../src/recovery/restore/engine.ts';
 import { openBackup } from '../src/recovery/restore/open-backup.ts';
@@ -13,8 +17,10 @@ import { readJournal } from '../src/recovery/run/journal.ts';
 import { journalOf, makeRun, newRunId, stampOf } from '../src/recovery/run/run-folder.ts';
 import type { Target } from '../src/recovery/target.ts';
 
-const [what, home, port] = process.argv.slice(2) as [string, string, string | undefined];
-const backups = join(home, 'backups');
+const [word, home, port] = process.argv.slice(2) as [string, string, string | undefined];
+const isSealed = word.endsWith('-sealed');
+const what = word.replace('-sealed', '');
+const backups = join(home, isSealed ? 'sealed' : 'backups');
 const place: Place = {
   home,
   configFile: join(home, 'config.yaml'),
@@ -22,6 +28,7 @@ const place: Place = {
   state: join(backups, '.gaia'),
   signingKey: join(home, 'signing.key'),
   publicKey: join(home, 'signing.pub'),
+  identity: join(home, 'identity'),
 };
 const tree = { name: 'data', root: join(home, 'data'), exclude: [], mounts: { include: [], exclude: [] } };
 /** A database of a server on the loopback, where its port is given. */
@@ -32,6 +39,7 @@ const postgres = {
 const target: Target = {
   ...{ name: 'bench', trees: [tree], databases: [], health: 'none' },
   ...(port === undefined ? {} : { postgres: [postgres] }),
+  ...(isSealed ? { encryptTo: [await ownRecipient()] } : {}),
 };
 const result: { ms?: number; writtenMs?: number; bytes?: number; gapMs?: number } = {};
 if (what === 'backup') await backup();
@@ -40,6 +48,12 @@ else await restore();
 // From the start of the process on, as for the others.
 result.ms = performance.now();
 console.log(JSON.stringify({ ...result, maxRssMib: process.resourceUsage().maxRSS / 1024 }));
+
+async function ownRecipient(): Promise<string> {
+  const file = join(home, 'identity');
+  if (!existsSync(file)) writeFileSync(file, identityText(await newAgeKey(), ''), { mode: 0o600 });
+  return recipientOf(readIdentities(file)[0] as string);
+}
 
 async function backup(): Promise<void> {
   const { manifest, kind } = await makeBackup({
@@ -61,12 +75,12 @@ async function backup(): Promise<void> {
 
 function newest(): string {
   const folder = join(backups, 'bench');
-  const names = readdirSync(folder).filter((name) => name.endsWith('.tar.zst'));
+  const names = readdirSync(folder).filter((name) => isOwnArchive(name));
   return join(folder, names.sort().at(-1) as string);
 }
 
 async function verify(): Promise<void> {
-  const verdict = await verifyArchive(newest(), { known: knownKey(place.publicKey) });
+  const verdict = await verifyArchive(newest(), { known: knownKey(place.publicKey), unlock: unlockOf(place) });
   if (verdict.kind !== 'sound') throw new Error(JSON.stringify(verdict));
 }
 
@@ -77,7 +91,7 @@ async function restore(): Promise<void> {
   const now = Date.now();
   const run = { id: newRunId(now), stamp: stampOf(now) };
   const into = { ...target, trees: [{ ...tree, root: join(home, 'out') }] };
-  const open = await openBackup(file, known);
+  const open = await openBackup(file, known, unlockOf(place));
   if (open.kind !== 'own') throw new Error('no archive of ours');
   const ownPids = new Set([process.pid]);
   const { plan } = planRestore(open, { target: into, only: null, ignoreOpen: false, run, uid: 0, ownPids });

@@ -119,6 +119,14 @@ function backupJobs(home: string): Job[] {
         return { tookMs: ms, bytes, maxRssMib };
       },
     },
+    {
+      name: 'gaia backup, encrypted, with reading back',
+      prepare: fresh('sealed'),
+      run: () => {
+        const { ms, bytes, maxRssMib } = ours(home, 'backup-sealed');
+        return { tookMs: ms, bytes, maxRssMib };
+      },
+    },
     shell(home, 'tar \\| zstd -3 -T0', 'tar -cf - -C data . | zstd -q -3 -T0 -f -o tar.zst', () => sized('tar.zst')),
     shell(home, 'tar \\| gzip', 'tar -cf - -C data . | gzip > tar.gz', () => sized('tar.gz')),
     {
@@ -152,6 +160,13 @@ function verifyJobs(home: string): Job[] {
       },
     },
     {
+      name: 'gaia verify, encrypted',
+      run: () => {
+        const { ms, maxRssMib } = ours(home, 'verify-sealed');
+        return { tookMs: ms, maxRssMib };
+      },
+    },
+    {
       name: 'zstd -t',
       run: () => {
         sh(home, `zstd -tq ${archive()}`);
@@ -170,19 +185,21 @@ function restoreJobs(home: string): Job[] {
     sh(home, `mkdir -p gone/${++done} && mv out out.pre-restore.* gone/${done}/ 2> /dev/null || true`);
     mkdirSync(join(home, 'out'));
   };
-  return [
-    {
-      name: 'gaia restore',
-      // Something is there, which is put aside: that is what a restore is.
-      prepare: () => {
-        fresh();
-        writeFileSync(join(home, 'out', 'old'), 'old\n');
-      },
-      run: () => {
-        const { ms, maxRssMib, gapMs } = ours(home, 'restore');
-        return { tookMs: ms, maxRssMib, gapMs };
-      },
+  const own = (name: string, what: Parameters<typeof ours>[1]): Job => ({
+    name,
+    // Something is there, which is put aside: that is what a restore is.
+    prepare: () => {
+      fresh();
+      writeFileSync(join(home, 'out', 'old'), 'old\n');
     },
+    run: () => {
+      const { ms, maxRssMib, gapMs } = ours(home, what);
+      return { tookMs: ms, maxRssMib, gapMs };
+    },
+  });
+  return [
+    own('gaia restore', 'restore'),
+    own('gaia restore, encrypted', 'restore-sealed'),
     {
       ...shell(home, 'zstd -d \\| tar x, then sync -f', 'zstd -dcq tar.zst | tar -x -C out && sync -f out'),
       prepare: fresh,
@@ -265,7 +282,7 @@ function bundleOurs(home: string): void {
   });
 }
 
-function ours(home: string, what: 'backup' | 'verify' | 'restore') {
+function ours(home: string, what: `${'backup' | 'verify' | 'restore'}${'' | '-sealed'}`) {
   const text = execFileSync(process.execPath, [join(home, 'archive-run.mjs'), what, home], { encoding: 'utf8' });
   return JSON.parse(text) as { ms: number; writtenMs: number; bytes: number; maxRssMib: number; gapMs?: number };
 }
@@ -300,6 +317,15 @@ export function archiveReport({ treeMib, entries, backup, verify, restore, liste
     target('restore against `zstd -d \\| tar x`', 1.25, ratio(restored, seconds(restore, 'zstd -d \\| tar x'))),
     target('restore against restic', 1, ratio(restored, seconds(restore, 'restic restore'))),
     target('restore against borg', 1, ratio(restored, seconds(restore, 'borg extract'))),
+    target(
+      'encrypted backup against unencrypted, with reading back',
+      1.3,
+      ratio(
+        seconds(backup, 'gaia backup, encrypted, with reading back'),
+        seconds(backup, 'gaia backup, with reading back'),
+      ),
+    ),
+    target('encrypted restore against unencrypted', 1.3, ratio(seconds(restore, 'gaia restore, encrypted'), restored)),
     target('between the two renames, ms', 50, gap.toFixed(2)),
     target(`gaia list with ${listed.backups} backups, seconds`, 0.3, median(listed.seconds).toFixed(2)),
     target('peak memory, MiB', 350, memory.toFixed(0)),
