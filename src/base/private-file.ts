@@ -5,6 +5,8 @@ import { makeFolder } from './files.ts';
 
 /** Characters of a file that holds one secret; a larger one is something else. */
 const maxBytes = 64 * 1024;
+/** A recovery kit, with all else that is in it. */
+const maxBroughtBytes = 8 * 1024 * 1024;
 
 /**
  * Writes a file that its owner alone may read (0600), on disk when this returns, and overwrites nothing. Missing folders
@@ -52,11 +54,12 @@ export function readPrivately(path: string, { isBrought = false } = {}): string 
   }
   try {
     const { mode, size } = fstatSync(fd);
-    if (size > maxBytes) throw new Fault('usage', `${path} is too large to be the file of a secret.`);
+    if (size > (isBrought ? maxBroughtBytes : maxBytes))
+      throw new Fault('usage', `${path} is too large to be the file of a secret.`);
     // Windows has no such modes, and reports all for everybody.
     if (process.platform !== 'win32' && !isBrought && (mode & 0o077) !== 0)
       throw new Fault('forbidden', `${path} can be read by other users, so what it holds is no secret.`, {
-        hint: `Make it yours alone: chmod 600 ${path}. If others may have read it, revoke the token and make a new one.`,
+        hint: `Make it yours alone: chmod 600 ${path}. If others may have read it, revoke what it holds and make a new one.`,
       });
     return readFileSync(fd, 'utf8');
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
+import { bootstrap } from './commands/bootstrap.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   unpin,
   key,
   kit,
+  bootstrap,
   runbook,
   health,
   doctor,

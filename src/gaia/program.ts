@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Fault } from '../base/fault.ts';
@@ -84,8 +84,11 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
 function withIdentity(config: RecoveryConfig, { identity }: Call['flags']): RecoveryConfig {
   if (typeof identity !== 'string') return config;
   const file = resolve(identity);
-  if (!existsSync(file)) throw new Fault('not-found', `There is no key at ${file}.`);
-  return { ...config, place: { ...config.place, identity: file, identityIsBrought: true } };
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new Fault('not-found', `There is no key at ${file}.`);
+  // It is read again by the process that does the work.
+  if (!found.isFile()) throw new Fault('usage', `${file} is no file that could be read more than once.`);
+  return { ...config, place: { ...config.place, brought: file } };
 }
 
 /** `gaia --config FILE list`: what follows is no command. */

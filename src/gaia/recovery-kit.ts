@@ -4,13 +4,13 @@ import type { AgeKey } from '../recovery/encryption/age-key.ts';
 
 export type Kit = {
   host: string;
-  home: string;
   backups: string;
   /** RFC 3339 */
   at: string;
   version: string;
   /** SPKI PEM: what backups are signed with. */
   publicKey: string;
+  publicKeyFile: string;
   /** Those that were brought; what opens the backups. */
   keys: readonly AgeKey[];
   /** What the backups are encrypted to. */
@@ -23,10 +23,11 @@ export type Kit = {
 /** The raw 32 bytes, as manifests have them. */
 const rawOf = (pem: string) =>
   createPublicKey(pem).export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64');
-const steps = ({ recipients, backups, home }: Kit): string[] => [
+const steps = ({ recipients, backups, config, publicKeyFile }: Kit): string[] => [
   'A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), and this kit.',
-  `Put the backups to ${backups}, or name their folder in the configuration. GAIA's own program is gaia in the folder gaia of the newest backup of control-plane, or the release that you installed.`,
-  `Put the configuration below to ${home}/gaia/config.yaml and the public key to ${home}/gaia/signing.pub, exactly as they stand (recovery-kit.txt says how to take them out of it).`,
+  `All at once: sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt (the script lies in LeverEdge's deploy/scripts and, in backups of control-plane, in shared/scripts). It installs what is missing, makes users and units, and restores everything.`,
+  `Step by step: put the backups to ${backups}, or name their folder in the configuration. GAIA's own program is gaia in the folder gaia of the newest backup of control-plane, or the release that you installed.`,
+  `Without it put the configuration below to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand (recovery-kit.txt says how to take them out of it).`,
   'See what there is, and whether it is whole: gaia list; gaia verify latest',
   `Bring everything back: gaia restore full${recipients.length > 0 ? ' --identity recovery-kit.txt' : ''}`,
   `Without GAIA: by-hand.sh out of recovery-kit.txt needs ${recipients.length > 0 ? 'age, ' : ''}zstd, tar and sqlite3 only.`,
@@ -40,9 +41,9 @@ export function kitText(kit: Kit): string {
   const { host, at, version, publicKey, keys, recipients, config, script } = kit;
   const exact = (mark: string, text: string) =>
     text
-      .trimEnd()
+      .replace(/\n$/, '')
       .split('\n')
-      .map((line) => `#${mark} ${line}`);
+      .map((line) => (line === '' ? `#${mark}` : `#${mark} ${line}`));
   const says = (...lines: string[]) => lines.map((line) => (line === '' ? '#' : `# ${line}`));
   return [
     ...says(
@@ -53,18 +54,20 @@ export function kitText(kit: Kit): string {
       ...steps(kit).map((step, n) => `${n + 1}. ${step}`),
       '',
       'Take out of this file what has to be copied exactly:',
-      "  sed -n 's/^#c //p' recovery-kit.txt > config.yaml      (the configuration)",
-      "  sed -n 's/^#k //p' recovery-kit.txt > signing.pub      (the key that backups are signed with)",
-      "  sed -n 's/^#s //p' recovery-kit.txt > by-hand.sh       (a script that restores any backup by hand)",
+      "  sed -n 's/^#c \\{0,1\\}//p' recovery-kit.txt > config.yaml      (the configuration)",
+      "  sed -n 's/^#k \\{0,1\\}//p' recovery-kit.txt > signing.pub      (the key that backups are signed with)",
+      "  sed -n 's/^#r \\{0,1\\}//p' recovery-kit.txt > recipients.txt   (what backups are encrypted to)",
+      "  sed -n 's/^#s \\{0,1\\}//p' recovery-kit.txt > by-hand.sh       (a script that restores any backup by hand)",
       '',
       'THE KEYS THAT OPEN BACKUPS',
       ...(recipients.length === 0 ? ['Backups are not encrypted.'] : []),
       ...(recipients.length > 0 && keys.length === 0
         ? ['NOT HERE. Backups are encrypted, and their key is elsewhere.']
         : []),
-      ...recipients.map((recipient) => `encrypted to: ${recipient}`),
     ),
     ...keys.flatMap(({ identity, recipient }) => [`# public key: ${recipient}`, identity]),
+    ...says('', 'WHAT BACKUPS ARE ENCRYPTED TO'),
+    ...(recipients.length > 0 ? exact('r', recipients.join('\n')) : says('nothing')),
     ...says('', `THE KEY THAT BACKUPS ARE SIGNED WITH (fingerprint ${fingerprintOf(rawOf(publicKey))})`),
     ...exact('k', publicKey),
     ...says('', `THE CONFIGURATION, ${config.file}`),

@@ -13,8 +13,8 @@ export type Place = {
   publicKey: string;
   /** Identities of age that open encrypted archives (0600), where the owner keeps some here. Not in requests of before there were any. */
   identity?: string;
-  /** The owner has brought that file, for once: others may be able to read it. */
-  identityIsBrought?: boolean;
+  /** A file with identities that the owner has brought, for once, to be used instead. Others may be able to read it. */
+  brought?: string;
   /** Recipients that archives are encrypted to where the configuration names none, as `age -R` reads them. */
   recipients?: string;
 };

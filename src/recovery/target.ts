@@ -17,7 +17,7 @@ export type Target = {
   units?: readonly TargetUnit[];
   /** What a restore asks afterwards. `none`: the owner says that there is nothing to ask; `unproven`: nobody said what. */
   health: 'none' | 'unproven' | HealthCheck;
-  /** Recipients of age; missing or empty: its backups are not encrypted. */
+  /** Recipients of age. Missing: nobody said any; empty: somebody said none. Then its backups are not encrypted. */
   encryptTo?: readonly string[];
 };
 
@@ -30,7 +30,22 @@ export type Tree = {
   exclude: readonly string[];
   /** Mount points under the root, relative to it: each must be named in one of the two lists. */
   mounts: { include: readonly string[]; exclude: readonly string[] };
+  /** Relative paths that only an encrypted backup holds; a restore of another leaves them as they are. */
+  secrets?: readonly string[];
+  /** All of it is secret. */
+  isSecret?: boolean;
+  /** One that not every machine has: backed up where it is there, and restored where the backup has it. */
+  optional?: boolean;
 };
+
+/** The target as an encrypted backup has it, or one that is not: then what is secret is neither backed up nor touched. */
+export function withSecrets(target: Target, isEncrypted: boolean): Target {
+  if (isEncrypted) return target;
+  const trees = target.trees
+    .filter(({ isSecret }) => isSecret !== true)
+    .map((tree) => ({ ...tree, exclude: [...tree.exclude, ...(tree.secrets ?? [])] }));
+  return { ...target, trees };
+}
 
 export type SqliteDatabase = {
   /** Unique in the target; lowercase letters, digits, `-`, `_`, `.`. In the archive: `sqlite/<name>.db`. */

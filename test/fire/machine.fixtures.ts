@@ -23,6 +23,15 @@ export type Machine = {
   dieAt(point: string, words: string): Promise<boolean>;
   /** Power is lost and comes back: no process ends in order. */
   reboot(): Promise<void>;
+  /** Nothing of it is left. */
+  destroy(): void;
+};
+
+type Options = {
+  /** Without GAIA and Node: nothing but Debian. */
+  bare?: boolean;
+  /** As `docker run --volume` takes them. */
+  volumes?: readonly string[];
 };
 
 const image = 'leveredge-test/machine';
@@ -38,16 +47,16 @@ export function noMachine(): string | undefined {
   return noEngine();
 }
 
-/** Makes and boots a machine on the engine that runs; it ends with the engine. Takes a minute. */
-export async function startMachine(dist: string): Promise<Machine> {
-  await makeImage();
+/** Makes and boots a machine on the engine that runs; it ends with the engine. The first takes a minute. */
+export async function startMachine(dist: string, { bare = false, volumes = [] }: Options = {}): Promise<Machine> {
+  if (spawnSync('docker', ['image', 'inspect', image]).status !== 0) await makeImage();
   // Not --privileged, which is more than systemd needs and is refused in places.
   const rights = ['--cap-add=SYS_ADMIN', '--cap-add=NET_ADMIN', '--network=none', '--tmpfs=/run', '--tmpfs=/tmp'];
   const secure = ['--security-opt=apparmor=unconfined', '--security-opt=seccomp=unconfined'];
   const mounts = [
     '/sys/fs/cgroup:/sys/fs/cgroup:rw',
-    `${join(dist, 'gaia')}:/usr/local/bin/gaia:ro`,
-    `${process.execPath}:/usr/local/bin/node:ro`,
+    ...(bare ? [] : [`${join(dist, 'gaia')}:/usr/local/bin/gaia:ro`, `${process.execPath}:/usr/local/bin/node:ro`]),
+    ...volumes,
   ].map((mount) => `--volume=${mount}`);
   const flags = ['--detach', `--name=${name}`, '--env=container=docker', ...rights, ...secure, ...mounts];
   execFileSync('docker', ['run', ...flags, image, '/sbin/init'], { stdio: 'pipe' });
@@ -65,6 +74,7 @@ export async function startMachine(dist: string): Promise<Machine> {
       execFileSync('docker', ['restart', '--time=0', name], { stdio: 'pipe' });
       await booted();
     },
+    destroy: () => void execFileSync('docker', ['rm', '--force', '--volumes', name], { stdio: 'pipe' }),
   };
 }
 

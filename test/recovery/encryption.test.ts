@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { makeStand, rowsOf, run, type Stand } from './gaia.fixtures.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { gaiaLauncher, makeStand, rowsOf, run, type Stand } from './gaia.fixtures.ts';
 
 const missing = ['age', 'age-keygen', 'zstd', 'sqlite3'].find(
   (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0,
@@ -17,6 +19,7 @@ async function makeSealed(t: TestContext): Promise<Sealed> {
   const stand = makeStand(t, { more: 'health: none' });
   const usb = join(stand.home, 'usb');
   const key = join(usb, 'recovery-key.txt');
+  mkdirSync(usb);
   await stand.json(0, 'key', 'new', key);
   const { path } = await stand.json(0, 'backup', 'dev');
   return { ...stand, usb, key, archive: String(path) };
@@ -60,19 +63,19 @@ describe('backups that are encrypted', () => {
     assert.match((await stand.gaia('backup', 'dev')).stderr, never);
     assert.match(
       (await stand.gaia('doctor')).stdout,
-      /note +encryption +to 1 keys elsewhere, none of which was ever seen/,
+      /note +encryption +to 1 key elsewhere, none of which was ever seen/,
     );
     const other = join(stand.usb, 'other.txt');
     writeFileSync(other, execFileSync('age-keygen', { stdio: ['ignore', 'pipe', 'ignore'] }), { mode: 0o600 });
     const wrong = await stand.gaia('key', 'check', '--identity', other);
     assert.equal(wrong.exit, 3, wrong.stderr);
-    assert.match(wrong.stderr, /none of the keys that were tried belongs to it/);
+    assert.match(wrong.stderr, /none of the keys that were tried belongs to it|opens none of/);
     assert.match((await stand.gaia('backup', 'dev')).stderr, never);
     // A stick that knows no modes.
     chmodSync(stand.key, 0o755);
     assert.equal((await stand.gaia('key', 'check', '--identity', stand.key)).exit, 0);
     assert.doesNotMatch((await stand.gaia('backup', 'dev')).stderr, never);
-    assert.match((await stand.gaia('doctor')).stdout, /ok +encryption +to 1 keys elsewhere, 1 of them proven/);
+    assert.match((await stand.gaia('doctor')).stdout, /ok +encryption +to 1 key elsewhere, 1 proven/);
     rmSync(join(stand.home, 'gaia', 'recipients.txt'));
     await stand.json(0, 'key', 'new', '--server');
     const alone = await stand.gaia('backup', 'dev');
@@ -115,6 +118,101 @@ describe('backups that are encrypted', () => {
     assert.equal((await stand.gaia('verify', stand.archive, '--identity', stand.key)).exit, 7);
     put(whole);
     assert.equal((await stand.gaia('verify', stand.archive, '--identity', stand.key)).exit, 0);
+  });
+
+  it('never show a key that is mistyped, and say where', async (t) => {
+    const stand = await makeSealed(t);
+    const [identity = ''] = /AGE-SECRET-KEY-1\S+/.exec(readFileSync(stand.key, 'utf8')) ?? [];
+    const typed = join(stand.usb, 'typed.txt');
+    const swapped = identity.replace(/.$/, (last) => (last === 'Q' ? 'P' : 'Q'));
+    for (const [text, says] of [
+      [swapped, /is mistyped/],
+      [identity.slice(0, -1), /line 1: .*it has 73 characters instead of 74/],
+      [identity.replace(/.{3}$/, 'O0I'), /line 1: .*never occurs in a key/],
+    ] as const) {
+      writeFileSync(typed, `${text}\n`);
+      for (const words of [
+        ['verify', 'latest'],
+        ['plan', 'dev'],
+        ['restore', 'dev', '--yes'],
+        ['drill', 'dev'],
+        ['key', 'check'],
+      ]) {
+        const { exit, stdout, stderr } = await stand.gaia(...words, '--identity', typed);
+        assert.equal(exit, 2, `${words}: ${stdout}${stderr}`);
+        assert.match(stderr, says);
+        assert.ok(!`${stdout}${stderr}`.toUpperCase().includes(text.slice(16, 50)), 'the key was shown');
+      }
+    }
+    // As it comes from paper: in groups, in small letters.
+    writeFileSync(typed, `${identity.toLowerCase().replace(/.{10}/g, '$& ')}\n`);
+    assert.equal((await stand.gaia('key', 'check', '--identity', typed)).exit, 0);
+  });
+
+  it('go on with a restore that was begun with a key, where the key is brought back or another named', async (t) => {
+    const stand = await makeSealed(t);
+    writeFileSync(join(stand.root, 'notes'), 'changed\n');
+    const away = join(stand.home, 'away.txt');
+    for (const back of ['there', 'elsewhere'] as const) {
+      const words = ['restore', 'dev', '--yes', '--identity', stand.key, '--here', '--config', stand.config];
+      const child = spawn(process.execPath, [gaiaLauncher, ...words], {
+        env: { PATH: process.env.PATH, LEVEREDGE_HOME: stand.home, GAIA_STOP_AT: 'after stage begin' },
+        stdio: 'ignore',
+      });
+      for (const end = performance.now() + 30_000; performance.now() < end; await pause(20))
+        if (/^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, 'utf8'))) break;
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      renameSync(stand.key, away);
+      const without = await stand.gaia('resume', '--here');
+      assert.equal(without.exit, 5, without.stderr);
+      assert.match(without.stderr, /The key that this restore was begun with.*is not there/);
+      if (back === 'there') renameSync(away, stand.key);
+      const more = back === 'there' ? [] : ['--identity', away];
+      const resumed = await stand.gaia('resume', '--here', ...more);
+      assert.equal(resumed.exit, 0, resumed.stdout + resumed.stderr);
+      assertBack(stand);
+      await stand.json(0, 'undo', 'dev', '--yes');
+    }
+  });
+
+  it('do not stop being encrypted because a file went away', async (t) => {
+    const stand = await makeSealed(t);
+    const file = join(stand.home, 'gaia', 'recipients.txt');
+    const text = readFileSync(file, 'utf8');
+    rmSync(file);
+    const gone = await stand.gaia('backup', 'dev');
+    assert.equal(gone.exit, 2, gone.stdout);
+    assert.match(gone.stderr, /is encrypted, and this one would not be/);
+    assert.equal((await stand.gaia('doctor')).exit, 1);
+    for (const bad of ['# nobody\n', 'nonsense\n', `${text.trim()} # mine\n`]) {
+      writeFileSync(file, bad);
+      assert.equal((await stand.gaia('backup', 'dev')).exit, 2, bad);
+      // What reads backups goes on.
+      assert.equal((await stand.gaia('list')).exit, 0);
+      assert.equal((await stand.gaia('verify', 'latest', '--identity', stand.key)).exit, 0);
+    }
+    writeFileSync(file, text.trimEnd());
+    const second = join(stand.usb, 'second.txt');
+    await stand.json(0, 'key', 'new', second);
+    const made = await stand.json(0, 'backup', 'dev');
+    assert.match(String(made.path), /\.age$/);
+    for (const key of [stand.key, second]) assert.equal((await stand.gaia('key', 'check', '--identity', key)).exit, 0);
+    // Taken out on purpose: it is said, and done.
+    const [recipient = ''] = /^age1\S+/m.exec(text) ?? [];
+    writeFileSync(file, readFileSync(file, 'utf8').replace(recipient, ''));
+    assert.equal((await stand.gaia('doctor')).exit, 1);
+    const fewer = await stand.gaia('backup', 'dev');
+    assert.equal(fewer.exit, 0, fewer.stderr);
+    assert.match(fewer.stderr, /was encrypted to a key that it is not encrypted to any more/);
+    assert.equal(
+      (await stand.gaia('verify', 'latest', '--identity', stand.key)).exit,
+      0,
+      'the older key opens the newest one',
+    );
+    assert.equal((await stand.json(0, 'verify', 'latest', '--identity', stand.key)).state, 'sealed');
+    writeFileSync(stand.config, `${readFileSync(stand.config, 'utf8')}encrypt_to: none\n`);
+    assert.doesNotMatch(String((await stand.json(0, 'backup', 'dev')).path), /\.age$/);
   });
 
   it('say what is wrong in the configuration, and never a secret', async (t) => {
@@ -170,7 +268,9 @@ describe('backups that are encrypted, and other programs', { skip: missing !== u
     const ended = await run('sh', [join(stand.home, 'by-hand.sh')], { IDENTITY: stand.key });
     assert.equal(ended.exit, 0, ended.stderr);
     assertBack(stand);
-    const taken = execFileSync('sed', ['-n', 's/^#s //p', join(kit, 'recovery-kit.txt')], { encoding: 'utf8' });
+    const taken = execFileSync('sed', ['-n', 's/^#s \\{0,1\\}//p', join(kit, 'recovery-kit.txt')], {
+      encoding: 'utf8',
+    });
     writeFileSync(join(stand.home, 'any.sh'), taken);
     const work = join(stand.home, 'work');
     const any = await run('sh', [join(stand.home, 'any.sh')], {
@@ -178,6 +278,59 @@ describe('backups that are encrypted, and other programs', { skip: missing !== u
     });
     assert.equal(any.exit, 0, any.stderr);
     assert.ok(existsSync(join(work, 'RESTORE.txt')));
+  });
+
+  it('hold the secrets of the home, which come back on a machine that has none, and stay where a backup has none', async (t) => {
+    const stand = makeStand(t, { more: 'health: none' });
+    const text = readFileSync(stand.config, 'utf8').replace(
+      'restore_targets:\n',
+      'restore_targets:\n  control-plane: { health: none }\n',
+    );
+    writeFileSync(stand.config, text);
+    for (const [path, says] of [
+      ['control-plane/a', 'a'],
+      ['config/b', 'b'],
+      ['shared/credentials/token', 'secret'],
+      ['gaia/.2fa_secret', 'two'],
+    ] as const) {
+      mkdirSync(dirname(join(stand.home, path)), { recursive: true });
+      writeFileSync(join(stand.home, path), says);
+    }
+    const plain = await stand.json(0, 'backup', 'control-plane');
+    const listed = execFileSync('sh', ['-c', 'zstd -dcq "$1" | tar -t', 'sh', String(plain.path)], {
+      encoding: 'utf8',
+    });
+    assert.match(listed, /files\/config\/b/);
+    assert.doesNotMatch(listed, /token|2fa_secret|signing_key/);
+    const usb = join(stand.home, 'usb');
+    mkdirSync(usb);
+    const key = join(usb, 'key.txt');
+    await stand.json(0, 'key', 'new', key);
+    await stand.json(0, 'key', 'new', '--server');
+    // What a plain backup does not have is not taken away by it.
+    await stand.json(0, 'restore', 'control-plane', '--yes', '--backup', String(plain.name));
+    for (const path of ['gaia/.signing_key', 'gaia/.identity', 'gaia/.2fa_secret', 'shared/credentials/token'])
+      assert.ok(existsSync(join(stand.home, path)), `${path} is gone`);
+    await stand.json(0, 'key', 'new', join(usb, 'again.txt'));
+    await stand.json(0, 'backup', 'full');
+    const kit = join(stand.home, 'kit');
+    await stand.json(0, 'kit', '--identity', join(usb, 'again.txt'), '--out', kit);
+    for (const gone of ['gaia', 'config', 'control-plane', 'shared/credentials', 'data-plane'])
+      rmSync(join(stand.home, gone), { recursive: true });
+    mkdirSync(join(stand.home, 'gaia'));
+    mkdirSync(join(stand.home, 'data-plane'));
+    const take = (mark: string) =>
+      execFileSync('sed', ['-n', `s/^#${mark} \\{0,1\\}//p`, join(kit, 'recovery-kit.txt')], { encoding: 'utf8' });
+    writeFileSync(stand.config, take('c'));
+    assert.equal(take('c'), text);
+    writeFileSync(join(stand.home, 'gaia', 'signing.pub'), take('k'));
+    writeFileSync(join(stand.home, 'gaia', 'recipients.txt'), take('r'));
+    await stand.json(0, 'restore', 'full', '--yes', '--identity', join(kit, 'recovery-kit.txt'));
+    assert.equal(readFileSync(join(stand.home, 'shared/credentials/token'), 'utf8'), 'secret');
+    assert.equal(readFileSync(join(stand.home, 'gaia/.2fa_secret'), 'utf8'), 'two');
+    assert.equal(readFileSync(join(stand.home, 'config/b'), 'utf8'), 'b');
+    // It goes on where the old machine ended.
+    await stand.json(0, 'backup', 'full');
   });
 
   it('bring a machine back that has nothing but the backups and the kit', async (t) => {
@@ -189,7 +342,7 @@ describe('backups that are encrypted, and other programs', { skip: missing !== u
     renameSync(stand.usb, join(stand.home, 'burnt'));
     mkdirSync(join(stand.home, 'gaia'));
     const take = (mark: string) =>
-      execFileSync('sed', ['-n', `s/^#${mark} //p`, join(kit, 'recovery-kit.txt')], { encoding: 'utf8' });
+      execFileSync('sed', ['-n', `s/^#${mark} \\{0,1\\}//p`, join(kit, 'recovery-kit.txt')], { encoding: 'utf8' });
     writeFileSync(stand.config, take('c'));
     writeFileSync(join(stand.home, 'gaia', 'signing.pub'), take('k'));
     const restored = await stand.json(0, 'restore', 'dev', '--yes', '--identity', join(kit, 'recovery-kit.txt'));

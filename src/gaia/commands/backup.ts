@@ -9,13 +9,12 @@ import { type MadeBackup, makeBackup } from '../../recovery/backup/make-backup.t
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
-import { keysOf } from '../../recovery/encryption/proof.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
-import { keyReminders } from '../key-reminders.ts';
+import { keyReminders, lostRecipients, requireEncryption } from '../key-reminders.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
 import { failureDetails, tell } from '../tell-bus.ts';
 import { sweepDrills } from './drill.ts';
@@ -58,7 +57,8 @@ export const backup: Command = {
     const config = call.config();
     const wanted = words[0] as string;
     const targets = targetsNamed(config, wanted);
-    await requireKeyElsewhere(config, targets);
+    await requireEncryption(config, targets);
+    const lost = targets.filter((target) => lostRecipients(config, target).length > 0).map(({ name }) => name);
     const lock = begin(call, targets, wanted);
     try {
       await sweepDrills(config.place, call.around.say);
@@ -80,7 +80,11 @@ export const backup: Command = {
       }
       tellClock(config, call);
       const conclusion = conclude(made, failed);
-      return { ...conclusion, notes: [...(conclusion.notes ?? []), ...(await keyReminders(config, targets))] };
+      const fewer = lost.map((name) => `${name} was encrypted to a key that it is not encrypted to any more.`);
+      return {
+        ...conclusion,
+        notes: [...(conclusion.notes ?? []), ...fewer, ...(await keyReminders(config, targets))],
+      };
     } finally {
       lock.release();
     }
@@ -92,22 +96,6 @@ function onlyOf({ flags }: Call): 'db' | undefined {
   throw new Fault('usage', `Only db can be backed up by itself, and not ${JSON.stringify(flags.only)}.`, {
     hint: 'What else is to be left out is said by exclude in the configuration.',
   });
-}
-
-/** Encrypted to keys of this machine alone, backups would go down with it. @throws Fault `usage` */
-async function requireKeyElsewhere({ place }: RecoveryConfig, targets: readonly Target[]): Promise<void> {
-  for (const { name, encryptTo = [] } of targets) {
-    if (encryptTo.length === 0) continue;
-    const { elsewhere } = await keysOf(place, encryptTo);
-    if (elsewhere.length === 0)
-      throw new Fault(
-        'usage',
-        `Every key that ${name} is encrypted to lies on this machine, and would be lost with it.`,
-        {
-          hint: 'Make one for elsewhere: gaia key new FILE',
-        },
-      );
-  }
 }
 
 /** Takes the lock, once nothing is in the way. */

@@ -179,7 +179,9 @@ function clockFinding({ place, targets }: RecoveryConfig, around: Around): Findi
 
 function targetFindings({ place, targets }: RecoveryConfig, around: Around): Finding[] {
   return targets.flatMap(({ name, trees }): Finding[] => {
-    const missing = trees.filter(({ root }) => !statSync(root, { throwIfNoEntry: false })?.isDirectory());
+    const missing = trees.filter(
+      ({ root, optional }) => optional !== true && !statSync(root, { throwIfNoEntry: false })?.isDirectory(),
+    );
     const newest = listBackups(place, [name]).find((backup) => backup.kind === 'sound' && isWhole(backup));
     const folder = missing.map(
       ({ root }): Finding => ({

@@ -39,10 +39,12 @@ export const health: Command = {
 
 function folders({ config }: Call): Finding[] {
   return config().targets.flatMap(({ name, trees }) =>
-    trees.map(({ root }) => {
-      const isThere = statSync(root, { throwIfNoEntry: false })?.isDirectory() === true;
-      return { what: `${name}: ${root}`, healthy: isThere, says: isThere ? 'is there' : 'there is no such folder' };
-    }),
+    trees
+      .filter(({ optional }) => optional !== true)
+      .map(({ root }) => {
+        const isThere = statSync(root, { throwIfNoEntry: false })?.isDirectory() === true;
+        return { what: `${name}: ${root}`, healthy: isThere, says: isThere ? 'is there' : 'there is no such folder' };
+      }),
   );
 }
 

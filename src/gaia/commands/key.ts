@@ -1,12 +1,14 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { chmodSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { writePrivately } from '../../base/private-file.ts';
+import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import { knownKey } from '../../recovery/archive/sign.ts';
 import { type Backup, findBackup, listBackups } from '../../recovery/catalog/catalog.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { readConfig } from '../../recovery/config/read-config.ts';
 import { type AgeKey, identityText, newAgeKey, recipientOf } from '../../recovery/encryption/age-key.ts';
 import { recordProof } from '../../recovery/encryption/proof.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
@@ -28,7 +30,7 @@ export const key: Command = {
   details: [
     'new FILE writes the recovery key (0600), which belongs on another machine or on paper: gaia kit. Its public half goes into recipients.txt beside the configuration, and from then on every backup is encrypted to it.',
     'new --server keeps a second one here, in gaia/.identity. Without it nothing on this machine can read a backup: whoever steals the machine cannot either, and drills and restores need the recovery key.',
-    'check opens a backup with the key and says until when that was last proven. gaia backup reminds of it until it was done once.',
+    'check opens a backup of each target that is for the key, and remembers it. gaia backup reminds of it until it was done once.',
   ],
   example: 'gaia key new /media/usb/recovery-key.txt',
   exits: [
@@ -60,53 +62,88 @@ async function makeKey(call: Call, file: string | undefined): Promise<Conclusion
         hint: isServers ? 'gaia key new --server' : 'gaia key new FILE, best on a disk that you take away',
       },
     );
+  if (config.encryptionFault !== undefined) throw config.encryptionFault;
   const path = isServers ? (place.identity as string) : resolve(file as string);
+  const at = rfc3339(call.around.clock());
+  if (!isServers) requireApart(path, config);
   const made = await newAgeKey();
+  const recipients = place.recipients as string;
   try {
-    writePrivately(path, identityText(made, rfc3339(call.around.clock())));
+    writePrivately(path, identityText(made, at));
+    try {
+      addRecipient(recipients, made, isServers ? 'of this machine' : 'recovery key', at);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    }
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault('usage', `The key cannot be written to ${path}: ${reasonOf(error)}.`, { cause: error });
+    throw new Fault('usage', `The key could not be made: ${reasonOf(error)}.`, {
+      hint: `It is written to ${path}, and its public half to ${recipients}.`,
+      cause: error,
+    });
   }
-  const recipients = place.recipients as string;
-  addRecipient(recipients, made, isServers ? 'of this machine' : 'recovery key', rfc3339(call.around.clock()));
-  const apart = targetsApart(config, made.recipient);
+  return keyMade(call, { path, recipients, recipient: made.recipient, isServers });
+}
+
+/** The disk may not be mounted, and what lies in a target goes into its backups. @throws Fault */
+function requireApart(path: string, { targets, place }: RecoveryConfig): void {
+  if (!existsSync(dirname(path)))
+    throw new Fault('not-found', `There is no folder ${dirname(path)}.`, { hint: 'Is the disk mounted? See: lsblk' });
+  const folders = [...targets.flatMap(({ trees }) => trees.map(({ root }) => root)), place.backups];
+  const within = folders.find((folder) => `${realpathSync(dirname(path))}/`.startsWith(`${folder}/`));
+  if (within !== undefined)
+    throw new Fault('usage', `${path} lies in ${within}, which is backed up: the key would lie beside what it opens.`, {
+      hint: 'Name a place on a disk that you take away.',
+    });
+}
+
+type MadeKey = { path: string; recipients: string; recipient: string; isServers: boolean };
+
+function keyMade(call: Call, { path, recipients, recipient, isServers }: MadeKey): Conclusion {
+  // As it is now that the key is among them.
+  const named = call.flags.config as string | undefined;
+  const { targets, place } = readConfig(named ?? call.around.configFile, call.around.home);
+  const encrypted = targets.filter(({ encryptTo = [] }) => encryptTo.includes(recipient)).map(({ name }) => name);
+  const apart = targets.filter(({ encryptTo = [] }) => !encryptTo.includes(recipient)).map(({ name }) => name);
+  const isSameDisk = !isServers && statSync(path).dev === statSync(place.configFile).dev;
   return {
     exit: Exit.ok,
     lines: [
       `${path}: ${isServers ? "this machine's own key" : 'the recovery key'}`,
-      `${recipients}: backups are encrypted to ${made.recipient} from now on`,
+      encrypted.length > 0
+        ? `${recipients}: from now on backups of ${encrypted.join(', ')} are encrypted to ${recipient}`
+        : `${recipients}: its public half, ${recipient}`,
     ],
-    json: { file: path, recipient: made.recipient, recipients_file: recipients, server: isServers },
+    json: { file: path, recipient, recipients_file: recipients, server: isServers, encrypted },
     notes: [
       ...(isServers
         ? []
         : [
-            'Take the file away from this machine, and keep a second copy on paper: gaia kit --identity FILE --out FOLDER',
+            `Take the file away from this machine${isSameDisk ? ' (it lies on the same disk now)' : ''}, and keep a second copy on paper: gaia kit --identity FILE --out FOLDER`,
             'After the next backup, prove it once: gaia key check --identity FILE',
           ]),
-      ...apart.map((name) => `${name} has an encrypt_to of its own in the configuration: add ${made.recipient} there.`),
+      ...(apart.length > 0
+        ? [`NOT ENCRYPTED TO IT: ${apart.join(', ')}, for which the configuration says encrypt_to. Add it there.`]
+        : []),
     ],
   };
 }
 
-/** Targets whose own setting leaves the new key out. */
-function targetsApart({ targets, place }: RecoveryConfig, recipient: string): string[] {
-  const text = existsSync(place.configFile) ? readFileSync(place.configFile, 'utf8') : '';
-  if (!/encrypt_to/.test(text)) return [];
-  return targets.filter(({ encryptTo = [] }) => !encryptTo.includes(recipient)).map(({ name }) => name);
-}
-
+/** The whole file anew, so that it is there whole or as it was. */
 function addRecipient(file: string, { recipient }: AgeKey, whose: string, at: string): void {
-  const line = `# ${whose}, made ${at}\n${recipient}\n`;
-  if (existsSync(file)) appendFileSync(file, line);
-  else writeFileSync(file, `# Backups are encrypted to each of these, as with age -R.\n${line}`, { mode: 0o644 });
+  const before = existsSync(file)
+    ? readFileSync(file, 'utf8').replace(/\n*$/, '\n')
+    : '# Backups are encrypted to each of these, as with age -R.\n';
+  writeWhole(file, Buffer.from(`${before}# ${whose}, made ${at}\n${recipient}\n`));
+  chmodSync(file, 0o644);
 }
 
 async function checkKey(call: Call): Promise<Conclusion> {
   const { place, targets } = call.config();
-  const { identities = [] } = unlockOf(place);
-  if (identities.length === 0)
+  const unlock = unlockOf(place);
+  const recipients = await Promise.all((unlock.identities?.() ?? []).map(recipientOf));
+  if (recipients.length === 0)
     throw new Fault('usage', 'There is no key here to check.', { hint: 'Name one: gaia key check --identity FILE' });
   const names = targets.map(({ name }) => name);
   const { backup: wanted } = call.flags;
@@ -116,21 +153,30 @@ async function checkKey(call: Call): Promise<Conclusion> {
       hint: 'Make a key and a backup first: gaia key new FILE; gaia backup full',
     });
   const opened: string[] = [];
+  const others: string[] = [];
   for (const backup of backups) {
-    const { manifest } = backup;
-    const open = await openBackup(backup.file, knownKey(place.publicKey), unlockOf(place));
-    await open.close();
-    if (manifest?.encryption === undefined) throw notEncrypted(backup);
-    opened.push(backup.name);
-    for (const identity of identities) {
-      const recipient = await recipientOf(identity);
-      if (manifest.encryption.recipients.includes(recipient)) remember(call, recipient, backup);
+    const { encryption } = backup.manifest ?? {};
+    if (encryption === undefined) throw notEncrypted(backup);
+    const fitting = recipients.filter((each) => encryption.recipients.includes(each));
+    if (fitting.length === 0 && backups.length > 1) {
+      others.push(backup.name);
+      continue;
     }
+    await (await openBackup(backup.file, knownKey(place.publicKey), unlock)).close();
+    opened.push(backup.name);
+    for (const recipient of fitting) remember(call, recipient, backup);
   }
+  if (opened.length === 0)
+    throw new Fault('forbidden', `This key opens none of ${others.join(', ')}: they are encrypted to others.`, {
+      hint: 'See whom they are for: gaia list --json, and recipients.txt beside the configuration',
+    });
   return {
     exit: Exit.ok,
-    lines: opened.map((name) => `${name}: opens, and its list of files is the one that was signed`),
-    json: { key: place.identity, opened },
+    lines: [
+      ...opened.map((name) => `${name}: opens, and its list of files is the one that was signed`),
+      ...others.map((name) => `${name}: is not encrypted to this key`),
+    ],
+    json: { key: place.brought ?? place.identity, opened, others },
   };
 }
 

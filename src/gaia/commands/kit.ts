@@ -7,16 +7,41 @@ import { makeFolder } from '../../base/files.ts';
 import { writePrivately } from '../../base/private-file.ts';
 import { loadSigner } from '../../recovery/archive/sign.ts';
 import { anyByHandScript } from '../../recovery/backup/by-hand.ts';
+import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { recipientOf } from '../../recovery/encryption/age-key.ts';
 import { keysOf } from '../../recovery/encryption/proof.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { type Command, identityFlag } from '../command.ts';
 import { type Kit, kitPage, kitText } from '../recovery-kit.ts';
 
+/** Half a kit is none, and one in a backup would open it. @throws Fault `conflict`, `usage` */
+function requireFree(
+  files: Record<string, string>,
+  folder: string,
+  { targets, place, encryptionFault }: RecoveryConfig,
+): void {
+  if (encryptionFault !== undefined) throw encryptionFault;
+  const there = Object.values(files).find((file) => existsSync(file));
+  if (there !== undefined)
+    throw new Fault('conflict', `${there} exists already, and nothing is overwritten.`, {
+      hint: 'Name another folder, or move the old kit away.',
+    });
+  const folders = [...targets.flatMap(({ trees }) => trees.map(({ root }) => root)), place.backups];
+  const within = folders.find((each) => `${folder}/`.startsWith(`${each}/`));
+  if (within !== undefined)
+    throw new Fault(
+      'usage',
+      `${folder} lies in ${within}, which is backed up: the kit would lie beside what it opens.`,
+      {
+        hint: 'Name a place on a disk that you take away.',
+      },
+    );
+}
+
 /** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
 export const kit: Command = {
   name: 'kit',
-  summary: 'Write the recovery kit: keys, configuration and what to type, to keep elsewhere',
+  summary: 'Write the recovery kit: keys, configuration, what to type',
   usage: '--out FOLDER [--identity FILE]',
   words: [0, 0],
   flags: {
@@ -35,7 +60,10 @@ export const kit: Command = {
     const { place, targets } = call.config();
     if (typeof flags.out !== 'string')
       throw new Fault('usage', 'Where is the kit to be written?', { hint: 'gaia kit --out FOLDER' });
-    const identities = flags.identity === undefined ? [] : (unlockOf(place).identities ?? []);
+    const folder = resolve(flags.out);
+    const files = { text: join(folder, 'recovery-kit.txt'), page: join(folder, 'recovery-kit.html') };
+    requireFree(files, folder, call.config());
+    const identities = place.brought === undefined ? [] : (unlockOf(place).identities?.() ?? []);
     const recipients = [...new Set(targets.flatMap(({ encryptTo = [] }) => encryptTo))];
     const keys = await Promise.all(
       identities.map(async (identity) => ({ identity, recipient: await recipientOf(identity) })),
@@ -43,11 +71,11 @@ export const kit: Command = {
     loadSigner(place);
     const made: Kit = {
       host: around.host.name,
-      home: place.home,
       backups: place.backups,
       at: rfc3339(around.clock()),
       version: around.version,
       publicKey: readFileSync(place.publicKey, 'utf8'),
+      publicKeyFile: place.publicKey,
       keys,
       recipients,
       config: {
@@ -56,8 +84,6 @@ export const kit: Command = {
       },
       script: anyByHandScript(),
     };
-    const folder = resolve(flags.out);
-    const files = { text: join(folder, 'recovery-kit.txt'), page: join(folder, 'recovery-kit.html') };
     try {
       makeFolder(folder, 0o700);
       writePrivately(files.text, kitText(made));

@@ -15,10 +15,11 @@ import {
 import { damaged } from '../tar/damage.ts';
 
 /** What opens encrypted archives: identities of age, or the key of one file. */
-export type Unlock = { identities?: readonly string[]; fileKey?: Uint8Array };
+export type Unlock = { identities?: () => readonly string[]; fileKey?: Uint8Array };
 
 /** A file, and what is in it where it is encrypted. */
 export type ArchiveFile = {
+  readonly isSealed: boolean;
   /** Of the file itself. */
   readonly fileBytes: number;
   /** Of what is in it. */
@@ -81,6 +82,7 @@ async function openingFile(path: string): Promise<number> {
 function plainFile(fd: number, size: number): ArchiveFile {
   let passed = 0;
   return {
+    isSealed: false,
     fileBytes: size,
     bytes: size,
     read: (buffer, position) => fill(fd, buffer, position),
@@ -103,13 +105,14 @@ async function openSealed(
   path: string,
   size: number,
   start: Buffer,
-  { identities = [], fileKey }: Unlock,
+  { identities = () => [], fileKey }: Unlock,
 ): Promise<ArchiveFile> {
   const headerBytes = headerBytesIn(start);
   if (headerBytes === undefined) throw damaged('The header of the encrypted archive is cut off, or none.');
   const header = start.subarray(0, headerBytes);
-  const key = fileKey ?? (await openHeader(header, identities));
-  if (key === undefined) throw nothingOpens(path, identities.length);
+  const tried = fileKey === undefined ? identities() : [];
+  const key = fileKey ?? (await openHeader(header, tried));
+  if (key === undefined) throw nothingOpens(path, tried.length);
   const base = headerBytes + payloadNonceBytes;
   const bytes = plainBytesOf(size - base);
   if (bytes === undefined) throw damaged('The encrypted archive is cut off.');
@@ -178,6 +181,7 @@ function sealedFile({ fd, size, base, bytes, key, preamble }: Sealed): ArchiveFi
   }
 
   return {
+    isSealed: true,
     fileBytes: size,
     bytes,
     async read(buffer, position) {

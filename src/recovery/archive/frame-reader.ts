@@ -23,6 +23,8 @@ const decompressing = promisify(zstdDecompress) as (data: Uint8Array, options: o
 export type DecodedFrame = { index: number; raw: Buffer; plain: Buffer };
 
 export type FrameReader = {
+  /** The file is encrypted. */
+  readonly isSealed: boolean;
   readonly frames: readonly Frame[];
   /** Bytes of the file. */
   readonly bytes: number;
@@ -97,6 +99,7 @@ function readerOf(file: ArchiveFile, table: Buffer, frames: readonly Frame[]): F
   }
 
   return {
+    isSealed: file.isSealed,
     frames,
     bytes: file.fileBytes,
     plainBytes: plainAt,

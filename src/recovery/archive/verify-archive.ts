@@ -30,7 +30,10 @@ type ReadOptions = { progress?: Progress | undefined; unlock?: Unlock | undefine
 type VerifyOptions = ReadOptions & { known: KeyObject | undefined; deep?: boolean };
 
 /** The digest is not known yet when a new archive is read back. */
-type Expected = { archive: Omit<Manifest['archive'], 'sha256'> & { sha256?: string }; list: Manifest['list'] };
+type Expected = Pick<Manifest, 'encryption'> & {
+  archive: Omit<Manifest['archive'], 'sha256'> & { sha256?: string };
+  list: Manifest['list'];
+};
 
 /**
  * Proves that a backup can be read back whole: signature, SHA-256 of the file, and that each frame decodes to its checksum.
@@ -152,7 +155,9 @@ function requireDigest(sha256: string, { archive }: Pick<Expected, 'archive'>): 
   return sha256;
 }
 
-function requireLength(frames: FrameReader, { archive }: Expected): void {
+function requireLength(frames: FrameReader, { archive, encryption }: Expected): void {
+  if (encryption !== undefined && !frames.isSealed)
+    throw new Fault('damaged', 'The archive is not encrypted, and its manifest says that it is.');
   if (frames.bytes !== archive.bytes || frames.frames.length !== archive.frames)
     throw new Fault('damaged', `The archive has ${frames.bytes} bytes, and its manifest says ${archive.bytes}.`);
 }

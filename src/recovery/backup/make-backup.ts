@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
@@ -10,10 +11,11 @@ import { readBack } from '../archive/verify-archive.ts';
 import { requireVolumesNamed, withVolumes } from '../compose/volumes.ts';
 import { diskFault, syncFolder } from '../disk.ts';
 import { newHeader } from '../encryption/age-header.ts';
+import { machineFacts } from '../machine/facts.ts';
 import type { Place } from '../place.ts';
 import { findDatabases } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
-import type { Target } from '../target.ts';
+import { type Target, withSecrets } from '../target.ts';
 import { freeName } from './backup-name.ts';
 import { survey } from './survey.ts';
 import { writeArchive } from './write-archive.ts';
@@ -49,7 +51,9 @@ const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
  */
 export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   const { place, clock } = request;
-  const target = await withVolumes(request.target, { toRestore: false });
+  const all = await withVolumes(request.target, { toRestore: false });
+  const here = all.trees.filter(({ optional, root }) => optional !== true || existsSync(root));
+  const target = withSecrets({ ...all, trees: here }, (all.encryptTo ?? []).length > 0);
   const signer = loadSigner(place);
   const folder = join(place.backups, target.name);
   const startedMs = clock();
@@ -73,13 +77,14 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     const partial = join(folder, `.${name}.partial`);
     mkdirSync(work, { mode: 0o700 });
     try {
-      const all = { ...request, target, name, work, partial, startedMs, surveyed, servers };
-      let written = await writeArchive({ ...all, key });
+      const machine = await machineFacts(target, userInfo().uid);
+      const asked = { ...request, machine, target, name, work, partial, startedMs, surveyed, servers };
+      let written = await writeArchive({ ...asked, key });
       for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
         rmSync(partial, { force: true });
         // A new key: the same one never seals two contents.
         key = recipients.length > 0 ? await newHeader(recipients) : undefined;
-        written = await writeArchive({ ...all, key });
+        written = await writeArchive({ ...asked, key });
       }
       const sha256 = await readBack(partial, written.manifest, {
         progress: relabelled(request.progress),

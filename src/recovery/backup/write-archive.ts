@@ -7,6 +7,7 @@ import { openFrameWriter } from '../archive/frame-writer.ts';
 import type { Manifest, ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import type { FileKey } from '../encryption/age-header.ts';
+import type { MachineFacts } from '../machine/facts.ts';
 import { dumpDatabases, type FoundDatabase } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
@@ -28,6 +29,7 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   surveyed: Survey;
   servers: readonly FoundDatabase[];
   only?: 'db' | undefined;
+  machine: MachineFacts;
   /** To encrypt it with. */
   key?: FileKey | undefined;
 };
@@ -146,6 +148,7 @@ function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly Cop
   builder.add(folderEntry('recipe' as BytePath, seconds));
   const { trees, postgres = [], compose = [], health } = target;
   own('recipe/target.json', json({ name: target.name, trees, databases, postgres, compose, health, host }));
+  own('recipe/machine.json', json(work.machine));
 }
 
 async function dumpServers(

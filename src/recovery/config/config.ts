@@ -1,3 +1,4 @@
+import type { Fault } from '../../base/fault.ts';
 import type { RetentionPolicy } from '../catalog/retention.ts';
 import type { BusSetting } from '../events/find-bus.ts';
 import type { Endpoint } from '../health/gate.ts';
@@ -15,6 +16,8 @@ export type RecoveryConfig = {
   endpoints: readonly Endpoint[];
   /** Which bus hears of backups and restores. */
   bus: BusSetting;
+  /** Why it cannot be known whom backups are encrypted to. Nothing is backed up then; everything else goes on. */
+  encryptionFault: Fault | undefined;
   /** What is odd but no mistake, and what this version does not act on. */
   notes: readonly string[];
 };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Fault } from '../../base/fault.ts';
+import { type Target, withSecrets } from '../target.ts';
 import { parseConfig, readConfig } from './read-config.ts';
 
 const home = '/srv/leveredge';
@@ -37,7 +38,7 @@ describe('The configuration', () => {
   it('understands files of older versions, in the order of a whole restore', () => {
     const { targets, place, endpoints, notes } = parse(old);
     assert.deepEqual(
-      targets.map(({ name, trees }) => [name, trees.map(({ root }) => root)]),
+      targets.map(({ name, trees }) => [name, trees.filter(({ optional }) => !optional).map(({ root }) => root)]),
       [
         ['control-plane', ['/srv/leveredge/control-plane']],
         ['prod', ['/srv/leveredge/data-plane/prod']],
@@ -120,25 +121,34 @@ describe('The configuration', () => {
     for (const line of [7, 8]) assert.match(all, new RegExp(`line ${line}:`));
   });
 
-  it('backs up what a home needs to come back, without its secrets', (t) => {
+  it('backs up what a home needs to come back, its secrets only when encrypted', (t) => {
     const there = mkdtempSync(join(tmpdir(), 'config-'));
     t.after(() => rmSync(there, { recursive: true, force: true }));
     for (const name of ['gaia', 'shared/scripts', 'shared/credentials'])
       mkdirSync(join(there, name), { recursive: true });
     const yaml = 'restore_targets: { control-plane: { agents: { dir: control-plane/agents } } }';
     writeFileSync(join(there, 'gaia/config.yaml'), yaml);
-    const trees = readConfig(undefined, there).targets[0]?.trees ?? [];
-    assert.deepEqual(
-      trees.map(({ name }) => name),
-      ['control-plane', 'gaia', 'shared-scripts'],
-    );
-    assert.ok(trees[1]?.exclude.includes('.signing_key') && trees[1].exclude.includes('.2fa_secret'));
+    const target = readConfig(undefined, there).targets[0] as Target;
+    const names = (isEncrypted: boolean) => withSecrets(target, isEncrypted).trees.map(({ name }) => name);
+    const open = ['config', 'shared-scripts', 'shared-templates', 'monitoring'];
+    assert.deepEqual(names(false), ['control-plane', 'gaia', ...open]);
+    assert.deepEqual(names(true), ['control-plane', 'gaia', 'config', 'shared-credentials', ...open.slice(1)]);
+    // Those that are not there are no reason to have no backup, and come back all the same.
+    assert.ok(target.trees.slice(1).every(({ optional }) => optional));
+    const leftOut = (isEncrypted: boolean) => withSecrets(target, isEncrypted).trees[1]?.exclude;
+    assert.deepEqual(leftOut(true), []);
+    for (const name of ['.signing_key', '.2fa_secret', '.identity']) assert.ok(leftOut(false)?.includes(name));
     writeFileSync(join(there, 'gaia/config.json'), '{"restore_targets":{"control-plane":{"root":"x"}}}');
     assert.equal(readConfig(undefined, there).targets[0]?.trees[0]?.root, join(there, 'x'), 'JSON is read first');
   });
 
-  it('leaves the signing key out of every tree it lies in', () => {
-    assert.deepEqual(dev(`{ root: ${home} }`).targets[0]?.trees[0]?.exclude, ['gaia/.signing_key']);
+  it('keeps the machine’s own keys out of every tree they lie in, unless it is encrypted', () => {
+    const target = dev(`{ root: ${home} }`).targets[0] as Target;
+    const keys = ['gaia/.signing_key', 'gaia/.identity'];
+    assert.deepEqual(
+      [false, true].map((is) => withSecrets(target, is).trees[0]?.exclude),
+      [keys, []],
+    );
   });
 
   it('says that the folder of backups is within a tree', () => {

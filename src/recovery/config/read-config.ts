@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
+import { readRecipients } from '../encryption/age-key.ts';
 import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
 import { busIn } from './read-bus.ts';
@@ -70,14 +71,34 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     identity: from(root.text('identity_file') ?? join(folder, '.identity')),
     recipients: join(folder, 'recipients.txt'),
   };
-  const targets = readTargets(root, place, from);
+  const named = recipientsIn(place.recipients);
+  const targets = readTargets(root, place, { from, recipients: named.recipients });
   const retention = retentionIn(root.section('retention'));
   const keepAsideHours = root.count('keep_aside_hours', keepAside.least, keepAside.most) ?? keepAside.usual;
   judgeTelegram(root.section('emergency_telegram'));
   const endpoints = endpointsIn(root.section('health_check'));
   const bus = busIn(root, from);
   mistakes.throwIfAny();
-  return { place, targets, retention, keepAsideHours, endpoints, bus, notes: mistakes.notes };
+  return {
+    place,
+    targets,
+    retention,
+    keepAsideHours,
+    endpoints,
+    bus,
+    encryptionFault: named.fault,
+    notes: mistakes.notes,
+  };
+}
+
+/** What is wrong with that file keeps nobody from restoring; it is thrown where something is to be encrypted. */
+function recipientsIn(file: string): { recipients: readonly string[] | undefined; fault: Fault | undefined } {
+  try {
+    return { recipients: readRecipients(file), fault: undefined };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { recipients: undefined, fault: error };
+  }
 }
 
 function retentionIn(section: Located | undefined): RetentionPolicy {

@@ -1,8 +1,8 @@
 import { isRecipient } from '../encryption/age-key.ts';
 import type { Located } from './located.ts';
 
-/** `encrypt_to`: recipients of age, or `none`. Where it says nothing, what is usual. */
-export function encryptToIn(at: Located, usual: readonly string[]): readonly string[] {
+/** `encrypt_to`: recipients of age, or `none`, which is empty. Where it says nothing, what is usual. */
+export function encryptToIn(at: Located, usual: readonly string[] | undefined): readonly string[] | undefined {
   const found = at.get('encrypt_to');
   if (found === undefined) return usual;
   if (found.value === 'none') return [];

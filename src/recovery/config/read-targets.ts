@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import { bytePathOf } from '../byte-path.ts';
-import { readRecipients } from '../encryption/age-key.ts';
 import type { Place } from '../place.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import type { Target, Tree } from '../target.ts';
@@ -32,12 +30,16 @@ const newKeys = [
 const notYet = ['agents'];
 
 /** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
-const homeFolders = ['gaia', 'config', 'shared/scripts', 'shared/templates', 'monitoring'];
+const homeFolders = ['gaia', 'config', 'shared/credentials', 'shared/scripts', 'shared/templates', 'monitoring'];
 /** Secrets of the emergency bot and of encryption: in no backup that everyone who has the file can read. */
 const secretFiles = ['.telegram_token', '.2fa_secret', '.authorized_users', '.identity', '.signing_key'];
 
 /** The targets of a configuration, checked against each other. Mistakes are noted in the tree of the file. */
-export function readTargets(root: Located, place: Place, from: From): Target[] {
+export function readTargets(
+  root: Located,
+  place: Place,
+  { from, recipients }: { from: From; recipients: readonly string[] | undefined },
+): Target[] {
   const section = root.section('restore_targets');
   if (section === undefined) {
     if (root.get('restore_targets') === undefined)
@@ -46,7 +48,7 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
   }
   section.knownKeys(['control-plane', 'data-plane']);
   const found: { target: Target; at: Located }[] = [];
-  const usual = encryptToIn(root, readRecipients(place.recipients ?? ''));
+  const usual = encryptToIn(root, recipients);
   const control = section.section('control-plane');
   if (control !== undefined) found.push({ target: readControlPlane(control, place, from, usual), at: control });
   const data = section.section('data-plane');
@@ -64,7 +66,7 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
   for (const { target, at } of found)
     if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
       at.wrong('has a database in a service, and no compose file that the service is in');
-  for (const each of found) each.target = withoutSigningKey(each.target, place);
+  for (const each of found) each.target = withoutKeys(each.target, place);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
   const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
@@ -72,26 +74,29 @@ export function readTargets(root: Located, place: Place, from: From): Target[] {
 }
 
 /** With a `root` it is that folder; without one, as in older files, all that the home needs to come back. */
-function readControlPlane(at: Located, place: Place, from: From, usual: readonly string[]): Target {
+function readControlPlane(at: Located, place: Place, from: From, usual: readonly string[] | undefined): Target {
   const target = readTarget('control-plane', at, { usualRoot: join(place.home, 'control-plane'), from, usual });
   if (at.get('root') !== undefined) return target;
-  const isSecret = (target.encryptTo ?? []).length > 0;
-  const own = [...homeFolders, ...(isSecret ? ['shared/credentials'] : [])].map((name) => ({
-    name: name.replaceAll('/', '-'),
-    root: join(place.home, name),
-  }));
   const mounts = { include: [], exclude: [] };
-  const further = own
-    .filter(({ root }) => existsSync(root) && !target.trees.some((tree) => isWithinOrSame(tree.root, root)))
-    .map((tree): Tree => ({ ...tree, exclude: tree.name === 'gaia' && !isSecret ? secretFiles : [], mounts }));
-  if (!isSecret)
+  const further = homeFolders
+    .map((name) => ({ name: name.replaceAll('/', '-'), root: join(place.home, name) }))
+    .filter(({ root }) => !target.trees.some((tree) => isWithinOrSame(tree.root, root)))
+    .map(
+      (tree): Tree => ({
+        ...tree,
+        ...{ exclude: [], mounts, optional: true },
+        ...(tree.name === 'gaia' ? { secrets: secretFiles } : {}),
+        ...(tree.name === 'shared-credentials' ? { isSecret: true } : {}),
+      }),
+    );
+  if ((target.encryptTo ?? []).length === 0)
     at.note(
       `has no secrets in its backups, since they are not encrypted: shared/credentials and gaia/{${secretFiles.join(',')}} are left out. Keep copies of them elsewhere`,
     );
   return { ...target, trees: [...target.trees, ...further] };
 }
 
-type Usual = { usualRoot: string; from: From; usual: readonly string[] };
+type Usual = { usualRoot: string; from: From; usual: readonly string[] | undefined };
 
 function readTarget(name: string, at: Located, { usualRoot, from, usual }: Usual): Target {
   at.knownKeys([...newKeys, ...oldKeys]);
@@ -117,8 +122,8 @@ function readTarget(name: string, at: Located, { usualRoot, from, usual }: Usual
   };
 }
 
-const encryptedTo = (recipients: readonly string[]): Pick<Target, 'encryptTo'> =>
-  recipients.length === 0 ? {} : { encryptTo: recipients };
+const encryptedTo = (recipients: readonly string[] | undefined): Pick<Target, 'encryptTo'> =>
+  recipients === undefined ? {} : { encryptTo: recipients };
 
 /** Folders that old keys name outside the target's own. */
 function oldTrees(target: string, at: Located, { root, exclude }: Tree, from: From): Tree[] {
@@ -196,15 +201,18 @@ function pathsIn(at: Located, key: string): string[] {
 }
 
 /**
- * Whoever has the key that signs backups can forge them, so it is in none that everyone who has the file can read, wherever it
- * lies. In an encrypted one it is: a machine that is rebuilt goes on with it.
+ * Whoever has the key that signs backups can forge them, and whoever has the machine's own identity opens them: both are secret,
+ * wherever they lie. In an encrypted backup they are: a machine that is rebuilt goes on with them.
  */
-function withoutSigningKey(target: Target, { signingKey }: Place): Target {
-  if ((target.encryptTo ?? []).length > 0) return target;
+function withoutKeys(target: Target, { signingKey, identity }: Place): Target {
   const trees = target.trees.map((tree) => {
-    if (!isWithinOrSame(tree.root, signingKey) || tree.exclude.includes(basename(signingKey))) return tree;
-    // What would be a wildcard in the key's own name stands for any character.
-    return { ...tree, exclude: [...tree.exclude, relative(tree.root, signingKey).replace(/[*?]/g, '?')] };
+    const inside = [signingKey, ...(identity === undefined ? [] : [identity])].filter(
+      (path) => isWithinOrSame(tree.root, path) && tree.secrets?.includes(basename(path)) !== true,
+    );
+    if (inside.length === 0) return tree;
+    // What would be a wildcard in a key's own name stands for any character.
+    const paths = inside.map((path) => relative(tree.root, path).replace(/[*?]/g, '?'));
+    return { ...tree, secrets: [...(tree.secrets ?? []), ...paths] };
   });
   return { ...target, trees };
 }

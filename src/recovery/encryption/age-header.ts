@@ -1,9 +1,11 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { mistyped } from './age-key.ts';
 
 /** What a file in the format of age begins with (https://age-encryption.org/v1). */
 export const ageMagic = 'age-encryption.org/v1\n';
 /** More than twenty recipients need. */
 export const maxHeaderBytes = 16 * 1024;
+const maxRecipients = 100;
 /** What stands behind the header of a file of nothing: a nonce, and the tag of an empty chunk. */
 const emptyPayloadBytes = 32;
 
@@ -16,6 +18,8 @@ export type FileKey = { header: Buffer; fileKey: Uint8Array };
  * @throws Fault `usage` for what is no recipient
  */
 export async function newHeader(recipients: readonly string[]): Promise<FileKey> {
+  if (recipients.length > maxRecipients)
+    throw new Fault('usage', `A backup can be encrypted to ${maxRecipients} keys, and ${recipients.length} are named.`);
   const { Encrypter } = await import('age-encryption');
   const encrypter = new Encrypter();
   let fileKey: Uint8Array | undefined;
@@ -31,7 +35,9 @@ export async function newHeader(recipients: readonly string[]): Promise<FileKey>
     if (fileKey === undefined) throw new Error('no file key was made');
     return { header: Buffer.from(whole.subarray(0, whole.length - emptyPayloadBytes)), fileKey };
   } catch (error) {
-    throw new Fault('usage', `Nothing can be encrypted to ${recipients.join(', ')}: ${reasonOf(error)}.`);
+    throw new Fault('usage', `A recipient that backups are to be encrypted to is mistyped: ${reasonOf(error)}.`, {
+      hint: 'Look at recipients.txt beside the configuration, and at encrypt_to in it.',
+    });
   }
 }
 
@@ -50,7 +56,12 @@ export function headerBytesIn(start: Buffer): number | undefined {
 export async function openHeader(header: Buffer, identities: readonly string[]): Promise<Uint8Array | undefined> {
   const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    for (const identity of identities) decrypter.addIdentity(identity);
+  } catch {
+    // The library's own words have the key in them.
+    throw mistyped();
+  }
   try {
     return await decrypter.decryptHeader(header);
   } catch (error) {

@@ -80,7 +80,7 @@ describe('a file in the format of age', () => {
     await fc.assert(
       fc.asyncProperty(lengths, fc.nat(), fc.nat(), async (all, one, two) => {
         const { file, plain } = await write(all, new Set());
-        const opened = await openArchiveFile(file, { identities: [other.identity] });
+        const opened = await openArchiveFile(file, { identities: () => [other.identity] });
         assert.equal(opened.bytes, plain.length);
         const [from, to] = [one % (plain.length + 1), two % (plain.length + 1)].sort((a, b) => a - b) as [
           number,
@@ -106,7 +106,7 @@ describe('a file in the format of age', () => {
 
   /** As frames are proven: in order, in pieces that do not end where chunks end. */
   async function inOrder(file: string, plain: Buffer, cut: number): Promise<void> {
-    const opened = await openArchiveFile(file, { identities: [key.identity] });
+    const opened = await openArchiveFile(file, { identities: () => [key.identity] });
     const hash = createHash('sha256');
     for (const [start, end] of [
       [0, cut],
@@ -127,7 +127,7 @@ describe('a file in the format of age', () => {
       encrypter.addRecipient(key.recipient);
       const file = fresh();
       writeFileSync(file, await encrypter.encrypt(piece(length, length)));
-      const opened = await openArchiveFile(file, { identities: [key.identity] });
+      const opened = await openArchiveFile(file, { identities: () => [key.identity] });
       const plain = Buffer.alloc(length);
       await opened.read(plain, 0);
       await opened.close();
@@ -141,7 +141,7 @@ describe('a file in the format of age', () => {
     const readAll = async (bytes: Buffer) => {
       const changed = fresh();
       writeFileSync(changed, bytes);
-      const opened = await openArchiveFile(changed, { identities: [key.identity] });
+      const opened = await openArchiveFile(changed, { identities: () => [key.identity] });
       try {
         const all = Buffer.alloc(opened.bytes);
         await opened.read(all, 0);
@@ -172,7 +172,7 @@ describe('a file in the format of age', () => {
   it('stays closed to a key that it is not for, and says which key to bring', async () => {
     const { file } = await write([100], new Set());
     const stranger = await newAgeKey();
-    await assert.rejects(openArchiveFile(file, { identities: [stranger.identity] }), {
+    await assert.rejects(openArchiveFile(file, { identities: () => [stranger.identity] }), {
       code: 'forbidden',
       message: /none of the keys that were tried belongs to it/,
       hint: /--identity FILE/,

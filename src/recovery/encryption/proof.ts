@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import type { Place } from '../place.ts';
@@ -27,22 +28,34 @@ export function recordProof(place: Pick<Place, 'state'>, recipient: string, proo
   writeWhole(fileOf(place), Buffer.from(`${JSON.stringify({ proven }, null, 1)}\n`));
 }
 
-/**
- * What to know of the keys that backups are encrypted to: those whose secret half lies on this machine, and those elsewhere, of
- * which some may have been proven. @throws Fault for the file of the machine's own
- */
-export async function keysOf(
-  place: Pick<Place, 'state' | 'identity'>,
-  recipients: readonly string[],
-): Promise<{ own: string[]; elsewhere: string[]; proven: string[] }> {
+/** What is known of the keys that backups are encrypted to, by their public halves. */
+export type Keys = {
+  /** Those whose secret half lies on this machine. */
+  own: string[];
+  elsewhere: string[];
+  /** Of those elsewhere, the ones that were seen to open a backup. */
+  proven: string[];
+  /** Why the machine's own could not be read; then none counts as its own. */
+  fault: Fault | undefined;
+};
+
+/** Sorts recipients. Never throws: that a key of this machine cannot be read is no reason to make no backup. */
+export async function keysOf(place: Pick<Place, 'state' | 'identity'>, recipients: readonly string[]): Promise<Keys> {
   const here = new Set<string>();
-  for (const identity of place.identity === undefined ? [] : readIdentities(place.identity))
-    here.add(await recipientOf(identity));
+  let fault: Fault | undefined;
+  try {
+    for (const identity of place.identity === undefined ? [] : readIdentities(place.identity))
+      here.add(await recipientOf(identity));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    fault = error;
+  }
   const elsewhere = recipients.filter((each) => !here.has(each));
   const proofs = readProofs(place);
   return {
     own: recipients.filter((each) => here.has(each)),
     elsewhere,
     proven: elsewhere.filter((each) => proofs[each] !== undefined),
+    fault,
   };
 }

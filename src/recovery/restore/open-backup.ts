@@ -38,7 +38,12 @@ export async function openBackup(file: string, known: KeyObject | undefined, unl
     throw await explainSealed(error, signed.manifest, unlock);
   });
   try {
-    const { archive, list: promised } = signed.manifest;
+    const { archive, list: promised, encryption } = signed.manifest;
+    if ((encryption !== undefined) !== frames.isSealed)
+      throw new Fault(
+        'damaged',
+        `${basename(file)} is ${frames.isSealed ? '' : 'not '}encrypted, and its manifest says otherwise.`,
+      );
     if (frames.bytes !== archive.bytes || frames.frames.length !== archive.frames)
       throw new Fault(
         'damaged',

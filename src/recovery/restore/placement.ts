@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Manifest, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import { mountsAt } from '../source/mounts.ts';
-import type { Target, Tree } from '../target.ts';
+import { type Target, type Tree, withSecrets } from '../target.ts';
 
 /** Where one tree is staged and put aside. Absolute paths. */
 export type PlacedTree = {
@@ -53,11 +53,12 @@ type Run = { id: string; stamp: string };
  */
 export function placementOf(
   target: Target,
-  manifest: Pick<Manifest, 'trees' | 'databases' | 'postgres'> | undefined,
+  manifest: Pick<Manifest, 'trees' | 'databases' | 'postgres' | 'encryption'> | undefined,
   run: Run,
 ): Placement {
   const names = manifest?.trees.map(({ name }) => name);
-  const trees = target.trees
+  const { trees: all } = withSecrets(target, manifest?.encryption !== undefined);
+  const trees = all
     .filter(({ name }) => names === undefined || names.includes(name))
     .map((tree) => placeTree(tree, run));
   const databases = (manifest?.databases ?? []).map((database): PlacedDatabase => {

@@ -100,11 +100,20 @@ async function allOf<T>(each: readonly T[], work: (one: T) => Promise<void>): Pr
   if (failures.length > 0) throw failures[0];
 }
 
-type State = { active: string; sub: string; type: string; result: string; restarts: number };
+type State = {
+  active: string;
+  sub: string;
+  type: string;
+  result: string;
+  restarts: number;
+  /** It starts by itself, and has not yet since the machine did: its file is new here. */
+  isNew: boolean;
+};
 
 /** @throws Fault `not-found` for a unit that is not there */
 async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
-  const properties = '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts';
+  const properties =
+    '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts,UnitFileState,ActiveEnterTimestampMonotonic';
   const shown = await systemd.systemctl(['show', properties, '--', unit.name]);
   requireWorked(shown, `${unitText(unit)} could not be asked for`);
   const facts = new Map(
@@ -124,14 +133,16 @@ async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
     type: fact('Type'),
     result: fact('Result'),
     restarts: Number(fact('NRestarts')) || 0,
+    isNew: fact('UnitFileState') === 'enabled' && fact('ActiveEnterTimestampMonotonic') === '0',
   };
 }
 
 /**
  * One that has failed was not stopped by anybody, and is meant to run: what it works on may be what a restore mends. Unless
- * it is a task that is done once.
+ * it is a task that is done once. One that a bare machine has only just got is meant to run, too.
  */
-function ran({ active, type }: State): boolean {
+function ran({ active, type, isNew }: State): boolean {
+  if (isNew && type !== 'oneshot') return true;
   if (active === 'failed') return type !== 'oneshot';
   return active !== 'inactive' && active !== 'deactivating';
 }

@@ -77,6 +77,12 @@ export function makeRun(place: Pick<Place, 'state'>, request: RunRequest): strin
   return folder;
 }
 
+/** Puts another request in the place of a run's, on disk when it returns. */
+export function rewriteRequest(folder: string, request: RunRequest): void {
+  writeWhole(join(folder, 'request.json'), Buffer.from(`${JSON.stringify(request, null, 1)}\n`));
+  syncFolder(folder);
+}
+
 /** The request of a run, or undefined when it never was written whole: then nothing was begun either. */
 export function requestOf(folder: string): RunRequest | undefined {
   try {

@@ -1,0 +1,264 @@
+#!/bin/sh
+# From an empty Debian or Ubuntu to everything that a folder of backups holds. It needs that folder, the recovery kit, root, and
+# the machine's own package mirror; nothing else. It may be stopped and started again at any point.
+set -eu
+
+usage() {
+  cat <<'TEXT'
+bootstrap.sh --backups FOLDER [--kit FILE] [options]
+
+  --backups FOLDER   the folder of backups: on a mounted disk, or a copy of it
+  --kit FILE         recovery-kit.txt: keys and configuration (gaia kit); without it the configuration
+                     is taken from the newest backup of control-plane, which nobody has signed for here
+  --home FOLDER      where everything lies (/opt/leveredge)
+  --gaia FILE        the program gaia; else the one beside this script, or the one in the backup
+  --only TARGET      one target instead of all
+  --dry-run          say what would be done, and do nothing
+  --yes              do not ask
+
+Each step says what it does, and what is there already. Nothing is overwritten.
+TEXT
+}
+
+home=/opt/leveredge backups= kit= gaia_from= only= dry= yes=
+while [ "$#" -gt 0 ]; do
+  case "$1" in
+    --backups) backups=${2:?--backups needs a folder} && shift ;;
+    --kit) kit=${2:?--kit needs a file} && shift ;;
+    --home) home=${2:?--home needs a folder} && shift ;;
+    --gaia) gaia_from=${2:?--gaia needs a file} && shift ;;
+    --only) only=${2:?--only needs a target} && shift ;;
+    --dry-run) dry=1 ;;
+    --yes) yes=1 ;;
+    -h | --help) usage && exit 0 ;;
+    *) echo "bootstrap.sh: there is no $1 here." >&2 && usage >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+began=$(date +%s)
+step=0
+say() { printf '   %s\n' "$*"; }
+head_of() {
+  step=$((step + 1))
+  printf '%s. %s (%ss)\n' "$step" "$1" "$(($(date +%s) - began))"
+}
+fail() {
+  code=$1 && shift
+  printf 'bootstrap.sh: %s\n' "$1" >&2
+  shift
+  for line in "$@"; do printf '  %s\n' "$line" >&2; done
+  exit "$code"
+}
+# What is done in earnest, or only said.
+act() { if [ -n "$dry" ]; then say "would run: $*"; else "$@"; fi; }
+
+head_of 'Looking at what there is'
+[ -n "$backups" ] || { usage >&2 && fail 2 'Where are the backups?'; }
+[ -d "$backups" ] || fail 5 "There is no folder $backups." 'Mount the disk first: lsblk; mount /dev/… /mnt'
+backups=$(readlink -f "$backups")
+[ -z "$kit" ] || [ -r "$kit" ] || fail 5 "There is no recovery kit at $kit."
+[ -z "$kit" ] || kit=$(readlink -f "$kit")
+[ -n "$dry" ] || [ "$(id -u)" = 0 ] || fail 3 'Only root may do this.' 'sudo sh bootstrap.sh …'
+command -v apt-get >/dev/null || fail 2 'This is no Debian and no Ubuntu: there is no apt-get.' 'Install docker or podman, zstd, tar, openssl and age yourself, put gaia to /usr/local/bin, and type: gaia restore full'
+archives=$(find "$backups" -name '*.manifest.json' -path '*-[0-9]*' ! -path '*/.gaia/*' | wc -l)
+[ "$archives" -gt 0 ] || fail 5 "There are no backups of LeverEdge in $backups." 'It is the folder that has one folder for each target: control-plane, prod, dev.'
+sealed=$(find "$backups" -name '*.tar.zst.age' ! -path '*/.gaia/*' | head -1)
+say "$archives backups in $backups"
+if [ -n "$sealed" ]; then
+  [ -n "$kit" ] || fail 3 'Backups are encrypted, so the recovery kit is needed.' '--kit recovery-kit.txt'
+  grep -q '^AGE-SECRET-KEY-1' "$kit" || fail 3 "The key that opens the backups is not in $kit." 'Add it: a line that begins with AGE-SECRET-KEY-1, from where you keep it.'
+fi
+
+missing=
+want() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+lib() { ldconfig -p | grep -q "$1" || missing="$missing $2"; }
+install_missing() {
+  if [ -z "$missing" ]; then
+    say 'nothing to install'
+    return
+  fi
+  say "to install:$missing"
+  [ -n "$dry" ] && return
+  # The lists of a new machine are empty, and those of an old one are old.
+  apt-get update -qq || say 'the lists of packages could not be fetched; going on with those that are here'
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/tmp/bootstrap-apt.log 2>&1 ||
+    fail 4 "These packages could not be installed:$missing" "$(tail -3 /tmp/bootstrap-apt.log)" 'Look at the network and /etc/apt, and start this again.'
+}
+
+head_of 'Packages for reading backups'
+want zstd zstd
+want tar tar
+want openssl openssl
+[ -z "$sealed" ] || want age age
+lib libatomic.so.1 libatomic1
+lib 'libstdc++.so.6' libstdc++6
+install_missing
+
+# The newest whole backup of control-plane, whose bytes are those that its manifest says.
+newest_control() {
+  for name in $(find "$backups/control-plane" -name 'control-plane-*.tar.zst' -o -name 'control-plane-*.tar.zst.age' 2>/dev/null | grep -v '/\.gaia/' | awk -F/ '{ print $NF " " $0 }' | sort -r | cut -d' ' -f2-); do
+    stem=${name%.age} && stem=${stem%.tar.zst}
+    [ -e "$stem.manifest.json" ] || continue
+    if grep -q '"contents": "databases"' "$stem.manifest.json"; then continue; fi
+    grep -q "\"$(sha256sum <"$name" | cut -d' ' -f1)\"" "$stem.manifest.json" || { say "$name is not what its manifest says; an older one is taken" >&2 && continue; }
+    if [ -n "$kit" ]; then
+      sed -n 's/^#k \{0,1\}//p' "$kit" >/tmp/bootstrap-key.pem
+      openssl pkeyutl -verify -rawin -pubin -inkey /tmp/bootstrap-key.pem -sigfile "$stem.manifest.json.sig" -in "$stem.manifest.json" >/dev/null 2>&1 ||
+        { say "$stem.manifest.json is not signed by the key of the kit; an older one is taken" >&2 && continue; }
+    fi
+    echo "$name"
+    return
+  done
+}
+opened() { case "$1" in *.age) age -d -i "$kit" "$1" ;; *) cat "$1" ;; esac | zstd -dcq; }
+# One file out of an archive; what comes behind it is not read.
+take() { opened "$1" 2>/dev/null | tar -xO --occurrence=1 -f - "$2" 2>/dev/null; }
+
+head_of 'GAIA'
+gaia=/usr/local/bin/gaia
+if [ -x "$gaia" ]; then
+  say "$gaia is there"
+else
+  [ -n "$gaia_from" ] || { [ -x "$here/gaia" ] && gaia_from=$here/gaia; } || true
+  if [ -n "$gaia_from" ]; then
+    [ -r "$gaia_from" ] || fail 5 "There is no program at $gaia_from."
+    say "$gaia, from $gaia_from"
+    act install -m 0755 "$gaia_from" "$gaia"
+  elif [ -n "$dry" ] && [ -n "$missing" ]; then
+    say "would take $gaia out of the newest backup of control-plane"
+  else
+    control=$(newest_control)
+    [ -n "$control" ] || fail 5 'No sound backup of control-plane has the program gaia.' 'Bring it: --gaia FILE'
+    say "$gaia, out of $control"
+    if [ -z "$dry" ]; then
+      take "$control" files/gaia/bin/gaia >"$gaia.new" || true
+      [ -s "$gaia.new" ] || { rm -f "$gaia.new" && fail 5 "There is no gaia/bin/gaia in $control." 'Bring the program: --gaia FILE'; }
+      chmod 0755 "$gaia.new" && mv "$gaia.new" "$gaia"
+    fi
+  fi
+fi
+[ -n "$dry" ] || "$gaia" --version >/dev/null || fail 1 "$gaia does not run here." 'On another kind of machine bring its own program: --gaia FILE'
+
+head_of 'Configuration and key'
+config=$home/gaia/config.yaml
+put() { # what, from where, command that prints it
+  if [ -e "$1" ]; then
+    say "$1 is there"
+    return
+  fi
+  say "$1, from $2"
+  if [ -n "$dry" ]; then return; fi
+  mkdir -p "$(dirname "$1")"
+  shift_to=$1 && shift 2
+  "$@" >"$shift_to.new" || true
+  [ -s "$shift_to.new" ] || { rm -f "$shift_to.new" && fail 5 "Nothing was found that could be $shift_to."; }
+  mv "$shift_to.new" "$shift_to"
+}
+if [ -n "$kit" ]; then
+  put "$config" "$kit" sed -n 's/^#c \{0,1\}//p' "$kit"
+  put "$home/gaia/signing.pub" "$kit" sed -n 's/^#k \{0,1\}//p' "$kit"
+  if grep -q '^#r' "$kit"; then put "$home/gaia/recipients.txt" "$kit" sed -n 's/^#r \{0,1\}//p' "$kit"; fi
+elif [ ! -e "$config" ]; then
+  control=${control:-$(newest_control)}
+  [ -n "$control" ] || fail 5 'There is no configuration: neither a recovery kit nor a backup of control-plane.' "Write one to $config, and start this again."
+  put "$config" "$control" take "$control" files/gaia/config.yaml
+  say 'Nobody here knows the key that these backups are signed with: they are taken as they are.'
+else
+  say "$config is there"
+fi
+
+head_of 'Packages for running it'
+missing=
+settings=$config
+[ -e "$settings" ] || settings=${kit:-/dev/null}
+if grep -qE '(^|[ {#])(compose|n8n):' "$settings" && ! command -v podman-compose >/dev/null; then
+  want dockerd docker.io
+  docker compose version >/dev/null 2>&1 || want docker-compose docker-compose
+fi
+want crontab cron
+install_missing
+[ -n "$dry" ] || ! command -v dockerd >/dev/null || ! [ -d /run/systemd/system ] || systemctl start docker || fail 4 'Docker does not start.' 'systemctl status docker'
+
+head_of 'Backups in their place'
+kept=$(sed -n 's/^backup_locations: *{ *local: *\([^ }]*\).*/\1/p' "$settings" | head -1)
+[ -n "$kept" ] || kept=$(sed -n '/^backup_locations:/,/^[^ ]/s/^ *local: *//p' "$settings" | head -1)
+kept=${kept:-$home/shared/backups}
+case "$kept" in /*) ;; *) kept=$home/$kept ;; esac
+if [ "$(readlink -f "$kept")" = "$backups" ]; then
+  say "$kept is that folder"
+else
+  need=$(du -sk --exclude=.gaia "$backups" | cut -f1)
+  say "to copy: $((need / 1024)) MiB from $backups to $kept"
+  if [ -z "$dry" ]; then
+    mkdir -p "$kept"
+    free=$(df -kP "$kept" | awk 'NR==2 { print $4 }')
+    [ "$free" -gt "$need" ] || fail 1 "There is no room for the backups at $kept: $((need / 1024)) MiB are needed, and $((free / 1024)) MiB are free." "Mount a larger disk there, or the disk with the backups itself."
+    # Under another name first: what is there under its own is whole.
+    (cd "$backups" && find . -type f ! -path './.gaia/*' ! -name '.*' -print) | sort | while read -r name; do
+      [ ! -e "$kept/$name" ] || continue
+      mkdir -p "$(dirname "$kept/$name")"
+      cp -p "$backups/$name" "$kept/$name.copying"
+      mv "$kept/$name.copying" "$kept/$name"
+    done
+  fi
+fi
+
+run_gaia() { LEVEREDGE_HOME=$home "$gaia" "$@"; }
+with_key=
+[ -z "$sealed" ] || with_key="--identity $kit"
+if [ -n "$dry" ]; then
+  head_of 'Users, units, crontabs; then the restore'
+  say "would run: gaia bootstrap ${only:-full}, and gaia restore of ${only:-each target}"
+  exit 0
+fi
+
+targets=$only
+if [ -z "$targets" ]; then
+  all=$(run_gaia list --json --quiet | grep -o '"target":"[a-z0-9-]*"' | cut -d'"' -f4 | sort -u)
+  for name in control-plane prod dev; do if echo "$all" | grep -qx "$name"; then targets="$targets $name"; fi; done
+  for name in $all; do case " $targets " in *" $name "*) ;; *) targets="$targets $name" ;; esac; done
+fi
+[ -n "$targets" ] || fail 5 'No target of the configuration has a backup.' "gaia list --config $config"
+done_in=$home/.bootstrap
+mkdir -p "$done_in"
+
+head_of "Restoring:$( for t in $targets; do printf ' %s' "$t"; done)"
+run_gaia list --quiet | head -20
+if [ -z "$yes" ]; then
+  [ -t 0 ] || fail 2 'Without a terminal nobody can confirm this.' 'Say --yes.'
+  printf 'Type REBUILD to go on: '
+  read -r answer
+  [ "$answer" = REBUILD ] || fail 2 'Nothing was restored.'
+fi
+# What an earlier start of this left in the middle.
+code=0
+run_gaia resume || code=$?
+[ "$code" = 0 ] || [ "$code" = 5 ] || [ "$code" = 9 ] || say "what was interrupted did not end well (exit $code); it begins anew"
+worst=0
+for name in $targets; do
+  if [ -e "$done_in/$name" ]; then
+    say "$name: restored already; to do it again: gaia restore $name"
+    continue
+  fi
+  code=0
+  # shellcheck disable=SC2086
+  run_gaia bootstrap "$name" $with_key || code=$?
+  [ "$code" = 0 ] || [ "$code" = 9 ] || fail "$code" "Users and units of $name could not be made." 'Mend what it says, and start this again.'
+  code=0
+  # shellcheck disable=SC2086
+  run_gaia restore "$name" --yes $with_key || code=$?
+  case "$code" in
+    0 | 9)
+      touch "$done_in/$name"
+      say "$name: $([ "$code" = 0 ] && echo restored || echo 'restored, and nobody has said whether it is well: look yourself')"
+      [ "$code" = 0 ] || worst=9
+      ;;
+    *) fail "$code" "$name was not restored." 'Read why above, mend it, and start this again: what is restored already stays.' ;;
+  esac
+done
+head_of 'Done'
+say 'Make a new backup when all is well: gaia backup full'
+exit "$worst"
