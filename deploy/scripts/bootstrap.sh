@@ -222,8 +222,13 @@ if [ -z "$targets" ]; then
   for name in $all; do case " $targets " in *" $name "*) ;; *) targets="$targets $name" ;; esac; done
 fi
 [ -n "$targets" ] || fail 5 'No target of the configuration has a backup.' "gaia list --config $config"
-done_in=$home/.bootstrap
-mkdir -p "$done_in"
+# When this was started first here: what was restored since stays.
+since=/var/lib/gaia-bootstrap
+[ -s "$since" ] || date -u +%FT%TZ >"$since"
+restored() {
+  run_gaia status --json --quiet 2>/dev/null | grep -o "\"kind\":\"restore\",\"target\":\"$1\"[^}]*\"outcome\":{\"kind\":\"committed\"" |
+    grep -o '"created_at":"[^"]*"' | cut -d'"' -f4 | awk -v since="$(cat "$since")" '$0 >= since { found = 1 } END { exit !found }'
+}
 
 head_of "Restoring:$( for t in $targets; do printf ' %s' "$t"; done)"
 run_gaia list --quiet | head -20
@@ -233,13 +238,15 @@ if [ -z "$yes" ]; then
   read -r answer
   [ "$answer" = REBUILD ] || fail 2 'Nothing was restored.'
 fi
-# What an earlier start of this left in the middle.
+# What an earlier start of this left: a restore goes on when its terminal is lost, and one that was killed is finished.
+run_gaia status --follow >/dev/null 2>&1 || true
 code=0
-run_gaia resume || code=$?
+# shellcheck disable=SC2086
+run_gaia resume $with_key || code=$?
 [ "$code" = 0 ] || [ "$code" = 5 ] || [ "$code" = 9 ] || say "what was interrupted did not end well (exit $code); it begins anew"
 worst=0
 for name in $targets; do
-  if [ -e "$done_in/$name" ]; then
+  if restored "$name"; then
     say "$name: restored already; to do it again: gaia restore $name"
     continue
   fi
@@ -252,7 +259,6 @@ for name in $targets; do
   run_gaia restore "$name" --yes $with_key || code=$?
   case "$code" in
     0 | 9)
-      touch "$done_in/$name"
       say "$name: $([ "$code" = 0 ] && echo restored || echo 'restored, and nobody has said whether it is well: look yourself')"
       [ "$code" = 0 ] || worst=9
       ;;

@@ -34,6 +34,7 @@ class SealedFile implements DiskFile {
   /** How many things a chunk waits for. */
   readonly #awaited = new Map<number, number>();
   #tail: Buffer = Buffer.allocUnsafeSlow(chunkBytes);
+  #out: Buffer = Buffer.alloc(0);
   #filled = 0;
   /** The number of the chunk that is being filled. */
   #index = 0;
@@ -45,9 +46,12 @@ class SealedFile implements DiskFile {
     this.#key = key;
   }
 
-  /** Full chunks that follow each other go to the disk as one piece. All state is changed before the first of them does. */
+  /**
+   * Full chunks that follow each other go to the disk as one piece. All state is changed before the first of them does. The next
+   * call comes when this one is through.
+   */
   async write(data: Uint8Array): Promise<void> {
-    const out = Buffer.allocUnsafeSlow(Math.ceil((this.#filled + data.length) / chunkBytes) * sealedChunkBytes);
+    const out = this.#room(Math.ceil((this.#filled + data.length) / chunkBytes) * sealedChunkBytes);
     const pieces: Piece[] = [];
     let end = 0;
     for (let at = 0; at < data.length; ) {
@@ -83,6 +87,12 @@ class SealedFile implements DiskFile {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  /** New memory for each frame would have to be cleared by the system first. */
+  #room(length: number): Buffer {
+    if (this.#out.length < length) this.#out = Buffer.allocUnsafeSlow(length);
+    return this.#out;
   }
 
   #placeOf(chunk: number): number {
