@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { buildSync } from 'esbuild';
 import { run } from '../recovery/gaia.fixtures.ts';
 import { type Engine, startEngine } from './docker.fixtures.ts';
 import { type Machine, noMachine, startMachine } from './machine.fixtures.ts';
@@ -244,5 +245,40 @@ restore_targets: { data-plane: { lab: { root: ${lab}/data, health: none, units: 
     await requireUntouched();
     machine.write(`${lab}/config.yaml`, own('web.service'));
     assert.match(await ended(3, 'restore lab --yes'), /Only root may stop and start units of the machine/);
+  });
+
+  it('keeps what starts containers of Podman with the machine from doing so, until it is over', async () => {
+    const boot = join(dist, 'boot.mjs');
+    buildSync({
+      ...{ entryPoints: [join(import.meta.dirname, '../../src/recovery/restore/podman-boot.ts')], outfile: boot },
+      ...{ bundle: true, platform: 'node', format: 'esm' },
+    });
+    machine.write('/opt/boot.mjs', readFileSync(boot, 'utf8'));
+    const calls = (name: string) => machine.well(`node -e "import('/opt/boot.mjs').then((boot) => boot.${name}())"`);
+    const started = () => machine.well('cat /var/log/podman-starts 2>/dev/null | wc -l');
+    // As Podman brings it, but for what it starts.
+    const start =
+      '[Service]\nType=oneshot\nRemainAfterExit=true\nExecStart=/bin/sh -c "echo >>/var/log/podman-starts"\n';
+    machine.write('/etc/systemd/system/podman-restart.service', `${start}[Install]\nWantedBy=default.target\n`);
+    await machine.well('systemctl daemon-reload');
+    // Where it is not enabled nothing starts containers, and nothing is held.
+    await calls('holdPodmanBoot');
+    assert.equal(await holds(), '');
+    await machine.well('systemctl enable -q --now podman-restart.service');
+    assert.equal(await started(), '1');
+    await calls('holdPodmanBoot');
+    assert.match(await holds(), /podman-restart\.service\.d/);
+    await machine.reboot();
+    assert.equal(await started(), '1', 'containers would have started on half a tree');
+    await calls('releasePodmanBoot');
+    assert.equal(await started(), '2');
+    await machine.reboot();
+    assert.equal(await started(), '3');
+    await calls('releasePodmanBoot');
+    assert.equal(await started(), '3');
+    await machine.well(
+      'systemctl disable -q --now podman-restart.service && rm /etc/systemd/system/podman-restart.service',
+    );
+    assert.equal(await holds(), '');
   });
 });
