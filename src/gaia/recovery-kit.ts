@@ -24,12 +24,11 @@ export type Kit = {
 const rawOf = (pem: string) =>
   createPublicKey(pem).export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64');
 const steps = ({ recipients, backups, config, publicKeyFile }: Kit): string[] => [
-  'A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), and this kit.',
-  `All at once: sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt (the script lies in LeverEdge's deploy/scripts and, in backups of control-plane, in shared/scripts). It installs what is missing, makes users and units, and restores everything.`,
-  `Step by step: put the backups to ${backups}, or name their folder in the configuration. GAIA's own program is gaia in the folder gaia of the newest backup of control-plane, or the release that you installed.`,
-  `Without it put the configuration below to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand (recovery-kit.txt says how to take them out of it).`,
+  "A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), recovery-kit.txt, and bootstrap.sh (from LeverEdge's deploy/scripts: keep it with the kit).",
+  'Everything at once: sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt. It says what it does, asks once, and may be started again.',
+  `Or step by step: put the backups to ${backups}, the configuration to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand below (recovery-kit.txt says how to take them out of it). GAIA's program is gaia/bin/gaia in the newest backup of control-plane, or comes with the release.`,
   'See what there is, and whether it is whole: gaia list; gaia verify latest',
-  `Bring everything back: gaia restore full${recipients.length > 0 ? ' --identity recovery-kit.txt' : ''}`,
+  `Bring everything back: gaia bootstrap full; gaia restore full${recipients.length > 0 ? ' (both with --identity recovery-kit.txt)' : ''}`,
   `Without GAIA: by-hand.sh out of recovery-kit.txt needs ${recipients.length > 0 ? 'age, ' : ''}zstd, tar and sqlite3 only.`,
 ];
 
