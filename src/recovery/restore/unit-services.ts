@@ -106,14 +106,14 @@ type State = {
   type: string;
   result: string;
   restarts: number;
-  /** It starts by itself, and has not yet since the machine did: its file is new here. */
+  /** It starts by itself, and nobody has tried to since the machine started: its file is new here. */
   isNew: boolean;
 };
 
 /** @throws Fault `not-found` for a unit that is not there */
 async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
   const properties =
-    '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts,UnitFileState,ActiveEnterTimestampMonotonic';
+    '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts,UnitFileState,ConditionTimestampMonotonic';
   const shown = await systemd.systemctl(['show', properties, '--', unit.name]);
   requireWorked(shown, `${unitText(unit)} could not be asked for`);
   const facts = new Map(
@@ -133,7 +133,7 @@ async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
     type: fact('Type'),
     result: fact('Result'),
     restarts: Number(fact('NRestarts')) || 0,
-    isNew: fact('UnitFileState') === 'enabled' && fact('ActiveEnterTimestampMonotonic') === '0',
+    isNew: fact('UnitFileState') === 'enabled' && fact('ConditionTimestampMonotonic') === '0',
   };
 }
 
