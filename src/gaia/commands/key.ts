@@ -19,7 +19,7 @@ import { type Call, type Command, type Conclusion, identityFlag } from '../comma
 /** gaia key — makes keys that backups are encrypted to, and proves that one opens the newest of them. */
 export const key: Command = {
   name: 'key',
-  summary: 'Make a key that backups are encrypted to, or prove that one opens them',
+  summary: 'Make, or prove, a key that backups are encrypted to',
   usage: 'new FILE | new --server | check [--identity FILE] [--backup B]',
   words: [1, 2],
   flags: {
