@@ -18,7 +18,7 @@ const member = 'recipe/machine.json';
 /** gaia bootstrap — makes what a target needs of a machine and lies in none of its folders: users, units, crontabs. */
 export const bootstrap: Command = {
   name: 'bootstrap',
-  summary: 'Make users, units and crontabs that a backup knows, where they are missing',
+  summary: 'Make users, units and crontabs that are missing here',
   usage: 'TARGET|full [--backup B] [--dry-run]',
   words: [1, 1],
   flags: {
