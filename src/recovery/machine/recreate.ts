@@ -114,14 +114,20 @@ function planFiles({ files, ...unit }: MachineUnit, { steps, differs }: MachineP
       steps.push({
         what: path,
         async make() {
+          const made = missingFolders(dirname(path));
           makeFolder(dirname(path), readable.folder);
           writeWhole(path, Buffer.from(text));
           await run('chmod', ['644', path]);
-          if (unit.user !== null) await run('chown', [`${unit.user}:`, path, dirname(path)]);
+          if (unit.user !== null) await run('chown', [`${unit.user}:`, path, ...made]);
         },
       });
     else if (readFileSync(path, 'utf8') !== text) differs.push(`${path} is not as it was`);
   }
+}
+
+/** Those that have to be made for a folder, itself first. */
+function missingFolders(folder: string): string[] {
+  return existsSync(folder) ? [] : [folder, ...missingFolders(dirname(folder))];
 }
 
 async function planEnabled(
