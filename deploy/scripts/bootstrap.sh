@@ -39,6 +39,9 @@ done
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 began=$(date +%s)
 step=0
+# Nobody else's files lie there.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 say() { printf '   %s\n' "$*"; }
 head_of() {
   step=$((step + 1))
@@ -84,8 +87,8 @@ install_missing() {
   # The lists of a new machine are empty, and those of an old one are old.
   apt-get update -qq || say 'the lists of packages could not be fetched; going on with those that are here'
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/tmp/bootstrap-apt.log 2>&1 ||
-    fail 4 "These packages could not be installed:$missing" "$(tail -3 /tmp/bootstrap-apt.log)" 'Look at the network and /etc/apt, and start this again.'
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$work/apt.log" 2>&1 ||
+    fail 4 "These packages could not be installed:$missing" "$(tail -3 "$work/apt.log")" 'Look at the network and /etc/apt, and start this again.'
 }
 
 head_of 'Packages for reading backups'
@@ -105,8 +108,8 @@ newest_control() {
     if grep -q '"contents": "databases"' "$stem.manifest.json"; then continue; fi
     grep -q "\"$(sha256sum <"$name" | cut -d' ' -f1)\"" "$stem.manifest.json" || { say "$name is not what its manifest says; an older one is taken" >&2 && continue; }
     if [ -n "$kit" ]; then
-      sed -n 's/^#k \{0,1\}//p' "$kit" >/tmp/bootstrap-key.pem
-      openssl pkeyutl -verify -rawin -pubin -inkey /tmp/bootstrap-key.pem -sigfile "$stem.manifest.json.sig" -in "$stem.manifest.json" >/dev/null 2>&1 ||
+      sed -n 's/^#k \{0,1\}//p' "$kit" >"$work/signing.pub"
+      openssl pkeyutl -verify -rawin -pubin -inkey "$work/signing.pub" -sigfile "$stem.manifest.json.sig" -in "$stem.manifest.json" >/dev/null 2>&1 ||
         { say "$stem.manifest.json is not signed by the key of the kit; an older one is taken" >&2 && continue; }
     fi
     echo "$name"
@@ -200,15 +203,15 @@ else
     (cd "$backups" && find . -type f ! -path './.gaia/*' ! -name '.*' -print) | sort | while read -r name; do
       [ ! -e "$kept/$name" ] || continue
       mkdir -p "$(dirname "$kept/$name")"
-      cp -p "$backups/$name" "$kept/$name.copying"
-      mv "$kept/$name.copying" "$kept/$name"
-    done
+      cp -p "$backups/$name" "$kept/$name.copying" || exit 1
+      mv "$kept/$name.copying" "$kept/$name" || exit 1
+    done || fail 1 "The backups could not be copied to $kept." 'Look at its disk (df -h), and start this again: what is copied stays.'
   fi
 fi
 
 run_gaia() { LEVEREDGE_HOME=$home "$gaia" "$@"; }
-with_key=
-[ -z "$sealed" ] || with_key="--identity $kit"
+# The same with the key, where there is something to open.
+keyed() { if [ -n "$sealed" ]; then run_gaia "$@" --identity "$kit"; else run_gaia "$@"; fi; }
 if [ -n "$dry" ]; then
   head_of 'Users, units, crontabs; then the restore'
   say "would run: gaia bootstrap ${only:-full}, and gaia restore of ${only:-each target}"
@@ -241,8 +244,7 @@ fi
 # What an earlier start of this left: a restore goes on when its terminal is lost, and one that was killed is finished.
 run_gaia status --follow >/dev/null 2>&1 || true
 code=0
-# shellcheck disable=SC2086
-run_gaia resume $with_key || code=$?
+keyed resume || code=$?
 [ "$code" = 0 ] || [ "$code" = 5 ] || [ "$code" = 9 ] || say "what was interrupted did not end well (exit $code); it begins anew"
 worst=0
 for name in $targets; do
@@ -251,12 +253,10 @@ for name in $targets; do
     continue
   fi
   code=0
-  # shellcheck disable=SC2086
-  run_gaia bootstrap "$name" $with_key || code=$?
+  keyed bootstrap "$name" || code=$?
   [ "$code" = 0 ] || [ "$code" = 9 ] || fail "$code" "Users and units of $name could not be made." 'Mend what it says, and start this again.'
   code=0
-  # shellcheck disable=SC2086
-  run_gaia restore "$name" --yes $with_key || code=$?
+  keyed restore "$name" --yes || code=$?
   case "$code" in
     0 | 9)
       say "$name: $([ "$code" = 0 ] && echo restored || echo 'restored, and nobody has said whether it is well: look yourself')"

@@ -2,6 +2,7 @@ import { Fault } from '../base/fault.ts';
 import { nearest } from '../base/nearest.ts';
 import type { RecoveryConfig } from '../recovery/config/config.ts';
 import type { Place } from '../recovery/place.ts';
+import { realOr } from '../recovery/restore/placement.ts';
 import { interruptedRuns, type RunState } from '../recovery/run/status.ts';
 import type { Target } from '../recovery/target.ts';
 
@@ -19,6 +20,21 @@ export function targetNamed({ targets }: Pick<RecoveryConfig, 'targets'>, name: 
 /** One target, or for `full` all of them in their order. */
 export function targetsNamed(config: Pick<RecoveryConfig, 'targets'>, name: string): readonly Target[] {
   return name === 'full' ? config.targets : [targetNamed(config, name)];
+}
+
+/**
+ * A key, or a kit with one, belongs where no backup takes it along.
+ * @param what is written, into that folder
+ * @throws Fault `usage` for a folder of a target, and for that of the backups
+ */
+export function requireOutsideBackups(what: string, folder: string, { targets, place }: RecoveryConfig): void {
+  const real = realOr(folder);
+  const taken = [...targets.flatMap(({ trees }) => trees.map(({ root }) => root)), place.backups];
+  const within = taken.find((each) => `${real}/`.startsWith(`${realOr(each)}/`));
+  if (within === undefined) return;
+  throw new Fault('usage', `${what} lies in ${within}: it would lie beside what it opens, or in a backup of it.`, {
+    hint: 'Name a place on a disk that you take away.',
+  });
 }
 
 /** The two ways out of an interrupted run, in words. */

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -184,6 +193,20 @@ describe('backups that are encrypted', () => {
     const gone = await stand.gaia('backup', 'dev');
     assert.equal(gone.exit, 2, gone.stdout);
     assert.match(gone.stderr, /is encrypted, and this one would not be/);
+    // Whoever hears of backups hears of it.
+    const outbox = join(stand.backups, '.gaia', 'outbox');
+    const told = readdirSync(outbox)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => readFileSync(join(outbox, name), 'utf8'));
+    assert.ok(
+      told.some((each) => /backup_failed/.test(each) && /would not be/.test(each)),
+      'nobody is told',
+    );
+    for (const words of [
+      ['key', 'new', join(stand.root, 'key.txt')],
+      ['kit', '--out', join(stand.root, 'kit')],
+    ])
+      assert.match((await stand.gaia(...words)).stderr, /lies in .*beside what it opens/);
     assert.equal((await stand.gaia('doctor')).exit, 1);
     for (const bad of ['# nobody\n', 'nonsense\n', `${text.trim()} # mine\n`]) {
       writeFileSync(file, bad);

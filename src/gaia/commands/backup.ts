@@ -57,7 +57,10 @@ export const backup: Command = {
     const config = call.config();
     const wanted = words[0] as string;
     const targets = targetsNamed(config, wanted);
-    await requireEncryption(config, targets);
+    await requireEncryption(config, targets).catch((error: unknown) => {
+      tellFailure(call, wanted, error, {});
+      throw error;
+    });
     const lost = targets.filter((target) => lostRecipients(config, target).length > 0).map(({ name }) => name);
     const lock = begin(call, targets, wanted);
     try {

@@ -11,7 +11,7 @@ import { readMember } from '../../recovery/restore/stage.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
-import { targetNamed } from '../targets.ts';
+import { targetsNamed } from '../targets.ts';
 
 const member = 'recipe/machine.json';
 
@@ -39,9 +39,9 @@ export const bootstrap: Command = {
     '9 something is here and is not as it was',
   ],
   async run(call) {
-    const { place, targets } = call.config();
+    const { place } = call.config();
     const wanted = call.words[0] as string;
-    const all = wanted === 'full' ? targets : [targetNamed(call.config(), wanted)];
+    const all = targetsNamed(call.config(), wanted);
     if (call.flags['dry-run'] !== true && call.around.uid !== 0)
       throw new Fault('forbidden', 'Only root may make users and units.', { hint: 'sudo gaia bootstrap …' });
     const lock = call.flags['dry-run'] === true ? undefined : takeLock(place, `bootstrap ${wanted}`, call.around.clock);

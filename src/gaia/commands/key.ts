@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
@@ -15,6 +15,7 @@ import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { openBackup } from '../../recovery/restore/open-backup.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
+import { requireOutsideBackups } from '../targets.ts';
 
 /** gaia key — makes keys that backups are encrypted to, and proves that one opens the newest of them. */
 export const key: Command = {
@@ -86,16 +87,11 @@ async function makeKey(call: Call, file: string | undefined): Promise<Conclusion
   return keyMade(call, { path, recipients, recipient: made.recipient, isServers });
 }
 
-/** The disk may not be mounted, and what lies in a target goes into its backups. @throws Fault */
-function requireApart(path: string, { targets, place }: RecoveryConfig): void {
+/** The disk may not be mounted: then the key would lie on this one. @throws Fault */
+function requireApart(path: string, config: RecoveryConfig): void {
   if (!existsSync(dirname(path)))
     throw new Fault('not-found', `There is no folder ${dirname(path)}.`, { hint: 'Is the disk mounted? See: lsblk' });
-  const folders = [...targets.flatMap(({ trees }) => trees.map(({ root }) => root)), place.backups];
-  const within = folders.find((folder) => `${realpathSync(dirname(path))}/`.startsWith(`${folder}/`));
-  if (within !== undefined)
-    throw new Fault('usage', `${path} lies in ${within}, which is backed up: the key would lie beside what it opens.`, {
-      hint: 'Name a place on a disk that you take away.',
-    });
+  requireOutsideBackups(path, dirname(path), config);
 }
 
 type MadeKey = { path: string; recipients: string; recipient: string; isServers: boolean };

@@ -13,29 +13,18 @@ import { keysOf } from '../../recovery/encryption/proof.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { type Command, identityFlag } from '../command.ts';
 import { type Kit, kitPage, kitText } from '../recovery-kit.ts';
+import { requireOutsideBackups } from '../targets.ts';
 
 /** Half a kit is none, and one in a backup would open it. @throws Fault `conflict`, `usage` */
-function requireFree(
-  files: Record<string, string>,
-  folder: string,
-  { targets, place, encryptionFault }: RecoveryConfig,
-): void {
+function requireFree(files: Record<string, string>, folder: string, config: RecoveryConfig): void {
+  const { encryptionFault } = config;
   if (encryptionFault !== undefined) throw encryptionFault;
   const there = Object.values(files).find((file) => existsSync(file));
   if (there !== undefined)
     throw new Fault('conflict', `${there} exists already, and nothing is overwritten.`, {
       hint: 'Name another folder, or move the old kit away.',
     });
-  const folders = [...targets.flatMap(({ trees }) => trees.map(({ root }) => root)), place.backups];
-  const within = folders.find((each) => `${folder}/`.startsWith(`${each}/`));
-  if (within !== undefined)
-    throw new Fault(
-      'usage',
-      `${folder} lies in ${within}, which is backed up: the kit would lie beside what it opens.`,
-      {
-        hint: 'Name a place on a disk that you take away.',
-      },
-    );
+  requireOutsideBackups(folder, folder, config);
 }
 
 /** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
