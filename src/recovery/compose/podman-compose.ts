@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { Fault, reasonOf } from '../../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 import type { Ran } from '../source/run-program.ts';
 import { filesOf } from './compose-tool.ts';
 import { type Container, containersOf, requireWorked } from './containers.ts';
@@ -21,9 +21,17 @@ export type PodmanProject = ComposeProject & {
 /** Tells one state of a project's files from another: compose files, and the values that they use. */
 export function fingerprintOf(file: string): string {
   const hash = createHash('sha256');
-  for (const each of [...filesOf(file), join(dirname(file), '.env')])
-    hash.update(existsSync(each) ? readFileSync(each) : 'none').update('\0');
+  for (const each of [...filesOf(file), join(dirname(file), '.env')]) hash.update(contentsOf(each)).update('\0');
   return hash.digest('hex');
+}
+
+/** One that is missing, or is not for us to read, is a state too. */
+function contentsOf(file: string): Buffer | string {
+  try {
+    return readFileSync(file);
+  } catch {
+    return 'none';
+  }
 }
 
 /**
@@ -87,8 +95,11 @@ export function servicesIn(file: string): string[] {
       };
       for (const [name, service] of Object.entries(services ?? {}))
         if (service?.profiles === undefined) names.add(name);
-    } catch (error) {
-      throw new Fault('usage', `${each} cannot be read as a compose file: ${reasonOf(error)}`);
+    } catch {
+      // The parser's own words quote what stands there, and that may be a secret.
+      throw new Fault('usage', `${each} cannot be read as a compose file.`, {
+        hint: `Try it: podman-compose -f ${each} ps`,
+      });
     }
   return [...names];
 }
