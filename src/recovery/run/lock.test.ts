@@ -46,6 +46,19 @@ describe('the lock of a home', () => {
     takeLock({ state }, 'backup', clock).release();
   });
 
+  it('is asked for again while its holder has not said yet who it is, or lets go', async () => {
+    const script = `const { DatabaseSync } = await import('node:sqlite');
+      const database = new DatabaseSync(${JSON.stringify(join(state, 'lock.db'))});
+      database.exec('BEGIN EXCLUSIVE'); console.log('held'); setTimeout(() => database.close(), 150);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    await Promise.race([once(child.stdout, 'data'), ended]);
+    takeLock({ state }, 'backup', clock).release();
+    await ended;
+  });
+
   it('has no holder when it was written down in another boot or half', () => {
     const lock = takeLock({ state }, 'backup', clock);
     const info = join(state, 'lock.json');

@@ -18,6 +18,9 @@ export type Lock = {
 
 const sqliteBusy = 5;
 
+const attempts = 25;
+const pauseMs = 20;
+
 /**
  * Takes the one lock of a home, which whoever backs up, restores or prunes must hold. It is an exclusive transaction, so the
  * kernel ends it with its process, however that ends: there is never a lock to remove by hand. `lock.json` beside it only
@@ -26,20 +29,7 @@ const sqliteBusy = 5;
  */
 export function takeLock(place: Pick<Place, 'state'>, verb: string, clock: Clock): Lock {
   const info = join(place.state, 'lock.json');
-  let database: DatabaseSync | undefined;
-  try {
-    makeFolder(place.state, 0o700);
-    requireWritable(place.state);
-    database = new DatabaseSync(join(place.state, 'lock.db'));
-    database.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    database?.close();
-    if ((error as { errcode?: number }).errcode === sqliteBusy) throw held(place);
-    const fault = diskFault(error, place.state);
-    if (fault instanceof Fault) throw fault;
-    throw new Fault('usage', `${place.state} cannot be used: ${reasonOf(error)}.`, { cause: error });
-  }
-  const holding = database;
+  const holding = hold(place);
   const holder: Holder = { ...mine(), verb, since: rfc3339(clock()) };
   try {
     writeFileSync(info, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
@@ -56,6 +46,37 @@ export function takeLock(place: Pick<Place, 'state'>, verb: string, clock: Clock
   };
 }
 
+function hold(place: Pick<Place, 'state'>): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    makeFolder(place.state, 0o700);
+    requireWritable(place.state);
+    database = new DatabaseSync(join(place.state, 'lock.db'));
+    for (let asked = 1; !tryToBegin(database); asked++) {
+      // Who just took it has not written down yet who it is, or is about to let go.
+      const holder = holderOf(place);
+      if (holder || asked === attempts) throw held(holder);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+    }
+    return database;
+  } catch (error) {
+    database?.close();
+    const fault = diskFault(error, place.state);
+    if (fault instanceof Fault) throw fault;
+    throw new Fault('usage', `${place.state} cannot be used: ${reasonOf(error)}.`, { cause: error });
+  }
+}
+
+function tryToBegin(database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return true;
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return false;
+    throw error;
+  }
+}
+
 function mine(): ProcessIdentity {
   return identityOf(process.pid) ?? { pid: process.pid, boot_id: '', start_time: 0 };
 }
@@ -67,8 +88,7 @@ function requireWritable(folder: string): void {
   rmSync(probe, { force: true });
 }
 
-function held(place: Pick<Place, 'state'>): Fault {
-  const holder = holderOf(place);
+function held(holder: Holder | undefined): Fault {
   const who = holder
     ? `${holder.verb}, process ${holder.pid}, since ${holder.since}`
     : 'its process does not say who it is';
