@@ -91,7 +91,7 @@ async function restore(): Promise<void> {
   const now = Date.now();
   const run = { id: newRunId(now), stamp: stampOf(now) };
   const into = { ...target, trees: [{ ...tree, root: join(home, 'out') }] };
-  const open = await openBackup(file, known, unlockOf(place));
+  const open = await openBackup(file, known, { unlock: unlockOf(place) });
   if (open.kind !== 'own') throw new Error('no archive of ours');
   const ownPids = new Set([process.pid]);
   const { plan } = planRestore(open, { target: into, only: null, ignoreOpen: false, run, uid: 0, ownPids });

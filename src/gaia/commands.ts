@@ -10,6 +10,7 @@ import { list } from './commands/list.ts';
 import { pin, unpin } from './commands/pin.ts';
 import { plan } from './commands/plan.ts';
 import { prune } from './commands/prune.ts';
+import { repository } from './commands/repository.ts';
 import { restore } from './commands/restore.ts';
 import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   unpin,
   key,
   kit,
+  repository,
   bootstrap,
   runbook,
   health,

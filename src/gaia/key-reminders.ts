@@ -14,7 +14,7 @@ import type { Finding } from './disk-findings.ts';
 export async function requireEncryption(config: RecoveryConfig, targets: readonly Target[]): Promise<void> {
   const { place, encryptionFault } = config;
   if (encryptionFault !== undefined) throw encryptionFault;
-  for (const target of targets) {
+  for (const target of targets.filter(hasArchives)) {
     const { name, encryptTo } = target;
     if (encryptTo === undefined && lastRecipients(config, name).length > 0)
       throw new Fault(
@@ -37,13 +37,20 @@ export async function requireEncryption(config: RecoveryConfig, targets: readonl
   }
 }
 
+/** What goes into a repository is encrypted by restic; of control-plane there is an archive as well. */
+const hasArchives = ({ name, restic }: Target) => restic?.active !== true || name === 'control-plane';
+
 function lastRecipients({ place }: RecoveryConfig, target: string): readonly string[] {
-  const newest = listBackups(place, [target]).find(({ manifest }) => manifest !== undefined);
+  const newest = listBackups(place, [target]).find(
+    ({ manifest }) => manifest !== undefined && manifest.snapshot === undefined,
+  );
   return newest?.manifest?.encryption?.recipients ?? [];
 }
 
 /** Recipients that the newest backup has and the next one has not. */
-export function lostRecipients(config: RecoveryConfig, { name, encryptTo = [] }: Target): string[] {
+export function lostRecipients(config: RecoveryConfig, target: Target): string[] {
+  const { name, encryptTo = [] } = target;
+  if (!hasArchives(target)) return [];
   return lastRecipients(config, name).filter((each) => !encryptTo.includes(each));
 }
 
@@ -96,7 +103,9 @@ async function keysFinding({ place, targets }: RecoveryConfig, recipients: reado
   const { own, elsewhere, proven, fault } = await keysOf(place, recipients);
   if (fault !== undefined)
     return { what, level: 'WRONG', says: fault.message, ...(fault.hint ? { todo: fault.hint } : {}) };
-  const plain = targets.filter(({ encryptTo = [] }) => encryptTo.length === 0).map(({ name }) => name);
+  const plain = targets
+    .filter((target) => hasArchives(target) && (target.encryptTo ?? []).length === 0)
+    .map(({ name }) => name);
   const but = plain.length > 0 ? `; not ${plain.join(', ')}` : '';
   const here = own.length > 0 ? 'and this machine opens them too' : 'and nothing on this machine opens them';
   const unproven = targets.filter(

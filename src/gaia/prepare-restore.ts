@@ -2,10 +2,9 @@ import { Fault } from '../base/fault.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import { type Backup, findBackup } from '../recovery/catalog/catalog.ts';
 import { withVolumes } from '../recovery/compose/volumes.ts';
-import { unlockOf } from '../recovery/encryption/unlock.ts';
 import type { AwayServer } from '../recovery/postgres/away.ts';
 import { checkServers } from '../recovery/postgres/check-server.ts';
-import { openBackup } from '../recovery/restore/open-backup.ts';
+import { openBackup, openerOf } from '../recovery/restore/open-backup.ts';
 import { type Prepared, planRestore, type Refusal } from '../recovery/restore/plan.ts';
 import { wantedDumps } from '../recovery/restore/selection.ts';
 import { awayOf } from '../recovery/restore/servers-of.ts';
@@ -32,7 +31,7 @@ export async function prepareRestore(call: Call, named: Target, wanted = asked(c
   const backup = findBackup(place, [target.name], wanted, isDatabases);
   const atMs = around.clock();
   const id = newRunId(atMs);
-  const open = await openBackup(backup.file, knownKey(place.publicKey), unlockOf(place));
+  const open = await openBackup(backup.file, knownKey(place.publicKey), openerOf({ place, target }));
   try {
     const only = flags.only === undefined ? null : String(flags.only);
     const fresh_server = flags['fresh-server'] === true;

@@ -16,6 +16,8 @@ export type Kit = {
   /** What the backups are encrypted to. */
   recipients: readonly string[];
   config: { file: string; text: string };
+  /** Secret files of repositories, whole. */
+  files: readonly { file: string; text: string }[];
   /** Restores any backup by hand. */
   script: readonly string[];
 };
@@ -23,9 +25,14 @@ export type Kit = {
 /** The raw 32 bytes, as manifests have them. */
 const rawOf = (pem: string) =>
   createPublicKey(pem).export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64');
-const steps = ({ recipients, backups, config, publicKeyFile }: Kit): string[] => [
+const steps = ({ recipients, backups, config, publicKeyFile, files }: Kit): string[] => [
   "A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), recovery-kit.txt, and bootstrap.sh (from LeverEdge's deploy/scripts: keep it with the kit).",
   'Everything at once: sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt. It says what it does, asks once, and may be started again.',
+  ...(files.length > 0
+    ? [
+        'Backups lie in a repository of restic too. Without the folder of backups: sh bootstrap.sh --repository --kit recovery-kit.txt',
+      ]
+    : []),
   `Or step by step: put the backups to ${backups}, the configuration to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand below (recovery-kit.txt says how to take them out of it). GAIA's program is gaia/bin/gaia in the newest backup of control-plane, or comes with the release.`,
   'See what there is, and whether it is whole: gaia list; gaia verify latest',
   `Bring everything back: gaia bootstrap full; gaia restore full${recipients.length > 0 ? ' (both with --identity recovery-kit.txt)' : ''}`,
@@ -57,6 +64,9 @@ export function kitText(kit: Kit): string {
       "  sed -n 's/^#k \\{0,1\\}//p' recovery-kit.txt > signing.pub      (the key that backups are signed with)",
       "  sed -n 's/^#r \\{0,1\\}//p' recovery-kit.txt > recipients.txt   (what backups are encrypted to)",
       "  sed -n 's/^#s \\{0,1\\}//p' recovery-kit.txt > by-hand.sh       (a script that restores any backup by hand)",
+      ...(kit.files.length === 0
+        ? []
+        : ['Behind each name that begins with #f stand the lines of that file, marked with #p in the same way.']),
       '',
       'THE KEYS THAT OPEN BACKUPS',
       ...(recipients.length === 0 ? ['Backups are not encrypted.'] : []),
@@ -71,6 +81,8 @@ export function kitText(kit: Kit): string {
     ...exact('k', publicKey),
     ...says('', `THE CONFIGURATION, ${config.file}`),
     ...exact('c', config.text),
+    ...(kit.files.length === 0 ? [] : says('', 'FILES OF THE REPOSITORIES OF RESTIC: secret, each behind its name')),
+    ...kit.files.flatMap(({ file, text }) => [`#f ${file}`, ...exact('p', text)]),
     ...says('', 'ANY BACKUP BY HAND'),
     ...exact('s', script.join('\n')),
     '',
@@ -81,7 +93,7 @@ export function kitText(kit: Kit): string {
 export async function kitPage(kit: Kit): Promise<string> {
   const { renderSVG } = await import('uqr');
   const code = (text: string) => renderSVG(text, { ecc: 'M', border: 2, pixelSize: 4 });
-  const { host, at, version, publicKey, keys, recipients, config } = kit;
+  const { host, at, version, publicKey, keys, recipients, config, files } = kit;
   const card = (title: string, text: string, says: string) =>
     `<section class="card"><div class="code">${code(text)}</div><div><h2>${html(title)}</h2><p>${html(says)}</p><code>${html(text)}</code></div></section>`;
   return `<!doctype html>
@@ -100,12 +112,13 @@ pre { border: 1px solid #bbb; padding: .6rem } li { margin: .3rem 0 }
 </style></head><body>
 <h1>Recovery kit of ${html(host)}</h1>
 <p class="when">Made ${html(at.slice(0, 16).replace('T', ' '))} UTC by LeverEdge ${html(version)}. Make a new one when a key or the configuration changes.</p>
-${keys.length > 0 ? '<p class="warn">With this page anybody can open every backup. Keep it as you keep a key of your house, and not beside the server.</p>' : ''}
+${keys.length + files.length > 0 ? '<p class="warn">With this page anybody can open every backup. Keep it as you keep a key of your house, and not beside the server.</p>' : ''}
 ${recipients.length > 0 && keys.length === 0 ? '<p class="warn">The key that opens the backups is NOT on this page. It is a line that begins with AGE-SECRET-KEY-1; know where you keep it.</p>' : ''}
 <h2>What to do on the worst day</h2>
 <ol>${steps(kit)
     .map((step) => `<li>${html(step)}</li>`)
     .join('')}</ol>
+${files.map(({ file, text }) => card(file, text.trimEnd(), 'Secret. A file of the repository of restic; without it nothing in the repository can be read.')).join('\n')}
 ${keys.map(({ identity }) => card('The recovery key', identity, 'Secret. Opens the backups: put it into a file and name that with --identity. It has no letters O, I and B: what looks like one is a digit.')).join('\n')}
 ${card('The key that backups are signed with', rawOf(publicKey), `Public. Fingerprint ${fingerprintOf(rawOf(publicKey))}: what gaia verify says of a backup that a bare machine does not know yet.`)}
 ${recipients.length > 0 ? `<h2>Encrypted to</h2><pre>${html(recipients.join('\n'))}</pre>` : '<p>Backups are not encrypted.</p>'}

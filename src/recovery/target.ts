@@ -1,4 +1,5 @@
 import type { HealthCheck } from './health/gate.ts';
+import type { ResticRepository } from './restic/repository.ts';
 
 /** What is backed up and restored as one: folders and databases that belong together. */
 export type Target = {
@@ -19,6 +20,8 @@ export type Target = {
   health: 'none' | 'unproven' | HealthCheck;
   /** Recipients of age. Missing: nobody said any; empty: somebody said none. Then its backups are not encrypted. */
   encryptTo?: readonly string[];
+  /** Its backups go into a repository of restic; missing: into archives. Read from there also when it is not `active`. */
+  restic?: ResticRepository & { active: boolean };
 };
 
 /** A folder that is backed up whole and put back whole. */

@@ -37,6 +37,7 @@ export const backup: Command = {
     reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` },
   },
   details: [
+    'With engine: restic it goes into the repository; of control-plane there is one archive as well. One that fails leaves nothing that counts as a backup.',
     'Folders are read by GNU tar with owners, ACLs, extended attributes and holes; SQLite databases are copied by SQLite while they are in use, and PostgreSQL ones by pg_dump.',
     'full backs up every target, as one set; one that fails does not keep the others from it. Nothing that runs is stopped.',
   ],
@@ -71,9 +72,12 @@ export const backup: Command = {
       for (const target of targets) {
         const began = performance.now();
         try {
-          const done = { made: await one(target, { set, reason, only }, config, call), ms: performance.now() - began };
-          made.push(done);
-          tellMade(call, done);
+          for (const asArchive of formsOf(target, only)) {
+            const why = { set, reason, only, asArchive };
+            const done = { made: await one(target, why, config, call), ms: performance.now() - began };
+            made.push(done);
+            tellMade(call, done);
+          }
         } catch (error) {
           tellFailure(call, target.name, error, { set, why_made: reason });
           // The others of a set are backed up all the same.
@@ -93,6 +97,15 @@ export const backup: Command = {
     }
   },
 };
+
+/**
+ * Into the repository, and of control-plane one archive as well: a bare machine begins with it, whatever became of the
+ * repository. The archive comes first, so that one that fails for the network is not all.
+ */
+function formsOf({ name, restic }: Target, only: 'db' | undefined): boolean[] {
+  if (restic?.active !== true) return [true];
+  return name === 'control-plane' && only === undefined ? [true, false] : [false];
+}
 
 function onlyOf({ flags }: Call): 'db' | undefined {
   if (flags.only === undefined || flags.only === 'db') return flags.only as 'db' | undefined;
@@ -122,11 +135,17 @@ function tellMade(call: Call, { made: { kind, manifest }, ms }: Made): void {
   const { name, target, reason, set, archive, totals, degraded } = manifest;
   const details = {
     ...{ backup: name, state: kind, why_made: reason, set, exit: degraded.length > 0 ? Exit.partial : Exit.ok },
-    ...{ bytes: archive.bytes, content_bytes: totals.bytes, files: totals.files, not_whole: degraded.length },
+    ...{ bytes: bytesOf(manifest), content_bytes: totals.bytes, files: totals.files, not_whole: degraded.length },
     seconds: secondsOf(ms),
   };
   tell(call, { id: `gaia-backup-${archive.sha256}`, action: 'backup_completed', target, details });
 }
+
+/** What it takes: of a repository, what was new in it. */
+const bytesOf = ({ archive, snapshot }: Manifest) => snapshot?.added_bytes ?? archive.bytes;
+
+const readBackText = ({ snapshot }: Manifest) =>
+  snapshot === undefined ? 'Read back whole' : 'In the repository, and what was new read back';
 
 const secondsOf = (ms: number) => Number((ms / 1000).toFixed(3));
 
@@ -142,7 +161,7 @@ function reasonOf({ flags }: Call): Reason {
 
 function one(
   target: Target,
-  why: { set: string | null; reason: Reason; only: 'db' | undefined },
+  why: { set: string | null; reason: Reason; only: 'db' | undefined; asArchive: boolean },
   { place }: RecoveryConfig,
   { around, progress }: Call,
 ): Promise<MadeBackup> {
@@ -186,7 +205,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     target: manifest.target,
     path: file,
     state: kind,
-    bytes: manifest.archive.bytes,
+    bytes: bytesOf(manifest),
     sha256: manifest.archive.sha256,
     files: manifest.totals.files,
     content_bytes: manifest.totals.bytes,
@@ -207,7 +226,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     lines: [
       ...all.flatMap(({ made: { file, manifest }, ms }) => [
         file,
-        `  Read back whole: ${manifest.totals.files} files and ${manifest.databases.length + (manifest.postgres ?? []).length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(manifest.archive.bytes)}, in ${showSpan(ms)}.`,
+        `  ${readBackText(manifest)}: ${manifest.totals.files} files and ${manifest.databases.length + (manifest.postgres ?? []).length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(bytesOf(manifest))}, in ${showSpan(ms)}.`,
       ]),
       ...failures.flatMap(({ target, error }) => [
         `${target}: FAILED. ${error.message}`,

@@ -3,11 +3,9 @@ import { Fault } from '../../base/fault.ts';
 import { pathOf } from '../../recovery/archive/file-list.ts';
 import { knownKey } from '../../recovery/archive/sign.ts';
 import { findBackup } from '../../recovery/catalog/catalog.ts';
-import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import type { MachineFacts } from '../../recovery/machine/facts.ts';
 import { type MachinePlan, parseMachineFacts, planMachine } from '../../recovery/machine/recreate.ts';
-import { openBackup } from '../../recovery/restore/open-backup.ts';
-import { readMember } from '../../recovery/restore/stage.ts';
+import { openBackup, openerOf } from '../../recovery/restore/open-backup.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
@@ -88,10 +86,10 @@ async function factsOf(target: Target, call: Call, isOneOfMany: boolean): Promis
     call.around.say(error.message);
     return undefined;
   }
-  const open = await openBackup(backup.file, knownKey(place.publicKey), unlockOf(place));
+  const open = await openBackup(backup.file, knownKey(place.publicKey), openerOf({ place, target }));
   try {
     if (open.kind === 'own' && open.list.some((listed) => pathOf(listed) === member))
-      return parseMachineFacts(await readMember(open, member));
+      return parseMachineFacts(await open.member(member));
     call.around.say(`${backup.name} is of before backups knew units and users; make those of ${target.name} yourself.`);
     return undefined;
   } finally {

@@ -7,9 +7,8 @@ import { type Backup, findBackup } from '../../recovery/catalog/catalog.ts';
 import { record } from '../../recovery/catalog/records.ts';
 import { type DrillResult, runDrill } from '../../recovery/drill/run-drill.ts';
 import { abandoned, closeScratch } from '../../recovery/drill/scratch-place.ts';
-import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import type { Place } from '../../recovery/place.ts';
-import { openBackup } from '../../recovery/restore/open-backup.ts';
+import { openBackup, openerOf } from '../../recovery/restore/open-backup.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { newRunId } from '../../recovery/run/run-folder.ts';
 import { showSpan } from '../amounts.ts';
@@ -52,7 +51,7 @@ export const drill: Command = {
     try {
       await sweepDrills(place, around.say);
       const backup = findBackup(place, [target.name], flags.backup === undefined ? 'latest' : String(flags.backup));
-      const open = await openBackup(backup.file, knownKey(place.publicKey), unlockOf(place));
+      const open = await openBackup(backup.file, knownKey(place.publicKey), openerOf({ place, target }));
       try {
         if (open.kind !== 'own' || open.signed.manifest.contents === 'databases')
           throw new Fault(

@@ -158,7 +158,7 @@ async function checkKey(call: Call): Promise<Conclusion> {
       others.push(backup.name);
       continue;
     }
-    await (await openBackup(backup.file, knownKey(place.publicKey), unlock)).close();
+    await (await openBackup(backup.file, knownKey(place.publicKey), { unlock })).close();
     opened.push(backup.name);
     for (const recipient of fitting) remember(call, recipient, backup);
   }

@@ -4,13 +4,15 @@ import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
-import { writePrivately } from '../../base/private-file.ts';
+import { readPrivately, writePrivately } from '../../base/private-file.ts';
 import { loadSigner } from '../../recovery/archive/sign.ts';
 import { anyByHandScript } from '../../recovery/backup/by-hand.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { secretFilesOf } from '../../recovery/config/read-restic.ts';
 import { recipientOf } from '../../recovery/encryption/age-key.ts';
 import { keysOf } from '../../recovery/encryption/proof.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
+import type { Target } from '../../recovery/target.ts';
 import { type Command, identityFlag } from '../command.ts';
 import { type Kit, kitPage, kitText } from '../recovery-kit.ts';
 import { requireOutsideBackups } from '../targets.ts';
@@ -27,6 +29,19 @@ function requireFree(files: Record<string, string>, folder: string, config: Reco
   requireOutsideBackups(folder, folder, config);
 }
 
+/** Password and settings of each repository, once. @throws Fault `not-found` for one that is not there */
+function secretsOf(targets: readonly Target[]): { file: string; text: string }[] {
+  const files = [...new Set(targets.flatMap(secretFilesOf))];
+  return files.map((file) => {
+    const text = readPrivately(file);
+    if (text === undefined)
+      throw new Fault('not-found', `There is no ${file}, which the repository of restic needs and the kit must hold.`, {
+        hint: 'Write the password there with mode 0600, and then: gaia repository new',
+      });
+    return { file, text };
+  });
+}
+
 /** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
 export const kit: Command = {
   name: 'kit',
@@ -39,6 +54,7 @@ export const kit: Command = {
   },
   details: [
     'recovery-kit.txt is for a machine: the public key that backups are signed with, the recovery key, the configuration, and a script that restores any backup without this program. It can be named as --identity.',
+    'Where backups go into a repository of restic, its password and settings are in both.',
     'recovery-kit.html is the same for paper: open it in a browser and print it. Its QR codes hold the keys.',
     'With the recovery key in it the kit opens every backup: keep it as you keep a key of your house. Make it anew when the configuration or a key changes.',
   ],
@@ -71,6 +87,7 @@ export const kit: Command = {
         file: place.configFile,
         text: existsSync(place.configFile) ? readFileSync(place.configFile, 'utf8') : '',
       },
+      files: secretsOf(targets),
       script: anyByHandScript(),
     };
     try {

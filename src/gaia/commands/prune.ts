@@ -4,12 +4,14 @@ import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import {
   emptyTrash,
+  expiredSnapshots,
   type PrunePlan,
   planPrune,
   prune as removeOld,
   trashed,
   trashHours,
 } from '../../recovery/catalog/prune.ts';
+import { forgetBackups } from '../../recovery/restic/maintain.ts';
 import { type Leftover, leftovers, removeLeftover } from '../../recovery/restore/undo.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
@@ -35,6 +37,7 @@ export const prune: Command = {
   },
   details: [
     `Counted are sound backups only. Never removed are the newest, the one drilled last, pinned ones (gaia pin), and what is no sound backup of this program. What goes rests in the trash for ${trashHours} hours.`,
+    'Backups in a repository of restic are forgotten there when their time in the trash is over, and the repository is pruned. Of control-plane one archive stays beside them.',
     'Also goes what restores have put aside and is older than keep_aside_hours (72).',
   ],
   example: 'gaia prune --dry-run',
@@ -43,12 +46,10 @@ export const prune: Command = {
   async run(call) {
     const { around, flags } = call;
     const { place, targets, retention } = call.config();
-    const names =
-      flags.target === undefined
-        ? targets.map(({ name }) => name)
-        : [targetNamed(call.config(), String(flags.target)).name];
+    const wanted = flags.target === undefined ? targets : [targetNamed(call.config(), String(flags.target))];
+    const names = wanted.map(({ name }) => name);
     const doubt = flags['clock-is-right'] === true ? undefined : doubtOf(call);
-    const plan = planPrune(place, names, retention);
+    const plan = planPrune(place, wanted, retention);
     const aside = expiredAside(call, names);
     if (flags['dry-run'] === true) return shown(call, plan, aside, doubt);
     if (doubt !== undefined)
@@ -60,31 +61,63 @@ export const prune: Command = {
     const lock = takeLock(place, 'prune', around.clock);
     try {
       const now = around.clock();
-      const gone = removeOld(place, planPrune(place, names, retention), now);
+      const gone = removeOld(place, planPrune(place, wanted, retention), now);
       // Looked at again under the lock: what an undo was begun with meanwhile must stay.
       const shownIds = new Set(aside.map(({ run }) => run.id));
       const { removed, kept } = await removeAside(expiredAside(call, names).filter(({ run }) => shownIds.has(run.id)));
-      const emptied = emptyTrash(place, now);
+      const forgotten = await forgetExpired(call, now);
+      // What a repository could not be told of is told the next time.
+      const emptied = forgotten.left.length === 0 ? emptyTrash(place, now) : [];
       writeClock(place, { wallMs: now, bootId: bootId(), uptimeS: uptimeSeconds() });
       return {
         exit: Exit.ok,
         lines: [
           `${gone.length} backups are in the trash (${showBytes(gone.reduce((sum, { bytes }) => sum + bytes, 0))}), for ${trashHours} hours.`,
           ...(removed.length > 0 ? [`What ${removed.length} restores had put aside is removed.`] : []),
+          ...(forgotten.names.length > 0
+            ? [`${forgotten.names.length} backups are gone from their repositories.`]
+            : []),
           ...(emptied.length > 0 ? [`${emptied.length} folders of the trash were old enough and are removed.`] : []),
         ],
         json: {
           trashed: gone.map(({ name }) => name),
           aside_removed: removed.flatMap(({ paths }) => paths),
           trash_emptied: emptied,
+          forgotten: forgotten.names,
         },
-        notes: kept,
+        notes: [...kept, ...forgotten.left],
       };
     } finally {
       lock.release();
     }
   },
 };
+
+/** Backups in repositories whose time in the trash is over. */
+async function forgetExpired({ config }: Call, nowMs: number): Promise<{ names: string[]; left: string[] }> {
+  const { place, targets } = config();
+  const expired = Map.groupBy(expiredSnapshots(place, nowMs), ({ target }) => target);
+  const names: string[] = [];
+  const left: string[] = [];
+  for (const [target, snapshots] of expired) {
+    const restic = targets.find(({ name }) => name === target)?.restic;
+    // One that somebody has taken out of the trash stays.
+    const here = new Set(listBackups(place, [target]).map(({ name }) => name));
+    const going = snapshots.map(({ name }) => name).filter((name) => !here.has(name));
+    if (restic === undefined) {
+      left.push(`${going.join(', ')}: still in a repository that the configuration does not name any more.`);
+      continue;
+    }
+    try {
+      await forgetBackups(restic, going);
+      names.push(...going);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      left.push(`Not removed from its repository, and left in the trash: ${going.join(', ')}. ${error.message}`);
+    }
+  }
+  return { names, left };
+}
 
 /** One that cannot be removed is told, and no reason to leave all others. */
 async function removeAside(aside: readonly Leftover[]): Promise<{ removed: Leftover[]; kept: string[] }> {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { shellWord } from '../../base/shell-word.ts';
@@ -59,6 +60,8 @@ function scriptOf({ manifest, file, target }: Backup, place: Place, targets: rea
     const root = targets.find(({ name }) => name === target)?.trees[0]?.root ?? '/path/of/the/target';
     return oldByHandScript({ archive: file, target, root });
   }
+  // What stands for it here is that script already.
+  if (manifest.snapshot !== undefined) return readFileSync(file, 'utf8').trimEnd().split('\n');
   const beside = filesBeside(file);
   return [
     '#!/bin/sh',

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
-import { isOwnArchive } from '../../recovery/archive/manifest-file.ts';
+import { isOwnArchive, pointerEnd } from '../../recovery/archive/manifest-file.ts';
 import { verifyOld } from '../../recovery/archive/old-archive.ts';
 import { knownKey } from '../../recovery/archive/sign.ts';
 import { verifyArchive } from '../../recovery/archive/verify-archive.ts';
@@ -12,6 +12,7 @@ import { record, type Verified } from '../../recovery/catalog/records.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { sentence } from '../../recovery/events/event.ts';
+import { verifySnapshot } from '../../recovery/restic/verify-snapshot.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
@@ -39,6 +40,7 @@ export const verify: Command = {
   },
   details: [
     'Reads everything: signature, SHA-256 of the file, checksum of each frame, form of each member. BACKUP is a name, the beginning of one, or a path.',
+    'One in a repository of restic is fetched whole, and restic compares each piece with its digest; --deep checks the structure of the repository too.',
     'One that is encrypted, with no key here that opens it, is compared with the digest in its manifest, and called sealed.',
     'An archive of an older tool can be checked for its form only: gzip, tar, and that nothing in it leads out of its folder.',
   ],
@@ -111,12 +113,12 @@ async function look(backup: Backup, { config, progress, flags }: Call): Promise<
     const says = `whole as far as it can be told, in a format that is not verified further: ${verdict.files} files, ${showBytes(verdict.bytes)}`;
     return { state: 'unverified-format', says, member: null };
   }
-  const verdict = await verifyArchive(backup.file, {
-    known: knownKey(config().place.publicKey),
-    progress,
-    deep: flags.deep === true,
-    unlock: unlockOf(config().place),
-  });
+  const { place, targets } = config();
+  const reading = { known: knownKey(place.publicKey), progress, deep: flags.deep === true };
+  const { restic } = targets.find(({ name }) => name === backup.target) ?? {};
+  const verdict = backup.name.endsWith(pointerEnd)
+    ? await verifySnapshot(backup.file, { ...reading, restic })
+    : await verifyArchive(backup.file, { ...reading, unlock: unlockOf(place) });
   if (verdict.kind === 'no-manifest')
     return {
       state: 'incomplete',

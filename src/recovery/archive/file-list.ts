@@ -108,7 +108,7 @@ function isListed(value: unknown): value is Listed {
     isNatural(v.gid) &&
     /^-?\d{1,15}\.\d{9}$/.test(String(v.mtime)) &&
     (isFile
-      ? isNatural(v.size) && /^[0-9a-f]{64}$/.test(String(v.sha256))
+      ? isNatural(v.size) && (v.sha256 === undefined || /^[0-9a-f]{64}$/.test(String(v.sha256)))
       : v.size === undefined && v.sha256 === undefined) &&
     (v.link === undefined || isText(v.link)) &&
     (v.link_b64 === undefined || isText(v.link_b64)) &&

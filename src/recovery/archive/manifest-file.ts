@@ -8,19 +8,21 @@ import { checkSignature, type Signature, type Signer } from './sign.ts';
 /** What an archive of our own is called, and one that is encrypted. */
 export const archiveEnd = '.tar.zst';
 export const sealedEnd = '.tar.zst.age';
-const ends = [sealedEnd, archiveEnd];
+/** A text that says where in a repository of restic a backup lies. */
+export const pointerEnd = '.restic';
+export const backupEnds = [sealedEnd, archiveEnd, pointerEnd];
 const maxManifestBytes = 16 * 1024 * 1024;
 
 /** The names of what belongs to an archive. */
 export function filesBeside(archive: string): { manifest: string; signature: string } {
-  const end = ends.find((each) => archive.endsWith(each)) ?? '';
+  const end = backupEnds.find((each) => archive.endsWith(each)) ?? '';
   const stem = archive.slice(0, archive.length - end.length);
   return { manifest: `${stem}.manifest.json`, signature: `${stem}.manifest.json.sig` };
 }
 
-/** Whether it is called as an archive of our own, encrypted or not. */
+/** Whether it is called as a backup of our own: an archive, encrypted or not, or one in a repository. */
 export function isOwnArchive(name: string): boolean {
-  return ends.some((end) => name.endsWith(end));
+  return backupEnds.some((end) => name.endsWith(end));
 }
 
 /** A manifest with its digest and who signed it. */
@@ -151,9 +153,20 @@ function isManifest(value: unknown): value is Manifest {
     host: (v) => fits(v, { name: isText, kernel: isText, os: isText }),
     previous_manifest_sha256: (v) => isNullOr(v, isDigest),
     public_key: isText,
+    snapshot: (v) => v === undefined || isSnapshot(v),
     encryption: (v) => v === undefined || fits(v, { format: (f) => f === 'age', recipients: (l) => isList(l, isText) }),
   });
 }
+
+const isAbsolutePath = (v: unknown) => isText(v) && (v as string).startsWith('/');
+const isSnapshot = (value: unknown) =>
+  fits(value, {
+    engine: (v) => v === 'restic',
+    id: isDigest,
+    set: isAbsolutePath,
+    roots: (v) => typeof v === 'object' && v !== null && Object.values(v).every(isAbsolutePath),
+    added_bytes: isCount,
+  });
 
 const isPostgres = (value: unknown) =>
   fits(value, {

@@ -24,6 +24,8 @@ export type Manifest = {
   archive: { bytes: number; sha256: string; frames: number };
   /** Whose keys open it; missing where it is not encrypted. */
   encryption?: { format: 'age'; recipients: readonly string[] };
+  /** Where the contents lie in a repository of restic; what is called the archive here is a small text that says so. */
+  snapshot?: ManifestSnapshot;
   /** FILES.ndjson in the archive: where its header lies in the tar stream, and its contents. */
   list: { offset: number; bytes: number; sha256: string; entries: number };
   totals: Totals;
@@ -37,6 +39,23 @@ export type Manifest = {
   /** Ed25519, raw 32 bytes as base64. A convenience: trust comes from the key that the machine or the kit knows. */
   public_key: string;
 };
+
+export type ManifestSnapshot = {
+  engine: 'restic';
+  /** Of the snapshot, whole: 64 hexadecimal digits. It stands for all that is in it, as a digest of digests. */
+  id: string;
+  /** The folder in it with what lies in none of the target's: databases, recipe. Absolute. */
+  set: string;
+  /** Where each tree lies in it. Absolute. */
+  roots: Readonly<Record<string, string>>;
+  /** What was new in it, before it was compressed. */
+  added_bytes: number;
+};
+
+/** Whether only who has a key can read it. */
+export function isSecret({ encryption, snapshot }: Pick<Manifest, 'encryption' | 'snapshot'>): boolean {
+  return encryption !== undefined || snapshot !== undefined;
+}
 
 export type Totals = {
   files: number;

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
-import { archiveEnd, filesBeside, sealedEnd } from '../archive/manifest-file.ts';
+import { filesBeside } from '../archive/manifest-file.ts';
 
 const maxInOneSecond = 1000;
 
@@ -13,10 +13,10 @@ export function stemOf(target: string, atMs: number): string {
 }
 
 /** A name for a backup made now that nothing in these folders has; a second one in the same second gets `-2`. */
-export function freeName(target: string, atMs: number, folders: readonly string[], isSealed: boolean): string {
+export function freeName(target: string, atMs: number, folders: readonly string[], end: string): string {
   const stem = stemOf(target, atMs);
   for (let n = 1; n <= maxInOneSecond; n++) {
-    const name = `${n === 1 ? stem : `${stem}-${n}`}${isSealed ? sealedEnd : archiveEnd}`;
+    const name = `${n === 1 ? stem : `${stem}-${n}`}${end}`;
     const { manifest } = filesBeside(name);
     if (!folders.some((folder) => existsSync(join(folder, name)) || existsSync(join(folder, manifest)))) return name;
   }

@@ -1,6 +1,6 @@
 import { shellWord } from '../../base/shell-word.ts';
-import type { ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
-import { sealedEnd } from '../archive/manifest-file.ts';
+import type { ManifestDatabase, ManifestPostgres, ManifestSnapshot } from '../archive/manifest.ts';
+import { pointerEnd, sealedEnd } from '../archive/manifest-file.ts';
 import { createStatements, propertyStatements } from '../postgres/recreate.ts';
 import type { PostgresDatabase, Tree } from '../target.ts';
 
@@ -16,42 +16,25 @@ type What = {
   postgres?: readonly (ManifestPostgres | PostgresDatabase)[] | undefined;
   /** Commands that check the archive further. */
   checks?: readonly string[];
+  /** Of one in a repository: where its parts lie there. Its id is not known yet while it is made. */
+  snapshot?:
+    | (Pick<ManifestSnapshot, 'set' | 'roots'> & { id: string | null; environment: readonly string[] })
+    | undefined;
 };
 
 /**
  * What a person with a rescue disk types to put this backup back with zstd, tar and sqlite3 alone, as a script that stops at
  * the first failure. `$ARCHIVE` and `$WORK` may be set before it. What is there is moved aside, never removed.
  */
-export function byHandScript({
-  archive,
-  target,
-  created,
-  trees,
-  databases,
-  postgres = [],
-  checks = [],
-}: What): string[] {
-  const isSealed = archive.endsWith(sealedEnd);
-  // What comes out of a pipe that broke is not whole either, and the frames say so.
-  const open = isSealed ? 'age -d -i "$IDENTITY" "$ARCHIVE" | ' : '';
+export function byHandScript(what: What): string[] {
+  const { target, created, trees, databases, postgres = [], snapshot } = what;
   const lines = [
     `# ${target}, as it was ${created}. As root, with everything stopped that works in these folders.`,
     'set -eu',
-    `ARCHIVE=\${ARCHIVE:-${shellWord(archive)}}`,
     // Beside the first tree, so that moving into place is a rename.
     `WORK=\${WORK:-${shellWord(`${trees[0]?.root ?? '/var/tmp/restore'}.by-hand`)}}`,
-    ...(isSealed ? [`: "\${IDENTITY:?is the file with the key that opens it: the recovery kit}"`] : []),
     'ASIDE=before-restore.$(date -u +%Y%m%dT%H%M%SZ)',
-    '',
-    '# 1. Is the archive whole? Each frame has a checksum.',
-    isSealed ? `${open}zstd -tq` : 'zstd -tq "$ARCHIVE"',
-    ...checks,
-    '',
-    '# 2. Unpack it beside what is there. As root, so that owners are kept.',
-    // On a bare machine there is no folder above the target either.
-    'mkdir -p "$(dirname "$WORK")"',
-    'mkdir -m 0700 "$WORK"',
-    `${open}zstd -dcq ${isSealed ? '' : '"$ARCHIVE" '}| tar -x ${tarFlags} -f - -C "$WORK"`,
+    ...(snapshot === undefined ? unpackLines(what) : fetchLines(snapshot)),
     '',
   ];
   if (databases.length > 0) {
@@ -76,6 +59,43 @@ export function byHandScript({
   lines.push(...postgresLines(postgres));
   lines.push('sync', 'echo "Done. What was there before ends in .$ASIDE; $WORK can go when all is well."');
   return lines;
+}
+
+/** Out of an archive. */
+function unpackLines({ archive, checks = [] }: What): string[] {
+  const isSealed = archive.endsWith(sealedEnd);
+  // What comes out of a pipe that broke is not whole either, and the frames say so.
+  const open = isSealed ? 'age -d -i "$IDENTITY" "$ARCHIVE" | ' : '';
+  return [
+    `ARCHIVE=\${ARCHIVE:-${shellWord(archive)}}`,
+    ...(isSealed ? [`: "\${IDENTITY:?is the file with the key that opens it: the recovery kit}"`] : []),
+    '',
+    '# 1. Is the archive whole? Each frame has a checksum.',
+    isSealed ? `${open}zstd -tq` : 'zstd -tq "$ARCHIVE"',
+    ...checks,
+    '',
+    '# 2. Unpack it beside what is there. As root, so that owners are kept.',
+    // On a bare machine there is no folder above the target either.
+    'mkdir -p "$(dirname "$WORK")"',
+    'mkdir -m 0700 "$WORK"',
+    `${open}zstd -dcq ${isSealed ? '' : '"$ARCHIVE" '}| tar -x ${tarFlags} -f - -C "$WORK"`,
+  ];
+}
+
+/** Out of a repository of restic. */
+function fetchLines({ id, set, roots, environment }: NonNullable<What['snapshot']>): string[] {
+  return [
+    `ARCHIVE=restic`,
+    ...environment,
+    id === null ? `: "\${SNAPSHOT:?is its id: restic snapshots}"` : `SNAPSHOT=${id}`,
+    '',
+    '# 1. and 2. Fetch it beside what is there; restic compares what it fetches. As root, so that owners are kept.',
+    'mkdir -p "$(dirname "$WORK")"',
+    'mkdir -m 0700 "$WORK" "$WORK"/files',
+    'restic restore "$SNAPSHOT" --target "$WORK"/all',
+    ...Object.entries(roots).map(([name, root]) => `mv -T "$WORK"/all${shellWord(root)} "$WORK"/files/${name}`),
+    `mv "$WORK"/all${shellWord(set)}/* "$WORK"/`,
+  ];
 }
 
 /** For a person, since the server must be started first, and only they know how it is reached now. */
@@ -116,13 +136,18 @@ function databaseLines({ member, tree, path }: ManifestDatabase): string[] {
   ];
 }
 
-/** RESTORE.txt within an archive. */
+function programsFor(archive: string): string {
+  if (archive.endsWith(pointerEnd)) return 'restic';
+  return archive.endsWith(sealedEnd) ? 'age, zstd, GNU tar' : 'zstd, GNU tar';
+}
+
+/** RESTORE.txt within a backup. */
 export function restoreText(what: What): string {
   return [
     `This is a backup of ${what.target}, made ${what.created} by LeverEdge.`,
     '',
     `With GAIA:          gaia restore ${what.target}`,
-    `Without:            the commands below need ${what.archive.endsWith(sealedEnd) ? 'age, ' : ''}zstd, GNU tar and sqlite3 only; and pg_restore where there is db/.`,
+    `Without:            the commands below need ${programsFor(what.archive)} and sqlite3 only; and pg_restore where there is db/.`,
     '',
     'What is where:      HEADER.json     what this is',
     '                    files/NAME/     each folder that was backed up, whole',

@@ -5,19 +5,21 @@ import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import type { Manifest } from '../archive/manifest.ts';
-import { filesBeside, writeManifest } from '../archive/manifest-file.ts';
-import { loadSigner } from '../archive/sign.ts';
+import { archiveEnd, filesBeside, pointerEnd, sealedEnd, writeManifest } from '../archive/manifest-file.ts';
+import { loadSigner, type Signer } from '../archive/sign.ts';
 import { readBack } from '../archive/verify-archive.ts';
 import { requireVolumesNamed, withVolumes } from '../compose/volumes.ts';
 import { diskFault, syncFolder } from '../disk.ts';
 import { newHeader } from '../encryption/age-header.ts';
-import { machineFacts } from '../machine/facts.ts';
+import { type MachineFacts, machineFacts } from '../machine/facts.ts';
 import type { Place } from '../place.ts';
-import { findDatabases } from '../postgres/dump.ts';
+import { type FoundDatabase, findDatabases } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
+import type { ResticRepository } from '../restic/repository.ts';
 import { type Target, withSecrets } from '../target.ts';
 import { freeName } from './backup-name.ts';
-import { survey } from './survey.ts';
+import { makeSnapshot, maxAttempts, setName } from './make-snapshot.ts';
+import { type Survey, survey } from './survey.ts';
 import { writeArchive } from './write-archive.ts';
 
 export type BackupRequest = {
@@ -34,13 +36,13 @@ export type BackupRequest = {
   previousManifest: string | null;
   clock: Clock;
   progress?: Progress | undefined;
+  /** Into an archive also where the target's backups go into a repository. */
+  asArchive?: boolean;
 };
 
 /** `degraded`: something in it changed while it was read, or could not be read; it does not count as a backup. */
 export type MadeBackup = { kind: 'sound' | 'degraded'; file: string; manifest: Manifest };
 
-/** How often a tree is read anew because it changed meanwhile. */
-const maxAttempts = 3;
 const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
 
 /**
@@ -51,13 +53,14 @@ const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
  */
 export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   const { place, clock } = request;
+  const repository = request.asArchive === true ? undefined : activeRepository(request.target);
+  const recipients = request.target.encryptTo ?? [];
   const all = await withVolumes(request.target, { toRestore: false });
   const here = all.trees.filter(({ optional, root }) => optional !== true || existsSync(root));
-  const target = withSecrets({ ...all, trees: here }, (all.encryptTo ?? []).length > 0);
+  const target = withSecrets({ ...all, trees: here }, repository !== undefined || recipients.length > 0);
   const signer = loadSigner(place);
   const folder = join(place.backups, target.name);
   const startedMs = clock();
-  const recipients = target.encryptTo ?? [];
   try {
     makeFolder(folder, 0o700);
     removeLeftovers(folder);
@@ -66,54 +69,70 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     await requireVolumesNamed(target, dataFolders);
     const surveyed = survey(target, place, dataFolders);
     if (request.only !== undefined) requireDatabases(target, surveyed.databases.length + servers.length);
-    const name = freeName(
-      target.name,
-      startedMs,
-      [folder, ...bucketNames.map((bucket) => join(folder, bucket))],
-      recipients.length > 0,
-    );
-    let key = recipients.length > 0 ? await newHeader(recipients) : undefined;
-    const work = join(folder, `.${name}.work`);
-    const partial = join(folder, `.${name}.partial`);
-    mkdirSync(work, { mode: 0o700 });
-    try {
-      const machine = await machineFacts(target, userInfo().uid);
-      const asked = { ...request, machine, target, name, work, partial, startedMs, surveyed, servers };
-      let written = await writeArchive({ ...asked, key });
-      for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
-        rmSync(partial, { force: true });
-        // A new key: the same one never seals two contents.
-        key = recipients.length > 0 ? await newHeader(recipients) : undefined;
-        written = await writeArchive({ ...asked, key });
-      }
-      const sha256 = await readBack(partial, written.manifest, {
-        progress: relabelled(request.progress),
-        ...(key === undefined ? {} : { unlock: { fileKey: key.fileKey } }),
-      });
-      const manifest: Manifest = {
-        ...written.manifest,
-        archive: { ...written.manifest.archive, sha256 },
-        degraded: [
-          ...written.manifest.degraded,
-          ...written.changed.map((text) => `changed while it was read: ${text}`),
-        ],
-        public_key: signer.publicKey,
-        ...(recipients.length > 0 ? { encryption: { format: 'age' as const, recipients } } : {}),
-      };
-      const file = join(folder, name);
-      writeManifest(file, manifest, signer);
-      renameSync(partial, file);
-      syncFolder(folder);
-      return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
-    } catch (error) {
-      removeBeside(join(folder, name));
-      throw error;
-    } finally {
-      rmSync(partial, { force: true });
-      rmSync(work, { recursive: true, force: true });
-    }
+    const end = repository !== undefined ? pointerEnd : recipients.length > 0 ? sealedEnd : archiveEnd;
+    const folders = [folder, ...bucketNames.map((bucket) => join(folder, bucket))];
+    const name = freeName(target.name, startedMs, folders, end);
+    const machine = await machineFacts(target, userInfo().uid);
+    const backup = { ...request, machine, target, name, folder, startedMs, surveyed, servers, signer };
+    return repository === undefined ? await intoArchive(backup, recipients) : await makeSnapshot(backup, repository);
   } catch (error) {
     throw diskFault(error, place.backups);
+  }
+}
+
+function activeRepository({ restic }: Target): ResticRepository | undefined {
+  return restic?.active === true ? restic : undefined;
+}
+
+/** What is known before anything is copied. */
+export type BackupToMake = BackupRequest & {
+  /** As it is now: with its volumes, without what is not there. */
+  target: Target;
+  name: string;
+  folder: string;
+  startedMs: number;
+  machine: MachineFacts;
+  surveyed: Survey;
+  servers: readonly FoundDatabase[];
+  signer: Signer;
+};
+
+async function intoArchive(backup: BackupToMake, recipients: readonly string[]): Promise<MadeBackup> {
+  const { name, folder, signer, progress } = backup;
+  const work = join(folder, `.${name}.work`);
+  const partial = join(folder, `.${name}.partial`);
+  mkdirSync(work, { mode: 0o700 });
+  try {
+    let key = recipients.length > 0 ? await newHeader(recipients) : undefined;
+    let written = await writeArchive({ ...backup, work, partial, key });
+    for (let attempt = 1; attempt < maxAttempts && written.changed.length > 0; attempt++) {
+      rmSync(partial, { force: true });
+      // A new key: the same one never seals two contents.
+      key = recipients.length > 0 ? await newHeader(recipients) : undefined;
+      written = await writeArchive({ ...backup, work, partial, key });
+    }
+    const sha256 = await readBack(partial, written.manifest, {
+      progress: relabelled(progress),
+      ...(key === undefined ? {} : { unlock: { fileKey: key.fileKey } }),
+    });
+    const manifest: Manifest = {
+      ...written.manifest,
+      archive: { ...written.manifest.archive, sha256 },
+      degraded: [...written.manifest.degraded, ...written.changed.map((text) => `changed while it was read: ${text}`)],
+      public_key: signer.publicKey,
+      ...(recipients.length > 0 ? { encryption: { format: 'age' as const, recipients } } : {}),
+    };
+    const file = join(folder, name);
+    writeManifest(file, manifest, signer);
+    renameSync(partial, file);
+    syncFolder(folder);
+    return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
+  } catch (error) {
+    removeBeside(join(folder, name));
+    throw error;
+  } finally {
+    rmSync(partial, { force: true });
+    rmSync(work, { recursive: true, force: true });
   }
 }
 
@@ -134,6 +153,7 @@ function relabelled(progress: Progress | undefined): Progress | undefined {
  */
 function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
+    if (name === setName) rmSync(join(folder, name), { recursive: true, force: true });
     const [, archive, end] = /^\.(.+)\.(partial|work)$/.exec(name) ?? [];
     if (archive === undefined) continue;
     // First the manifest, so that what says whose it is goes last.

@@ -1,19 +1,16 @@
-import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
-import { Fault } from '../../base/fault.ts';
 import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../archive/archive-builder.ts';
 import { openFrameWriter } from '../archive/frame-writer.ts';
-import type { Manifest, ManifestDatabase, ManifestPostgres } from '../archive/manifest.ts';
+import type { Manifest, ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import type { FileKey } from '../encryption/age-header.ts';
 import type { MachineFacts } from '../machine/facts.ts';
 import { dumpDatabases, type FoundDatabase } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
-import { copyAsFile, copySqlite, type SqliteCopy } from '../source/sqlite-copy.ts';
 import type { Target } from '../target.ts';
-import { restoreText } from './by-hand.ts';
+import { type CopiedDatabase, copyDatabases, ownTexts } from './own-parts.ts';
 import { pourTar } from './pour-tar.ts';
 import type { Survey, SurveyedTree } from './survey.ts';
 
@@ -39,8 +36,6 @@ export type ArchiveDraft = {
   manifest: Omit<Manifest, 'public_key' | 'archive'> & { archive: Omit<Manifest['archive'], 'sha256'> };
   changed: string[];
 };
-
-type CopiedDatabase = Omit<ManifestDatabase, 'sha256'>;
 
 /** Writes the whole archive under its temporary name, on disk when it returns. */
 export async function writeArchive(work: Work): Promise<ArchiveDraft> {
@@ -90,65 +85,17 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
   }
 }
 
-async function copyDatabases(
-  { surveyed, work, progress }: Work,
-  degraded: string[],
-): Promise<{ databases: CopiedDatabase[]; folder: string }> {
-  const folder = join(work, 'copies');
-  // A second attempt copies them anew: files and databases of one backup shall be of one time.
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(join(folder, 'sqlite'), { recursive: true, mode: 0o700 });
-  const databases: CopiedDatabase[] = [];
-  let done = 0;
-  for (const { name, file, tree, path, discovered } of surveyed.databases) {
-    const member = `sqlite/${name}.db`;
-    const { bytes, damage } = await copyOne(file, join(folder, member), discovered);
-    if (damage !== undefined) degraded.push(`the database ${file} is damaged: ${damage}`);
-    databases.push({ name, engine: 'sqlite', member, tree, path, bytes, discovered });
-    done += bytes;
-    progress?.({ phase: 'copy databases', doneBytes: done, totalBytes: undefined, doneFiles: databases.length });
-  }
-  return { databases, folder };
-}
-
-/** A file that looks like a database and that nobody named is no reason to have no backup at all. */
-async function copyOne(file: string, to: string, discovered: boolean): Promise<SqliteCopy> {
-  try {
-    return await copySqlite(file, to);
-  } catch (error) {
-    if (!discovered || !(error instanceof Fault) || error.code === 'storage-full') throw error;
-    return { ...(await copyAsFile(file, to)), damage: `${error.message} It was copied as a file.` };
-  }
-}
-
 function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly CopiedDatabase[], seconds: number): void {
-  const { target, name, startedMs, tool, reason, set, host } = work;
-  const own = (path: string, text: string) => {
+  const recipe = 'recipe/';
+  let hasRecipe = false;
+  for (const [path, text] of ownTexts(work, databases)) {
+    if (path.startsWith(recipe) && !hasRecipe) {
+      builder.add(folderEntry('recipe' as BytePath, seconds));
+      hasRecipe = true;
+    }
     const bytes = Buffer.from(text);
     builder.add(plainFile(path as BytePath, bytes.length, seconds), bytes);
-  };
-  const created = rfc3339(startedMs);
-  const json = (value: unknown) => `${JSON.stringify(value, null, 1)}\n`;
-  own(
-    'HEADER.json',
-    json({ format: 'leveredge-archive/1', name, target: target.name, created_at: created, tool, reason, set }),
-  );
-  const listed = databases.map((each) => ({ ...each, sha256: '' }));
-  own(
-    'RESTORE.txt',
-    restoreText({
-      archive: name,
-      target: target.name,
-      created,
-      trees: target.trees,
-      databases: listed,
-      postgres: target.postgres,
-    }),
-  );
-  builder.add(folderEntry('recipe' as BytePath, seconds));
-  const { trees, postgres = [], compose = [], health } = target;
-  own('recipe/target.json', json({ name: target.name, trees, databases, postgres, compose, health, host }));
-  own('recipe/machine.json', json(work.machine));
+  }
 }
 
 async function dumpServers(

@@ -201,7 +201,7 @@ describe('Pruning', () => {
   const many = () => {
     for (let n = 0; n < 60; n++) make('dev', { atMs: now - n * 60_000 });
   };
-  const plan = () => planPrune(place, ['dev'], usualRetention);
+  const plan = () => planPrune(place, [{ name: 'dev' }], usualRetention);
   const none = { keepLast: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0 };
 
   it('moves an archive and all that belongs to it into the trash, and has nothing to do then', () => {
@@ -216,7 +216,7 @@ describe('Pruning', () => {
     const { manifest } = filesBeside(make('dev', { atMs: now - hourMs }));
     const sha256 = createHash('sha256').update(readFileSync(manifest)).digest('hex');
     make('dev');
-    prune(place, planPrune(place, ['dev'], none), now);
+    prune(place, planPrune(place, [{ name: 'dev' }], none), now);
     const lines = readFileSync(join(place.state, 'pruned.ndjson'), 'utf8').trimEnd().split('\n');
     assert.deepEqual(
       lines.map((line) => JSON.parse(line).manifest_sha256),
@@ -228,7 +228,7 @@ describe('Pruning', () => {
     const file = make('dev', { atMs: now - hourMs, bucket: 'hourly' });
     fileIntoBuckets(place, 'dev', file, ['daily']);
     make('dev');
-    assert.equal(prune(place, planPrune(place, ['dev'], none), now)[0]?.files.length, 2);
+    assert.equal(prune(place, planPrune(place, [{ name: 'dev' }], none), now)[0]?.files.length, 2);
     assert.equal(listBackups(place, ['dev']).length, 1);
   });
 
@@ -237,7 +237,7 @@ describe('Pruning', () => {
     make('dev', { atMs: now - 2 * hourMs, bytes: 9 });
     makeOld('dev', 'dev-20200101.tar.gz');
     make('dev');
-    assert.deepEqual(prune(place, planPrune(place, ['dev'], none), now), []);
+    assert.deepEqual(prune(place, planPrune(place, [{ name: 'dev' }], none), now), []);
   });
 
   it('does not count a backup that was found damaged as one that is kept', () => {
@@ -245,7 +245,7 @@ describe('Pruning', () => {
     utimesSync(file, 5, 5);
     verdict('dev/dev-2026-01-16-103000.tar.zst', 'damaged', 5000);
     make('dev', { atMs: now - hourMs });
-    assert.deepEqual(prune(place, planPrune(place, ['dev'], none), now), []);
+    assert.deepEqual(prune(place, planPrune(place, [{ name: 'dev' }], none), now), []);
   });
 
   it('empties the trash after 48 hours, and not before', () => {

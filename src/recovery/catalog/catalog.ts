@@ -3,7 +3,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { nearest } from '../../base/nearest.ts';
 import type { Manifest } from '../archive/manifest.ts';
-import { archiveEnd, filesBeside, parseManifest, sealedEnd } from '../archive/manifest-file.ts';
+import { backupEnds, filesBeside, parseManifest } from '../archive/manifest-file.ts';
 import type { Place } from '../place.ts';
 import { parseBackupName } from './backup-name.ts';
 import { type Records, readRecords, type Verified } from './records.ts';
@@ -102,7 +102,7 @@ function describe(place: Place, found: Found, records: Records): Backup {
     kind,
     reason,
     atMs: (manifest === undefined ? undefined : Date.parse(manifest.created_at)) ?? atMs ?? Math.floor(stats.mtimeMs),
-    bytes: stats.size,
+    bytes: manifest?.snapshot?.added_bytes ?? stats.size,
     pinned: files.some((each) => existsSync(pinOf(each))),
     manifest,
     verified,
@@ -163,9 +163,7 @@ export function findBackup(place: Place, targets: readonly string[], wanted: str
   const all = listBackups(place, targets);
   if (wanted === 'latest') return latestOf(withDatabases ? all : all.filter(isWhole), targets);
   if (wanted.includes('/')) return byPath(place, all, wanted);
-  const named = all.filter(
-    ({ name }) => name === wanted || [archiveEnd, sealedEnd].some((end) => name === `${wanted}${end}`),
-  );
+  const named = all.filter(({ name }) => name === wanted || backupEnds.some((end) => name === `${wanted}${end}`));
   const fitting = named.length > 0 ? named : all.filter(({ name }) => name.startsWith(wanted));
   if (fitting.length === 1) return fitting[0] as Backup;
   if (fitting.length > 1)
@@ -193,7 +191,7 @@ function byPath(place: Place, all: readonly Backup[], wanted: string): Backup {
   if (!stats?.isFile())
     throw new Fault('not-found', `There is no backup at ${file}.`, { hint: 'See what there is: gaia list' });
   if (named === undefined)
-    throw new Fault('usage', `${file} is not called as a backup is (….tar.zst, ….tar.zst.age, ….tar.gz).`, {
+    throw new Fault('usage', `${file} is not called as a backup is (….tar.zst, ….tar.zst.age, ….restic, ….tar.gz).`, {
       hint: 'Name the archive itself.',
     });
   const target = manifestBeside(file)?.target ?? '';

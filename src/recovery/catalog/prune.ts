@@ -3,10 +3,11 @@ import { appendFileSync, existsSync, linkSync, readdirSync, readFileSync, rename
 import { basename, dirname, join, relative } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { makeFolder } from '../../base/files.ts';
-import { filesBeside } from '../archive/manifest-file.ts';
+import { filesBeside, pointerEnd } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
 import type { Place } from '../place.ts';
 import { stampOf } from '../run/run-folder.ts';
+import type { Target } from '../target.ts';
 import { asKept, type Backup, isWhole, listBackups, pinOf } from './catalog.ts';
 import { type Decision, decide, type RetentionPolicy } from './retention.ts';
 
@@ -17,20 +18,29 @@ const hourMs = 3_600_000;
 export type PrunePlan = { target: string; decisions: Decision<ReturnType<typeof asKept>>[] }[];
 
 /** What would go and what would stay, with the reason for each. Changes nothing. */
-export function planPrune(place: Place, targets: readonly string[], policy: RetentionPolicy): PrunePlan {
-  return targets.map((target) => {
-    // Databases alone are kept beside whole backups and never instead of them.
-    const [whole, databases] = [true, false].map((wanted) =>
-      decide(
-        listBackups(place, [target])
-          .filter((backup) => isWhole(backup) === wanted)
-          .map(asKept),
-        policy,
-      ),
-    );
-    return { target, decisions: [...(whole ?? []), ...(databases ?? [])] };
+export function planPrune(
+  place: Place,
+  targets: readonly Pick<Target, 'name' | 'restic'>[],
+  policy: RetentionPolicy,
+): PrunePlan {
+  return targets.map(({ name: target, restic }) => {
+    const all = listBackups(place, [target]);
+    // Databases alone are kept beside whole backups and never instead of them; archives and a repository likewise.
+    const groups = Map.groupBy(all, (backup) => `${isWhole(backup)} ${isInRepository(backup)}`);
+    const decisions = [...groups.values()].flatMap((group) => {
+      const first = group[0] as Backup;
+      const isBeside = restic?.active === true && isWhole(first) && !isInRepository(first);
+      return decide(group.map(asKept), isBeside && hasSound(all) ? onlyNewest : policy);
+    });
+    return { target, decisions };
   });
 }
+
+/** Where backups go into a repository, one archive is kept beside them. */
+const onlyNewest: RetentionPolicy = { keepLast: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0 };
+
+const isInRepository = ({ manifest }: Backup) => manifest?.snapshot !== undefined;
+const hasSound = (all: readonly Backup[]) => all.some((each) => each.kind === 'sound' && isInRepository(each));
 
 /** Moves what goes into the trash, archive and what belongs to it together. The caller holds the lock. */
 export function prune(place: Place, plan: PrunePlan, nowMs: number): Backup[] {
@@ -74,6 +84,16 @@ export function trashed(place: Pick<Place, 'state'>, nowMs: number): { folder: s
     const since = timeOf(name);
     return since === undefined ? [] : [{ folder: join(trash, name), expired: nowMs - since > trashHours * hourMs }];
   });
+}
+
+/** Backups in repositories that lie in the trash long enough: forgotten there before the trash is emptied. */
+export function expiredSnapshots(place: Pick<Place, 'state'>, nowMs: number): { target: string; name: string }[] {
+  const pointers = trashed(place, nowMs)
+    .filter((each) => each.expired)
+    .flatMap(({ folder }) =>
+      (readdirSync(folder, { recursive: true }) as string[]).filter((path) => path.endsWith(pointerEnd)),
+    );
+  return pointers.map((path) => ({ target: path.split('/')[0] ?? '', name: basename(path) }));
 }
 
 /** Removes for good what lay in the trash long enough. */

@@ -20,6 +20,8 @@ const topKeys = [
   'signing_key_file',
   'identity_file',
   'encrypt_to',
+  'engine',
+  'restic',
   'bus',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };

@@ -7,6 +7,7 @@ import type { Located } from './located.ts';
 import { databasesIn, type From } from './read-databases.ts';
 import { encryptToIn } from './read-encryption.ts';
 import { healthIn } from './read-health.ts';
+import { engineIn, secretFilesOf, type UsualEngine } from './read-restic.ts';
 import { unitsIn } from './read-units.ts';
 
 const targetName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
@@ -23,6 +24,7 @@ const newKeys = [
   'volumes',
   'compose',
   'engine',
+  'restic',
   'encrypt_to',
   'retention',
 ];
@@ -48,9 +50,9 @@ export function readTargets(
   }
   section.knownKeys(['control-plane', 'data-plane']);
   const found: { target: Target; at: Located }[] = [];
-  const usual = encryptToIn(root, recipients);
+  const usual = { usual: encryptToIn(root, recipients), engine: engineIn(root, place, from), place };
   const control = section.section('control-plane');
-  if (control !== undefined) found.push({ target: readControlPlane(control, place, from, usual), at: control });
+  if (control !== undefined) found.push({ target: readControlPlane(control, from, usual), at: control });
   const data = section.section('data-plane');
   for (const name of data?.keys ?? []) {
     const at = data?.section(name);
@@ -59,14 +61,15 @@ export function readTargets(
       at.wrong('is no name of a target: small letters, digits and hyphens, and not full');
     else
       found.push({
-        target: readTarget(name, at, { usualRoot: join(place.home, 'data-plane', name), from, usual }),
+        target: readTarget(name, at, { usualRoot: join(place.home, 'data-plane', name), from, ...usual }),
         at,
       });
   }
   for (const { target, at } of found)
     if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
       at.wrong('has a database in a service, and no compose file that the service is in');
-  for (const each of found) each.target = withoutKeys(each.target, place);
+  const secrets = [...new Set(found.flatMap(({ target }) => secretFilesOf(target)))];
+  for (const each of found) each.target = withoutKeys(each.target, place, secrets);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
   const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
@@ -74,8 +77,9 @@ export function readTargets(
 }
 
 /** With a `root` it is that folder; without one, as in older files, all that the home needs to come back. */
-function readControlPlane(at: Located, place: Place, from: From, usual: readonly string[] | undefined): Target {
-  const target = readTarget('control-plane', at, { usualRoot: join(place.home, 'control-plane'), from, usual });
+function readControlPlane(at: Located, from: From, usual: Pick<Usual, 'usual' | 'engine' | 'place'>): Target {
+  const { place } = usual;
+  const target = readTarget('control-plane', at, { usualRoot: join(place.home, 'control-plane'), from, ...usual });
   if (at.get('root') !== undefined) return target;
   const mounts = { include: [], exclude: [] };
   const further = homeFolders
@@ -89,16 +93,22 @@ function readControlPlane(at: Located, place: Place, from: From, usual: readonly
         ...(tree.name === 'shared-credentials' ? { isSecret: true } : {}),
       }),
     );
-  if ((target.encryptTo ?? []).length === 0)
+  if ((target.encryptTo ?? []).length === 0 && target.restic?.active !== true)
     at.note(
       `has no secrets in its backups, since they are not encrypted: shared/credentials and gaia/{${secretFiles.join(',')}} are left out. Keep copies of them elsewhere`,
     );
   return { ...target, trees: [...target.trees, ...further] };
 }
 
-type Usual = { usualRoot: string; from: From; usual: readonly string[] | undefined };
+type Usual = {
+  usualRoot: string;
+  from: From;
+  usual: readonly string[] | undefined;
+  engine: UsualEngine;
+  place: Place;
+};
 
-function readTarget(name: string, at: Located, { usualRoot, from, usual }: Usual): Target {
+function readTarget(name: string, at: Located, { usualRoot, from, usual, engine, place }: Usual): Target {
   at.knownKeys([...newKeys, ...oldKeys]);
   const root = from(at.text('root') ?? usualRoot);
   const mounts = at.section('mounts');
@@ -119,6 +129,7 @@ function readTarget(name: string, at: Located, { usualRoot, from, usual }: Usual
     units: unitsIn(at),
     health: healthIn(at),
     ...encryptedTo(encryptToIn(at, usual)),
+    ...engineIn(at, place, from, engine),
   };
 }
 
@@ -181,9 +192,6 @@ function volumesIn(at: Located): Pick<Target, 'volumes'> {
 }
 
 function refuseLater(at: Located): void {
-  const engine = at.get('engine');
-  if (engine !== undefined && engine.value !== 'archive')
-    engine.wrong('must be archive; others come with a later version');
   at.get('retention')?.wrong(
     'cannot be set for one target in this version; set it at the top of the file, where it holds for all',
   );
@@ -204,9 +212,9 @@ function pathsIn(at: Located, key: string): string[] {
  * Whoever has the key that signs backups can forge them, and whoever has the machine's own identity opens them: both are secret,
  * wherever they lie. In an encrypted backup they are: a machine that is rebuilt goes on with them.
  */
-function withoutKeys(target: Target, { signingKey, identity }: Place): Target {
+function withoutKeys(target: Target, { signingKey, identity }: Place, secrets: readonly string[]): Target {
   const trees = target.trees.map((tree) => {
-    const inside = [signingKey, ...(identity === undefined ? [] : [identity])].filter(
+    const inside = [signingKey, ...(identity === undefined ? [] : [identity]), ...secrets].filter(
       (path) => isWithinOrSame(tree.root, path) && tree.secrets?.includes(basename(path)) !== true,
     );
     if (inside.length === 0) return tree;

@@ -21,7 +21,6 @@ import { router, scopeOf, selected } from '../restore/selection.ts';
 import { composeServices, type Services } from '../restore/services.ts';
 import { settleDatabases } from '../restore/settle-databases.ts';
 import { spaceAt } from '../restore/space.ts';
-import { readMember, stageMembers } from '../restore/stage.ts';
 import { deactivateWorkflows } from '../source/n8n-workflows.ts';
 import { runProgram } from '../source/run-program.ts';
 import { databaseServices, type Target } from '../target.ts';
@@ -195,15 +194,14 @@ function requireRoom({ folder, backup }: Drill): void {
 
 /** Everything of the backup, judged and compared as in a restore, in its place in the scratch folder. */
 async function unpack({ backup, placement, clock, progress }: Drill): Promise<void> {
-  const { signed, list, frames, file, unlock } = backup;
+  const { signed, list } = backup;
   for (const folder of stageFolders(placement)) {
     makeFolder(dirname(folder), 0o711);
     mkdirSync(folder, { mode: 0o711 });
   }
   const route = router(placement, scopeOf(null, placement));
   const selection = selected(list, route, null);
-  const wanted = selection.map(({ index }) => index);
-  await stageMembers({ file, frames, list, manifest: signed.manifest, route, whole: true, wanted, progress, unlock });
+  await backup.stage({ selection, route, whole: true, progress });
   const { name, created_at } = signed.manifest;
   const note = { backup: name, backup_taken_at: created_at, restored_at: rfc3339(clock()) };
   await settleDatabases(placement.databases, note);
@@ -248,7 +246,7 @@ async function load({ backup, scratch, placement, id, progress }: Drill, service
   for (const { dumped, stage } of placement.postgres) {
     if (!(scratch.postgres ?? []).some(({ name }) => name === dumped.name)) continue;
     await untilServes(dumped.name, scratch, serverMs);
-    const globals = (await readMember(backup, dumped.globals)).toString('utf8');
+    const globals = (await backup.member(dumped.globals)).toString('utf8');
     const unit = await loadBeside({ dumped, dump: stage, globals, runId: id, target: scratch, progress });
     await swapDatabases([unit], scratch, 'in');
     await deactivateOnServer(await connectionOf(dumped.name, scratch));

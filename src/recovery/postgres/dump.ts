@@ -43,7 +43,7 @@ function requireOther(
 }
 
 export type DumpInto = {
-  builder: ArchiveBuilder;
+  builder: Pick<ArchiveBuilder, 'beginUnsized' | 'data'>;
   ready(): Promise<void> | undefined;
   seconds: number;
   progress(bytes: number): void;

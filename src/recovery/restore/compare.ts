@@ -38,7 +38,7 @@ export async function compareStaged({ selected, totalBytes, progress }: Compare)
     if (why !== undefined) throw damaged(`On the disk ${why}.`, member);
     inodes.set(member, stats.ino);
     if (listed.type === 'file') {
-      if (hasHoles(stats) && digestOf(to, listed.size ?? 0, buffer) !== listed.sha256)
+      if (listed.sha256 !== undefined && hasHoles(stats) && digestOf(to, listed.size ?? 0, buffer) !== listed.sha256)
         throw damaged('On the disk its contents are others.', member);
       doneBytes += listed.size ?? 0;
     }

@@ -1,6 +1,5 @@
 import { Fault } from '../../base/fault.ts';
 import type { ManifestPostgres } from '../archive/manifest.ts';
-import { unlockOf } from '../encryption/unlock.ts';
 import { untilServes } from '../postgres/away.ts';
 import { checkServers } from '../postgres/check-server.ts';
 import { connectionOf, type DatabaseUnit, swapDatabases } from '../postgres/database-units.ts';
@@ -8,10 +7,9 @@ import { loadBeside, unitNames } from '../postgres/load.ts';
 import type { Progress } from '../progress.ts';
 import type { JournalLine, Step } from '../run/journal.ts';
 import type { RunRequest } from '../run/run-folder.ts';
-import { type OpenBackup, openBackup } from './open-backup.ts';
+import { type OpenBackup, openBackup, openerOf } from './open-backup.ts';
 import { placementOf } from './placement.ts';
 import type { Services } from './services.ts';
-import { readMember } from './stage.ts';
 import type { SwapRecord } from './swap-record.ts';
 
 type Late = {
@@ -42,7 +40,7 @@ export async function loadLate(late: Late): Promise<void> {
   for (const { name } of fresh) await untilServes(name, target, startMs);
   let units = lateUnits(lines);
   if (units === undefined) {
-    const backup = await openBackup(request.backup?.file ?? '', late.known, unlockOf(request.place));
+    const backup = await openBackup(request.backup?.file ?? '', late.known, openerOf(request));
     try {
       units = backup.kind === 'own' ? await loadAll(late, backup) : [];
     } finally {
@@ -70,7 +68,7 @@ async function loadAll(late: Late, backup: OpenBackup & { kind: 'own' }): Promis
   note('load', 'begin', { databases: names, late: true });
   const units: DatabaseUnit[] = [];
   for (const { dumped, stage } of dumps) {
-    const globals = (await readMember(backup, dumped.globals)).toString('utf8');
+    const globals = (await backup.member(dumped.globals)).toString('utf8');
     units.push(await loadBeside({ dumped, dump: stage, globals, runId, target, progress }));
   }
   return units;

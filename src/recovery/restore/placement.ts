@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
-import type { Manifest, ManifestPostgres } from '../archive/manifest.ts';
+import { isSecret, type Manifest, type ManifestPostgres } from '../archive/manifest.ts';
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import { mountsAt } from '../source/mounts.ts';
 import { type Target, type Tree, withSecrets } from '../target.ts';
@@ -53,11 +53,11 @@ type Run = { id: string; stamp: string };
  */
 export function placementOf(
   target: Target,
-  manifest: Pick<Manifest, 'trees' | 'databases' | 'postgres' | 'encryption'> | undefined,
+  manifest: Pick<Manifest, 'trees' | 'databases' | 'postgres' | 'encryption' | 'snapshot'> | undefined,
   run: Run,
 ): Placement {
   const names = manifest?.trees.map(({ name }) => name);
-  const { trees: all } = withSecrets(target, manifest?.encryption !== undefined);
+  const { trees: all } = withSecrets(target, manifest !== undefined && isSecret(manifest));
   const trees = all
     .filter(({ name }) => names === undefined || names.includes(name))
     .map((tree) => placeTree(tree, run));

@@ -3,7 +3,6 @@ import { dirname } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
-import { unlockOf } from '../encryption/unlock.ts';
 import { type AwayServer, untilServes } from '../postgres/away.ts';
 import { checkServers } from '../postgres/check-server.ts';
 import { connectionOf, type DatabaseUnit } from '../postgres/database-units.ts';
@@ -15,7 +14,7 @@ import { compareStaged } from './compare.ts';
 import type { EngineDeps } from './engine.ts';
 import { flushTo } from './flush.ts';
 import { keepTime } from './keep-time.ts';
-import { type OpenBackup, openBackup } from './open-backup.ts';
+import { type OpenBackup, openBackup, openerOf } from './open-backup.ts';
 import { openFilesBelow, requireNoWriter } from './open-files.ts';
 import { stageFolders } from './placement.ts';
 import { keptPaths, type Prepared, planRestore, singleDatabases } from './plan.ts';
@@ -23,7 +22,6 @@ import { router, wantedDumps } from './selection.ts';
 import { awayOf } from './servers-of.ts';
 import type { Services } from './services.ts';
 import { settleDatabases } from './settle-databases.ts';
-import { readMember, stageMembers } from './stage.ts';
 import { stageOld } from './stage-old.ts';
 import { recordSwap, type SwapRecord } from './swap-record.ts';
 
@@ -48,7 +46,7 @@ export async function stageNew(staging: Staging): Promise<SwapRecord> {
   note('preflight', 'begin', { running: await staging.services.look() });
   const { backup: asked } = request;
   if (asked === null) throw new Fault('invalid', 'The request names no backup.');
-  const backup = await openBackup(asked.file, deps.known, unlockOf(request.place));
+  const backup = await openBackup(asked.file, deps.known, openerOf(request));
   try {
     const away = backup.kind === 'own' ? await awayOf(backup, request) : [];
     const fresh = away.filter(({ kind }) => kind === 'fresh');
@@ -121,19 +119,9 @@ async function stageOwn(
   { request, deps }: Staging,
 ): Promise<void> {
   const { placement, scope, selection } = prepared;
-  const { frames, list, signed } = backup;
+  const { signed } = backup;
   const whole = scope.kind === 'all' || scope.kind === 'files';
-  await stageMembers({
-    file: backup.file,
-    frames,
-    list,
-    manifest: signed.manifest,
-    route: router(placement, scope),
-    whole,
-    wanted: selection.map(({ index }) => index),
-    progress: deps.progress,
-    unlock: backup.unlock,
-  });
+  await backup.stage({ selection, route: router(placement, scope), whole, progress: deps.progress });
   const wanted = new Set(selection.flatMap(({ to }) => (to.database === undefined ? [] : [to.database])));
   const note = {
     backup: request.backup?.name ?? '',
@@ -190,7 +178,7 @@ async function loadDumps(
   note('load', 'begin', { databases: names });
   const units: DatabaseUnit[] = [];
   for (const { dumped, stage } of dumps) {
-    const globals = (await readMember(backup, dumped.globals)).toString('utf8');
+    const globals = (await backup.member(dumped.globals)).toString('utf8');
     units.push(await loadBeside({ dumped, dump: stage, globals, runId, target, progress: deps.progress }));
     // It has taken the room of the whole database once more.
     rmSync(stage);

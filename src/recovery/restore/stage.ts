@@ -115,7 +115,7 @@ const maxMemberBytes = 16 * 1024 * 1024;
 
 /** A small member in memory, compared with its line in the list. @throws Fault `not-found`, `damaged` */
 export async function readMember(
-  { frames, list, signed }: { frames: FrameReader; list: readonly Listed[]; signed: { manifest: Manifest } },
+  { frames, list, manifest }: { frames: FrameReader; list: readonly Listed[]; manifest: Manifest },
   name: string,
 ): Promise<Buffer> {
   const from = list.findIndex((listed) => pathOf(listed) === name);
@@ -123,7 +123,7 @@ export async function readMember(
   if (listed === undefined || (listed.size ?? 0) > maxMemberBytes)
     throw new Fault('not-found', `The backup has no ${name}, or it is far too large.`);
   const start = listed.offset;
-  const stop = list[from + 1]?.offset ?? signed.manifest.list.offset;
+  const stop = list[from + 1]?.offset ?? manifest.list.offset;
   const pieces: Buffer[] = [];
   const reader = new TarReader(
     { entry: () => undefined, data: (chunk) => void pieces.push(Buffer.from(chunk)), end: () => undefined },

@@ -1,0 +1,302 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  copyFileSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { rfc3339 } from '../../base/clock.ts';
+import { pathOf } from '../archive/file-list.ts';
+import type { Listed } from '../archive/listed.ts';
+import type { Manifest, ManifestDatabase, ManifestPostgres, ManifestSnapshot, Totals } from '../archive/manifest.ts';
+import { filesBeside, pointerEnd, writeManifest, writeWhole } from '../archive/manifest-file.ts';
+import { type BytePath, bytePathOf } from '../byte-path.ts';
+import { syncFolder } from '../disk.ts';
+import { dumpDatabases } from '../postgres/dump.ts';
+import { type ListedFolder, listFolder } from '../restic/list-tree.ts';
+import { exactPattern } from '../restic/pattern.ts';
+import { readAdded } from '../restic/read-added.ts';
+import type { ResticRepository } from '../restic/repository.ts';
+import { digestOfFile, dumpsInto, writeOwn } from '../restic/set-folder.ts';
+import { readSnapshotTree } from '../restic/snapshot-tree.ts';
+import { catalogueTag, forgetSnapshots, ownTag, type Taken, takeSnapshot } from '../restic/take-snapshot.ts';
+import { mountsAt } from '../source/mounts.ts';
+import { byHandScript } from './by-hand.ts';
+import type { BackupToMake, MadeBackup } from './make-backup.ts';
+import { copyDatabases, ownTexts } from './own-parts.ts';
+import { byHandEnvironment } from './snapshot-environment.ts';
+import type { SurveyedTree } from './survey.ts';
+
+/** In the target's folder of backups, while one is made: what goes into the repository beside the target's own folders. */
+export const setName = '.restic-set';
+/** How often everything is read anew because it changed meanwhile. */
+export const maxAttempts = 3;
+
+type Snapshot = {
+  taken: Taken;
+  /** What of the manifest comes from it. */
+  facts: Pick<Manifest, 'degraded' | 'notes' | 'list' | 'totals' | 'databases' | 'postgres'> & {
+    snapshot: ManifestSnapshot;
+  };
+  changed: string[];
+};
+
+/**
+ * The same as an archive, in a repository of restic: the folders as they are, and beside them copies of the databases and what
+ * says where all of it belongs. Here stays a text that says where it is, with its manifest.
+ */
+export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): Promise<MadeBackup> {
+  const { folder, name, signer } = backup;
+  const work = join(folder, setName);
+  const file = join(folder, name);
+  const partial = join(folder, `.${name}.partial`);
+  try {
+    let made = await take(backup, at, work);
+    for (let attempt = 1; attempt < maxAttempts && made.changed.length > 0; attempt++) {
+      await forgetSnapshots(at, [made.facts.snapshot.id]);
+      made = await take(backup, at, work);
+    }
+    if (at.readBack) await readAdded(at, made.facts.snapshot.id, backup.startedMs);
+    const text = pointerText(backup, made.facts, at);
+    writeWhole(partial, text);
+    const manifest = manifestOf(backup, made, text);
+    writeManifest(file, manifest, signer);
+    await saveCatalogue(backup, at, { work, partial });
+    renameSync(partial, file);
+    syncFolder(folder);
+    return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
+  } catch (error) {
+    const beside = filesBeside(file);
+    for (const each of [beside.manifest, beside.signature]) rmSync(each, { force: true });
+    throw error;
+  } finally {
+    rmSync(partial, { force: true });
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function take(backup: BackupToMake, at: ResticRepository, work: string): Promise<Snapshot> {
+  const { surveyed, only, target, servers, startedMs, progress, host, name } = backup;
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { mode: 0o700 });
+  const degraded = [...surveyed.degraded];
+  const { databases: copied, folder: set } = await copyDatabases({ surveyed, work, progress }, degraded);
+  const trees = only === undefined ? surveyed.trees : [];
+  const roots = Object.fromEntries(trees.map(({ tree, root }) => [tree.name, root]));
+  const snapshot = { id: null, set, roots, environment: byHandEnvironment(at) };
+  for (const [path, text] of ownTexts({ ...backup, snapshot }, copied)) writeOwn(set, path, text);
+  const notes = [...surveyed.notes];
+  const tell = (bytes: number) =>
+    progress?.({ phase: 'dump databases', doneBytes: bytes, totalBytes: undefined, doneFiles: 0 });
+  const into = {
+    builder: dumpsInto(set),
+    ready: () => undefined,
+    seconds: Math.floor(startedMs / 1000),
+    progress: tell,
+  };
+  const postgres = await dumpDatabases(servers, into, notes);
+  const databases: ManifestDatabase[] = [];
+  for (const each of copied) databases.push({ ...each, sha256: await digestOfFile(join(set, each.member)) });
+
+  const taken = await takeSnapshot(at, {
+    paths: [set, ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))])],
+    exclude: trees.flatMap((tree) => patternsOf(tree, set)),
+    excludeFile: join(work, 'excluded'),
+    tags: [ownTag, `target=${target.name}`, `backup=${name}`],
+    host: host.name,
+    progress,
+  });
+  degraded.push(...taken.unreadable.map((path) => `could not be read: ${path}`));
+  const { id, list, totals, changed } = await listSnapshot(taken.id, { at, work, set, trees, databases });
+  const facts = { degraded, notes, list, totals, databases, ...(postgres.length > 0 ? { postgres } : {}) };
+  const where: ManifestSnapshot = { engine: 'restic', id, set, roots, added_bytes: taken.addedBytes };
+  return { taken, facts: { ...facts, snapshot: where }, changed };
+}
+
+/** What restic leaves out of a tree. */
+function patternsOf({ root, leaveOut, included }: SurveyedTree, set: string): string[] {
+  const pattern = (path: BytePath) => exactPattern(root, path, { inFile: true });
+  const below = relative(root, set);
+  const setWithin = below.startsWith('..') || below.startsWith('/') ? undefined : bytePathOf(below);
+  const excludedMounts = mountsAt(root).inside.filter((path) => !included.includes(path));
+  return [
+    ...leaveOut.flatMap((path) =>
+      // The folder of backups, in which the set lies: all but the way to it.
+      setWithin?.startsWith(`${path}/`) === true ? besides(root, path, setWithin).map(pattern) : [pattern(path)],
+    ),
+    ...excludedMounts.map((path) => `${pattern(path)}/*`),
+  ];
+}
+
+/** Everything in a folder that is not on the way to something below. */
+function besides(root: string, folder: BytePath, wanted: BytePath): BytePath[] {
+  const next = wanted.slice(folder.length + 1).split('/')[0] as string;
+  const names = readdirSync(join(root, Buffer.from(folder, 'latin1').toString('utf8')), { encoding: 'buffer' });
+  const others = names.map((name) => name.toString('latin1')).filter((name) => name !== next);
+  const way = `${folder}/${next}` as BytePath;
+  return [
+    ...others.map((name) => `${folder}/${name}` as BytePath),
+    ...(way === wanted ? [] : besides(root, way, wanted)),
+  ];
+}
+
+type Listing = {
+  at: ResticRepository;
+  work: string;
+  set: string;
+  trees: readonly SurveyedTree[];
+  databases: readonly ManifestDatabase[];
+};
+
+/** Writes FILES.ndjson of what the snapshot holds. */
+async function listSnapshot(shortId: string, { at, work, set, trees, databases }: Listing) {
+  const tree = await readSnapshotTree(at, shortId);
+  const folders: ListedFolder[] = [
+    { root: set, prefix: '', leaveOut: new Set(), notEntered: new Set(), busy: new Set() },
+    ...trees.map(({ tree: { name }, root, leaveOut, included }) => ({
+      root,
+      prefix: `files/${name}`,
+      leaveOut: new Set(leaveOut),
+      notEntered: new Set(mountsAt(root).inside.filter((path) => !included.includes(path))),
+      busy: new Set(databases.filter((each) => each.tree === name).map(({ path }) => folderOf(bytePathOf(path)))),
+    })),
+  ];
+  const totals: Totals = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, bytes: 0, stored_bytes: 0 };
+  const changed: string[] = [];
+  const list = listFile(join(work, 'list', 'FILES.ndjson'));
+  for (const folder of folders)
+    await listFolder(folder, tree, {
+      add(listed) {
+        list.add(listed);
+        count(totals, listed);
+      },
+      changed: (says) => void changed.push(says),
+      skip: (path) => folder.root !== set && (set === path || set.startsWith(`${path}/`) || path.startsWith(`${set}/`)),
+    });
+  return { id: tree.id, list: list.end(), totals, changed };
+}
+
+const folderOf = (path: BytePath) => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as BytePath;
+
+function listFile(file: string) {
+  mkdirSync(dirname(file), { mode: 0o700 });
+  const fd = openSync(file, 'wx', 0o600);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  let entries = 0;
+  let lines = '';
+  const flush = () => {
+    const piece = Buffer.from(lines);
+    lines = '';
+    hash.update(piece);
+    bytes += piece.length;
+    for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at);
+  };
+  return {
+    add(listed: Listed): void {
+      lines += `${JSON.stringify(listed)}\n`;
+      entries++;
+      if (lines.length > 1024 * 1024) flush();
+    },
+    end(): Manifest['list'] {
+      flush();
+      fsyncSync(fd);
+      closeSync(fd);
+      return { offset: 0, bytes, sha256: hash.digest('hex'), entries };
+    },
+  };
+}
+
+/** Of the target alone. restic fills holes when it restores. */
+function count(totals: Totals, listed: Listed): void {
+  if (!/^(files|sqlite|db)\/./s.test(pathOf(listed))) return;
+  if (listed.type === 'directory') totals.directories++;
+  else if (listed.type === 'symlink') totals.symlinks++;
+  else if (listed.type === 'hardlink') totals.hardlinks++;
+  else {
+    totals.files++;
+    totals.bytes += listed.size ?? 0;
+    totals.stored_bytes += listed.size ?? 0;
+  }
+}
+
+/** What stands for the backup here: how to restore it by hand, in which its place is said. */
+function pointerText(
+  { name, target, startedMs }: BackupToMake,
+  { snapshot, databases, postgres }: Snapshot['facts'],
+  at: ResticRepository,
+): Buffer {
+  const script = byHandScript({
+    archive: name,
+    target: target.name,
+    created: rfc3339(startedMs),
+    trees: target.trees.filter(({ name: tree }) => snapshot.roots[tree] !== undefined),
+    databases,
+    postgres: postgres as readonly ManifestPostgres[] | undefined,
+    snapshot: { ...snapshot, environment: byHandEnvironment(at) },
+  });
+  return Buffer.from(
+    [
+      '#!/bin/sh',
+      '# This backup lies in a repository of restic, and this text says how it is restored by hand.',
+      ...script,
+      '',
+    ].join('\n'),
+  );
+}
+
+function manifestOf(backup: BackupToMake, { facts, changed }: Snapshot, text: Buffer): Manifest {
+  const { name, target, startedMs, tool, reason, set, only, host, previousManifest, signer } = backup;
+  return {
+    format: 'leveredge-archive/1',
+    name,
+    target: target.name,
+    created_at: rfc3339(startedMs),
+    ...{ tool, reason, set },
+    ...(only === undefined ? {} : { contents: 'databases' as const }),
+    ...facts,
+    degraded: [...facts.degraded, ...changed.map((path) => `changed while it was read: ${path}`)],
+    archive: { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex'), frames: 0 },
+    trees: target.trees.map(({ name: tree, root }) => ({ name: tree, root })),
+    host,
+    previous_manifest_sha256: previousManifest,
+    public_key: signer.publicKey,
+  };
+}
+
+/**
+ * The list of files, and all that says of this target's backups where they are: whoever has nothing but the repository finds it
+ * there.
+ */
+async function saveCatalogue(
+  { folder, target, name, host }: BackupToMake,
+  at: ResticRepository,
+  { work, partial }: { work: string; partial: string },
+): Promise<void> {
+  const list = join(work, 'list');
+  const catalogue = join(list, 'catalogue');
+  mkdirSync(catalogue, { mode: 0o700 });
+  copyFileSync(partial, join(catalogue, name));
+  const buckets = ['', 'hourly', 'daily', 'weekly', 'monthly'].map((bucket) => join(folder, bucket));
+  for (const each of buckets)
+    for (const found of statSync(each, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(each)) {
+      if (found.startsWith('.') || !found.endsWith(pointerEnd)) continue;
+      copyFileSync(join(each, found), join(catalogue, found));
+    }
+  for (const each of buckets)
+    for (const pointer of readdirSync(catalogue).filter((found) => found.endsWith(pointerEnd))) {
+      const { manifest, signature } = filesBeside(pointer);
+      for (const found of [manifest, signature])
+        if (statSync(join(each, found), { throwIfNoEntry: false }) !== undefined)
+          copyFileSync(join(each, found), join(catalogue, found));
+    }
+  const tags = [ownTag, catalogueTag, `target=${target.name}`, `backup=${name}`];
+  await takeSnapshot(at, { paths: [list], tags, host: host.name });
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { resticFault } from './restic-fault.ts';
+
+const at = {
+  repository: 'rest:http://me:hunter2@nas:8000/r',
+  passwordFile: '/p',
+  environmentFile: null,
+  readBack: true,
+};
+
+/** As restic 0.14 and 0.16 print them. */
+const cases: [string, string, string, RegExp][] = [
+  ['a wrong password', 'Fatal: wrong password or no key found', 'forbidden', /password does not open rest:/],
+  [
+    'no repository',
+    'Fatal: unable to open config file: stat /x/config: no such file or directory\nIs there a repository at the following location?\n/x',
+    'not-found',
+    /no repository/,
+  ],
+  [
+    'a server that is not there',
+    'Fatal: unable to open config file: client.Head: Head "http://me:hunter2@nas:8000/r/config": dial tcp 127.0.0.1:1: connect: connection refused\nIs there a repository at the following location?',
+    'unreachable',
+    /cannot be reached/,
+  ],
+  [
+    'a lock',
+    'unable to create lock in backend: repository is already locked exclusively by PID 7 on nas by root (UID 0, GID 0)',
+    'locked',
+    /PID 7 on nas/,
+  ],
+  [
+    'a full disk',
+    'Fatal: unable to save snapshot: write /r/data/af/x: no space left on device',
+    'storage-full',
+    /no room left/,
+  ],
+  [
+    'damaged contents',
+    'ignoring error for /sub/f: ciphertext verification failed\nFatal: There were 1 errors',
+    'damaged',
+    /is damaged: \/sub\/f: ciphertext/,
+  ],
+  [
+    'a missing piece',
+    'ignoring error for /f: StreamPack: open /r/data/70/x: no such file or directory',
+    'damaged',
+    /is damaged/,
+  ],
+  ['a snapshot that is gone', 'Fatal: no matching ID found for prefix "abcdef12"', 'not-found', /does not have that/],
+  ['what nobody knows', 'Fatal: something new', 'internal', /something new/],
+];
+
+describe('what restic says', () => {
+  for (const [name, stderr, code, says] of cases)
+    it(`is a sentence for ${name}, without the password of the address`, () => {
+      const fault = resticFault(at, stderr, 'it ended with 1');
+      assert.equal(fault.code, code);
+      assert.match(fault.message, says);
+      assert.doesNotMatch(fault.message, /hunter2/);
+    });
+});

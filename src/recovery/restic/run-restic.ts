@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { Fault } from '../../base/fault.ts';
+import { type ResticRepository, resticEnv, shownRepository } from './repository.ts';
+import { resticFault } from './restic-fault.ts';
+
+export type ResticRun = {
+  /** Given its standard output as it comes; without it, it is collected. May make restic wait. */
+  out?: ((piece: Buffer) => void | Promise<void>) | undefined;
+  /** Exit codes that are no failure; 0 always is none. */
+  fine?: readonly number[];
+  /** Only reads: where no lock can be left, as on a disk that is mounted read-only, it goes without. */
+  reads?: boolean;
+  /** What it is given on its standard input. */
+  input?: Buffer;
+};
+
+export type ResticEnd = { code: number; stdout: string; stderr: string };
+
+const maxStderr = 256 * 1024;
+const maxStdout = 512 * 1024 * 1024;
+/** restic tries again for a quarter of an hour, with ever longer pauses; a person at night wants to know sooner. */
+const patienceMs = 45_000;
+const missingPatienceMs = 4_000;
+const quietMs = 60_000;
+
+/**
+ * Runs restic on a repository. One that is locked by a process that is gone is unlocked by restic's own judgement, once.
+ * @throws Fault `not-found` without restic or repository, `forbidden`, `locked`, `unreachable`, `damaged`, `storage-full`
+ */
+export async function runRestic(
+  at: ResticRepository,
+  args: readonly string[],
+  run: ResticRun = {},
+): Promise<ResticEnd> {
+  try {
+    return await once(at, args, run);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    if (error.code === 'locked') {
+      await once(at, ['unlock', '--quiet'], {});
+      return once(at, args, run);
+    }
+    if (run.reads === true && error.extra.no_lock === true) return once(at, ['--no-lock', ...args], run);
+    throw error;
+  }
+}
+
+async function once(at: ResticRepository, args: readonly string[], run: ResticRun): Promise<ResticEnd> {
+  const child = spawn('restic', [...args], { env: resticEnv(at), stdio: ['pipe', 'pipe', 'pipe'] });
+  // Told by how it ends.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(run.input);
+  const patience = watchRetries(() => child.kill('SIGTERM'));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (stderr.length < maxStderr) stderr += text;
+    patience.heard(text);
+  });
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) => reject(cannotStart(error)));
+    child.on('close', (code, signal) => resolve({ code, signal }));
+  });
+  ended.catch(() => undefined /* thrown below */);
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of child.stdout as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      if (run.out !== undefined) await run.out(piece);
+      else if (bytes <= maxStdout) pieces.push(piece);
+      else throw new Fault('too-large', 'restic printed far more than it should.');
+    }
+  } catch (error) {
+    child.kill('SIGKILL');
+    await ended.catch(() => undefined /* the first failure is the one to tell */);
+    throw error;
+  }
+  const { code, signal } = await ended;
+  if (code === 0 || (code !== null && run.fine?.includes(code) === true))
+    return { code, stdout: Buffer.concat(pieces).toString('utf8'), stderr };
+  throw failure(at, stderr, signal ?? `it ended with ${code}`);
+}
+
+function failure(at: ResticRepository, stderr: string, ended: string): Fault {
+  const fault = resticFault(at, stderr, ended);
+  const isLockOnly = /unable to create lock|lock.*(read-only file system|permission denied|\b403\b)/i.test(stderr);
+  if (!isLockOnly || fault.code === 'locked' || fault.code === 'unreachable') return fault;
+  return new Fault(fault.code, fault.message, { hint: fault.hint, extra: { no_lock: true } });
+}
+
+/** Ends it when it has done nothing for too long but try again. */
+function watchRetries(end: () => void): { heard(text: string): void } {
+  let since: number | undefined;
+  let last = 0;
+  return {
+    heard(text) {
+      if (!text.includes('returned error, retrying after')) return;
+      const now = performance.now();
+      if (since === undefined || now - last > quietMs) since = now;
+      last = now;
+      const isGone = /no such file or directory|does not exist|404/.test(text);
+      if (now - since > (isGone ? missingPatienceMs : patienceMs)) end();
+    },
+  };
+}
+
+function cannotStart(error: NodeJS.ErrnoException): Fault {
+  if (error.code !== 'ENOENT' && error.code !== 'EACCES')
+    return new Fault('internal', `restic cannot be started: ${error.message}.`);
+  return new Fault('not-found', 'There is no restic on this machine, and the configuration says engine: restic.', {
+    hint: 'apt-get install restic',
+  });
+}
+
+/** @throws Fault `internal` for what should be JSON, a document or one a line */
+export function resticJson(at: ResticRepository, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Fault('internal', `restic said something that is not understood, of ${shownRepository(at)}.`, {
+      hint: 'Versions from 0.14 on are known to work: restic version',
+    });
+  }
+}
