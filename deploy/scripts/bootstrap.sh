@@ -1,13 +1,15 @@
 #!/bin/sh
-# From an empty Debian or Ubuntu to everything that a folder of backups holds. It needs that folder, the recovery kit, root, and
-# the machine's own package mirror; nothing else. It may be stopped and started again at any point.
+# From an empty Debian or Ubuntu to everything that a folder of backups, or a repository of restic, holds. It needs that, the
+# recovery kit, root, and the machine's own package mirror; nothing else. It may be stopped and started again at any point.
 set -eu
 
 usage() {
   cat <<'TEXT'
 bootstrap.sh --backups FOLDER [--kit FILE] [options]
+bootstrap.sh --repository --kit FILE [options]
 
   --backups FOLDER   the folder of backups: on a mounted disk, or a copy of it
+  --repository       instead: the repository of restic that the kit names
   --kit FILE         recovery-kit.txt: keys and configuration (gaia kit); without it the configuration
                      is taken from the newest backup of control-plane, which nobody has signed for here
   --home FOLDER      where everything lies (/opt/leveredge)
@@ -20,10 +22,11 @@ Each step says what it does, and what is there already. Nothing is overwritten.
 TEXT
 }
 
-home=/opt/leveredge backups= kit= gaia_from= only= dry= yes=
+home=/opt/leveredge backups= repository= kit= gaia_from= only= dry= yes=
 while [ "$#" -gt 0 ]; do
   case "$1" in
     --backups) backups=${2:?--backups needs a folder} && shift ;;
+    --repository) repository=1 ;;
     --kit) kit=${2:?--kit needs a file} && shift ;;
     --home) home=${2:?--home needs a folder} && shift ;;
     --gaia) gaia_from=${2:?--gaia needs a file} && shift ;;
@@ -58,17 +61,26 @@ fail() {
 act() { if [ -n "$dry" ]; then say "would run: $*"; else "$@"; fi; }
 
 head_of 'Looking at what there is'
-[ -n "$backups" ] || { usage >&2 && fail 2 'Where are the backups?'; }
-[ -d "$backups" ] || fail 5 "There is no folder $backups." 'Mount the disk first: lsblk; mount /dev/… /mnt'
-backups=$(readlink -f "$backups")
+[ -n "$backups$repository" ] || { usage >&2 && fail 2 'Where are the backups?'; }
 [ -z "$kit" ] || [ -r "$kit" ] || fail 5 "There is no recovery kit at $kit."
 [ -z "$kit" ] || kit=$(readlink -f "$kit")
 [ -n "$dry" ] || [ "$(id -u)" = 0 ] || fail 3 'Only root may do this.' 'sudo sh bootstrap.sh …'
 command -v apt-get >/dev/null || fail 2 'This is no Debian and no Ubuntu: there is no apt-get.' 'Install docker or podman, zstd, tar, openssl and age yourself, put gaia to /usr/local/bin, and type: gaia restore full'
-archives=$(find "$backups" -name '*.manifest.json' -path '*-[0-9]*' ! -path '*/.gaia/*' | wc -l)
-[ "$archives" -gt 0 ] || fail 5 "There are no backups of LeverEdge in $backups." 'It is the folder that has one folder for each target: control-plane, prod, dev.'
-sealed=$(find "$backups" -name '*.tar.zst.age' ! -path '*/.gaia/*' | head -1)
-say "$archives backups in $backups"
+sealed= pointers=
+if [ -n "$backups" ]; then
+  [ -d "$backups" ] || fail 5 "There is no folder $backups." 'Mount the disk first: lsblk; mount /dev/… /mnt'
+  backups=$(readlink -f "$backups")
+  archives=$(find "$backups" -name '*.manifest.json' -path '*-[0-9]*' ! -path '*/.gaia/*' | wc -l)
+  [ "$archives" -gt 0 ] || fail 5 "There are no backups of LeverEdge in $backups." 'It is the folder that has one folder for each target: control-plane, prod, dev.'
+  sealed=$(find "$backups" -name '*.tar.zst.age' ! -path '*/.gaia/*' | head -1)
+  pointers=$(find "$backups" -name '*.restic' ! -path '*/.gaia/*' | head -1)
+  say "$archives backups in $backups"
+fi
+if [ -n "$repository" ]; then
+  [ -n "$kit" ] || fail 3 'The recovery kit says where the repository is, and has its password.' '--kit recovery-kit.txt'
+  grep -q '^#e' "$kit" || fail 5 "The kit $kit names no repository of restic." 'Name the folder of backups: --backups FOLDER'
+  say 'the backups lie in the repository of restic that the kit names'
+fi
 if [ -n "$sealed" ]; then
   [ -n "$kit" ] || fail 3 'Backups are encrypted, so the recovery kit is needed.' '--kit recovery-kit.txt'
   grep -q '^AGE-SECRET-KEY-1' "$kit" || fail 3 "The key that opens the backups is not in $kit." 'Add it: a line that begins with AGE-SECRET-KEY-1, from where you keep it.'
@@ -96,6 +108,7 @@ want zstd zstd
 want tar tar
 want openssl openssl
 [ -z "$sealed" ] || want age age
+[ -z "$pointers$repository" ] || want restic restic
 lib libatomic.so.1 libatomic1
 lib 'libstdc++.so.6' libstdc++6
 install_missing
@@ -120,6 +133,27 @@ opened() { case "$1" in *.age) age -d -i "$kit" "$1" ;; *) cat "$1" ;; esac | zs
 # One file out of an archive; what comes behind it is not read.
 take() { opened "$1" 2>/dev/null | tar -xO --occurrence=1 -f - "$2" 2>/dev/null; }
 
+# Files of the repository that are secret, each behind its name in the kit.
+if [ -n "$kit" ] && grep -q '^#f' "$kit"; then
+  head_of 'Password and settings of the repository'
+  sed -n 's/^#f //p' "$kit" | while read -r file; do
+    if [ -e "$file" ]; then
+      say "$file is there"
+      continue
+    fi
+    say "$file, from $kit"
+    [ -z "$dry" ] || continue
+    mkdir -p "$(dirname "$file")"
+    (umask 077 && awk -v file="$file" '/^#f / { mine = (substr($0, 4) == file); next } mine && /^#p/ { sub(/^#p ?/, ""); print; next } { mine = 0 }' "$kit" >"$file.new")
+    mv "$file.new" "$file"
+  done
+fi
+restic_of_kit() {
+  sed -n 's/^#e \{0,1\}//p' "$kit" >"$work/restic.env"
+  # shellcheck disable=SC1091
+  (. "$work/restic.env" && restic "$@")
+}
+
 head_of 'GAIA'
 gaia=/usr/local/bin/gaia
 if [ -x "$gaia" ]; then
@@ -132,6 +166,13 @@ else
     act install -m 0755 "$gaia_from" "$gaia"
   elif [ -n "$dry" ] && [ -n "$missing" ]; then
     say "would take $gaia out of the newest backup of control-plane"
+  elif [ -z "$backups" ]; then
+    say "$gaia, out of the newest backup of control-plane in the repository"
+    if [ -z "$dry" ]; then
+      restic_of_kit dump --tag leveredge-whole,target=control-plane latest "$home/gaia/bin/gaia" >"$gaia.new" 2>"$work/restic.log" || true
+      [ -s "$gaia.new" ] || { rm -f "$gaia.new" && fail 5 "$home/gaia/bin/gaia did not come out of the repository." "$(tail -2 "$work/restic.log")" 'Bring the program: --gaia FILE'; }
+      chmod 0755 "$gaia.new" && mv "$gaia.new" "$gaia"
+    fi
   else
     control=$(newest_control)
     [ -n "$control" ] || fail 5 'No sound backup of control-plane has the program gaia.' 'Bring it: --gaia FILE'
@@ -190,7 +231,11 @@ kept=$(sed -n 's/^backup_locations: *{ *local: *\([^ }]*\).*/\1/p' "$settings" |
 [ -n "$kept" ] || kept=$(sed -n '/^backup_locations:/,/^[^ ]/s/^ *local: *//p' "$settings" | head -1)
 kept=${kept:-$home/shared/backups}
 case "$kept" in /*) ;; *) kept=$home/$kept ;; esac
-if [ "$(readlink -f "$kept")" = "$backups" ]; then
+if [ -z "$backups" ]; then
+  say "what stands for those in the repository: $kept"
+  [ -n "$dry" ] || LEVEREDGE_HOME=$home "$gaia" repository fetch >"$work/fetched" || fail $? 'The repository could not be read.' 'Mend what it says, and start this again.'
+  [ -n "$dry" ] || say "$(grep -c '\.restic$' "$work/fetched" || true) new here"
+elif [ "$(readlink -f "$kept")" = "$backups" ]; then
   say "$kept is that folder"
 else
   need=$(du -sk --exclude=.gaia "$backups" | cut -f1)

@@ -18,6 +18,8 @@ export type Kit = {
   config: { file: string; text: string };
   /** Secret files of repositories, whole. */
   files: readonly { file: string; text: string }[];
+  /** Lines of sh after which restic works on the repository that control-plane lies in; empty without one. */
+  environment: readonly string[];
   /** Restores any backup by hand. */
   script: readonly string[];
 };
@@ -83,6 +85,8 @@ export function kitText(kit: Kit): string {
     ...exact('c', config.text),
     ...(kit.files.length === 0 ? [] : says('', 'FILES OF THE REPOSITORIES OF RESTIC: secret, each behind its name')),
     ...kit.files.flatMap(({ file, text }) => [`#f ${file}`, ...exact('p', text)]),
+    ...(kit.environment.length === 0 ? [] : says('', 'AFTER THESE LINES restic WORKS ON THE REPOSITORY')),
+    ...(kit.environment.length === 0 ? [] : exact('e', kit.environment.join('\n'))),
     ...says('', 'ANY BACKUP BY HAND'),
     ...exact('s', script.join('\n')),
     '',

@@ -17,6 +17,7 @@ import { busFinding } from '../bus-words.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { type Finding, folderFindings, leftoverFindings } from '../disk-findings.ts';
 import { encryptionFinding } from '../key-reminders.ts';
+import { repositoryFindings } from '../repositories.ts';
 
 /** Older than this, a backup is no answer to a bad day. */
 const staleMs = 36 * 3_600_000;
@@ -32,7 +33,12 @@ export const doctor: Command = {
   example: 'gaia doctor',
   exits: ['0 all is well', '1 something is wrong'],
   async run(call) {
-    const findings = [...examine(call), ...(await encryptionFindings(call)), ...(await serviceFindings(call))];
+    const findings = [
+      ...examine(call),
+      ...(await encryptionFindings(call)),
+      ...(await findingsOf(call, repositoryFindings)),
+      ...(await serviceFindings(call)),
+    ];
     const wrong = findings.some(({ level }) => level === 'WRONG');
     return {
       exit: wrong ? Exit.failed : Exit.ok,
@@ -88,10 +94,12 @@ function examine(call: Call): Finding[] {
   ];
 }
 
+const encryptionFindings = (call: Call) => findingsOf(call, async (config) => [await encryptionFinding(config)]);
+
 /** Nothing where the configuration cannot be read, which is told above. */
-async function encryptionFindings({ config }: Call): Promise<Finding[]> {
+async function findingsOf({ config }: Call, look: (config: RecoveryConfig) => Promise<Finding[]>): Promise<Finding[]> {
   try {
-    return [await encryptionFinding(config())];
+    return await look(config());
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return [];

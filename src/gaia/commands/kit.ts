@@ -7,6 +7,7 @@ import { makeFolder } from '../../base/files.ts';
 import { readPrivately, writePrivately } from '../../base/private-file.ts';
 import { loadSigner } from '../../recovery/archive/sign.ts';
 import { anyByHandScript } from '../../recovery/backup/by-hand.ts';
+import { byHandEnvironment } from '../../recovery/backup/snapshot-environment.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { secretFilesOf } from '../../recovery/config/read-restic.ts';
 import { recipientOf } from '../../recovery/encryption/age-key.ts';
@@ -40,6 +41,12 @@ function secretsOf(targets: readonly Target[]): { file: string; text: string }[]
       });
     return { file, text };
   });
+}
+
+function environmentOf(targets: readonly Target[]): string[] {
+  // In the order of the configuration control-plane is the first.
+  const at = targets.find(({ restic }) => restic?.active === true)?.restic;
+  return at === undefined ? [] : byHandEnvironment(at, { withSecrets: true });
 }
 
 /** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
@@ -88,6 +95,7 @@ export const kit: Command = {
         text: existsSync(place.configFile) ? readFileSync(place.configFile, 'utf8') : '',
       },
       files: secretsOf(targets),
+      environment: environmentOf(targets),
       script: anyByHandScript(),
     };
     try {

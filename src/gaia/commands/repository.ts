@@ -2,9 +2,10 @@ import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { listBackups } from '../../recovery/catalog/catalog.ts';
 import { checkRepository, fetchCatalogue, makeRepository, ownSnapshots } from '../../recovery/restic/maintain.ts';
-import { type ResticRepository, shownRepository } from '../../recovery/restic/repository.ts';
+import { shownRepository } from '../../recovery/restic/repository.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
+import { type Repository, repositoriesOf } from '../repositories.ts';
 import { targetsNamed } from '../targets.ts';
 
 /** gaia repository — what there is to do with repositories of restic, beside backing up and restoring. */
@@ -28,37 +29,23 @@ export const repository: Command = {
       throw new Fault('usage', `gaia repository has no ${verb}.`, {
         hint: `There are: ${Object.keys(verbs).join(', ')}`,
       });
-    return act(call, repositoriesOf(call, target));
+    const all = repositoriesOf(targetsNamed(call.config(), target));
+    if (all.length === 0)
+      throw new Fault('usage', 'The configuration names no repository of restic.', {
+        hint: 'engine: restic, and restic: { repository: …, password_file: … }',
+      });
+    return act(call, all);
   },
 };
 
-type Named = { at: ResticRepository; targets: string[] };
-
-const verbs: Readonly<Record<string, (call: Call, all: readonly Named[]) => Promise<Conclusion>>> = {
+const verbs: Readonly<Record<string, (call: Call, all: readonly Repository[]) => Promise<Conclusion>>> = {
   new: makeNew,
   list,
   check,
   fetch: fetchAll,
 };
 
-/** Each once, with the targets that lie in it. @throws Fault `usage` */
-function repositoriesOf(call: Call, wanted: string): Named[] {
-  const found = new Map<string, Named>();
-  for (const { name, restic } of targetsNamed(call.config(), wanted)) {
-    if (restic === undefined) continue;
-    const id = JSON.stringify(restic.repository);
-    const known = found.get(id);
-    if (known === undefined) found.set(id, { at: restic, targets: [name] });
-    else known.targets.push(name);
-  }
-  if (found.size === 0)
-    throw new Fault('usage', 'The configuration names no repository of restic.', {
-      hint: 'engine: restic, and restic: { repository: …, password_file: … }',
-    });
-  return [...found.values()];
-}
-
-async function makeNew(_: Call, all: readonly Named[]): Promise<Conclusion> {
+async function makeNew(_: Call, all: readonly Repository[]): Promise<Conclusion> {
   const lines: string[] = [];
   const results = [];
   for (const { at, targets } of all) {
@@ -78,7 +65,7 @@ async function makeNew(_: Call, all: readonly Named[]): Promise<Conclusion> {
   };
 }
 
-async function list({ config }: Call, all: readonly Named[]): Promise<Conclusion> {
+async function list({ config }: Call, all: readonly Repository[]): Promise<Conclusion> {
   const { place } = config();
   const rows: string[][] = [];
   const backups = [];
@@ -101,7 +88,7 @@ async function list({ config }: Call, all: readonly Named[]): Promise<Conclusion
   };
 }
 
-async function check(_: Call, all: readonly Named[]): Promise<Conclusion> {
+async function check(_: Call, all: readonly Repository[]): Promise<Conclusion> {
   const lines: string[] = [];
   for (const { at } of all) {
     await checkRepository(at);
@@ -112,7 +99,7 @@ async function check(_: Call, all: readonly Named[]): Promise<Conclusion> {
   return { exit: Exit.ok, lines, json: { repositories: all.map(({ at }) => shownRepository(at)), state: 'sound' } };
 }
 
-async function fetchAll({ config, around }: Call, all: readonly Named[]): Promise<Conclusion> {
+async function fetchAll({ config, around }: Call, all: readonly Repository[]): Promise<Conclusion> {
   const { place } = config();
   const lock = takeLock(place, 'repository fetch', around.clock);
   try {

@@ -26,7 +26,15 @@ import { readAdded } from '../restic/read-added.ts';
 import type { ResticRepository } from '../restic/repository.ts';
 import { digestOfFile, dumpsInto, writeOwn } from '../restic/set-folder.ts';
 import { readSnapshotTree } from '../restic/snapshot-tree.ts';
-import { catalogueTag, forgetSnapshots, ownTag, type Taken, takeSnapshot } from '../restic/take-snapshot.ts';
+import {
+  catalogueTag,
+  databasesTag,
+  forgetSnapshots,
+  ownTag,
+  type Taken,
+  takeSnapshot,
+  wholeTag,
+} from '../restic/take-snapshot.ts';
 import { mountsAt } from '../source/mounts.ts';
 import { byHandScript } from './by-hand.ts';
 import type { BackupToMake, MadeBackup } from './make-backup.ts';
@@ -109,7 +117,7 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
     paths: [set, ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))])],
     exclude: trees.flatMap((tree) => patternsOf(tree, set)),
     excludeFile: join(work, 'excluded'),
-    tags: [ownTag, `target=${target.name}`, `backup=${name}`],
+    tags: [ownTag, only === undefined ? wholeTag : databasesTag, `target=${target.name}`, `backup=${name}`],
     host: host.name,
     progress,
   });

@@ -2,9 +2,12 @@ import { shellWord } from '../../base/shell-word.ts';
 import type { ResticRepository } from '../restic/repository.ts';
 import { withoutPasswords } from '../restic/repository.ts';
 
-/** What a script must set for restic, without anything that is secret. */
-export function byHandEnvironment({ repository, passwordFile, environmentFile }: ResticRepository): string[] {
-  const isSafe = typeof repository !== 'string' || withoutPasswords(repository) === repository;
+/** What a script must set for restic; without anything that is secret, or for a kit that is secret itself. */
+export function byHandEnvironment(
+  { repository, passwordFile, environmentFile }: ResticRepository,
+  { withSecrets = false } = {},
+): string[] {
+  const isSafe = withSecrets || typeof repository !== 'string' || withoutPasswords(repository) === repository;
   return [
     `export RESTIC_PASSWORD_FILE=\${RESTIC_PASSWORD_FILE:-${shellWord(passwordFile)}}`,
     ...(typeof repository !== 'string'

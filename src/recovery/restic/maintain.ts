@@ -40,10 +40,15 @@ function tagOf(tags: readonly string[], name: string): string {
   return tags.find((tag) => tag.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
 }
 
+/** @throws Fault for one that is not there, is not reached, or does not open with the password */
+export async function requireOpens(at: ResticRepository): Promise<void> {
+  await runRestic(at, ['cat', 'config'], { reads: true });
+}
+
 /** Makes a new, empty repository; false when there is one already that the password opens. @throws Fault */
 export async function makeRepository(at: ResticRepository): Promise<boolean> {
   try {
-    await runRestic(at, ['cat', 'config'], { reads: true });
+    await requireOpens(at);
     return false;
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'not-found') throw error;

@@ -4,8 +4,11 @@ import { lineSplitter } from './lines.ts';
 import type { ResticRepository } from './repository.ts';
 import { resticJson, runRestic } from './run-restic.ts';
 
-/** Every snapshot of ours has it; those that hold lists and manifests have the other as well. */
+/** Every snapshot of ours has it. */
 export const ownTag = 'leveredge';
+/** Those that hold all of a target, those that hold its databases alone, and those that hold lists and manifests. */
+export const wholeTag = 'leveredge-whole';
+export const databasesTag = 'leveredge-databases';
 export const catalogueTag = 'leveredge-catalogue';
 
 /** A snapshot that was made. `id` is as short as restic says it. */
