@@ -1,4 +1,4 @@
-// node bench/archive-run.ts backup|verify|restore[-sealed] HOME [PORT]: one run of ours in a process of its own, so that its memory can
+// node bench/archive-run.ts backup|verify|restore[-sealed|-restic] HOME [PORT]: one run of ours in a process of its own, so that its memory can
 // be told. The sealed ones are encrypted to a key that is made at the first.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,8 +19,9 @@ import type { Target } from '../src/recovery/target.ts';
 
 const [word, home, port] = process.argv.slice(2) as [string, string, string | undefined];
 const isSealed = word.endsWith('-sealed');
-const what = word.replace('-sealed', '');
-const backups = join(home, isSealed ? 'sealed' : 'backups');
+const isRestic = word.endsWith('-restic');
+const what = word.replace(/-(sealed|restic)$/, '');
+const backups = join(home, isSealed ? 'sealed' : isRestic ? 'pointers' : 'backups');
 const place: Place = {
   home,
   configFile: join(home, 'config.yaml'),
@@ -40,6 +41,7 @@ const target: Target = {
   ...{ name: 'bench', trees: [tree], databases: [], health: 'none' },
   ...(port === undefined ? {} : { postgres: [postgres] }),
   ...(isSealed ? { encryptTo: [await ownRecipient()] } : {}),
+  ...(isRestic ? { restic: engine() } : {}),
 };
 const result: { ms?: number; writtenMs?: number; bytes?: number; gapMs?: number } = {};
 if (what === 'backup') await backup();
@@ -48,6 +50,12 @@ else await restore();
 // From the start of the process on, as for the others.
 result.ms = performance.now();
 console.log(JSON.stringify({ ...result, maxRssMib: process.resourceUsage().maxRSS / 1024 }));
+
+function engine(): NonNullable<Target['restic']> {
+  const passwordFile = join(home, 'password');
+  if (!existsSync(passwordFile)) writeFileSync(passwordFile, 'bench', { mode: 0o600 });
+  return { repository: join(home, 'engine'), passwordFile, environmentFile: null, readBack: true, active: true };
+}
 
 async function ownRecipient(): Promise<string> {
   const file = join(home, 'identity');
@@ -70,7 +78,7 @@ async function backup(): Promise<void> {
     },
   });
   if (kind !== 'sound') throw new Error(manifest.degraded.join('\n'));
-  result.bytes = manifest.archive.bytes;
+  result.bytes = manifest.snapshot?.added_bytes ?? manifest.archive.bytes;
 }
 
 function newest(): string {
@@ -91,7 +99,7 @@ async function restore(): Promise<void> {
   const now = Date.now();
   const run = { id: newRunId(now), stamp: stampOf(now) };
   const into = { ...target, trees: [{ ...tree, root: join(home, 'out') }] };
-  const open = await openBackup(file, known, { unlock: unlockOf(place) });
+  const open = await openBackup(file, known, { unlock: unlockOf(place), restic: target.restic, place });
   if (open.kind !== 'own') throw new Error('no archive of ours');
   const ownPids = new Set([process.pid]);
   const { plan } = planRestore(open, { target: into, only: null, ignoreOpen: false, run, uid: 0, ownPids });

@@ -137,6 +137,28 @@ function backupJobs(home: string): Job[] {
         sh(home, 'restic -q -r restic init');
       },
     },
+    { ...shell(home, 'restic, nothing new', 'restic -q -r restic backup data'), needs: 'restic' },
+    {
+      name: 'gaia backup into restic, first run, with reading back',
+      needs: 'restic',
+      prepare: () => {
+        fresh('engine')();
+        fresh('pointers')();
+        sh(home, 'restic -q -r engine init');
+      },
+      run: () => {
+        const { ms, maxRssMib } = ours(home, 'backup-restic');
+        return { tookMs: ms, maxRssMib, ...sized('engine') };
+      },
+    },
+    {
+      name: 'gaia backup into restic, nothing new',
+      needs: 'restic',
+      run: () => {
+        const { ms, maxRssMib } = ours(home, 'backup-restic');
+        return { tookMs: ms, maxRssMib };
+      },
+    },
     {
       ...shell(home, 'borg, first run', 'borg create -C zstd,3 borg::one data', () => sized('borg')),
       needs: 'borg',
@@ -210,6 +232,12 @@ function restoreJobs(home: string): Job[] {
       needs: 'restic',
       prepare: fresh,
     },
+    {
+      ...shell(home, 'restic restore, then sync -f', 'restic -q -r restic restore latest --target out && sync -f out'),
+      needs: 'restic',
+      prepare: fresh,
+    },
+    { ...own('gaia restore out of restic', 'restore-restic'), needs: 'restic' },
     { ...shell(home, 'borg extract', 'cd out && borg extract ../borg::one'), needs: 'borg', prepare: fresh },
   ];
 }
@@ -282,7 +310,7 @@ function bundleOurs(home: string): void {
   });
 }
 
-function ours(home: string, what: `${'backup' | 'verify' | 'restore'}${'' | '-sealed'}`) {
+function ours(home: string, what: `${'backup' | 'verify' | 'restore'}${'' | '-sealed' | '-restic'}`) {
   const text = execFileSync(process.execPath, [join(home, 'archive-run.mjs'), what, home], { encoding: 'utf8' });
   return JSON.parse(text) as { ms: number; writtenMs: number; bytes: number; maxRssMib: number; gapMs?: number };
 }
@@ -326,6 +354,19 @@ export function archiveReport({ treeMib, entries, backup, verify, restore, liste
       ),
     ),
     target('encrypted restore against unencrypted', 1.3, ratio(seconds(restore, 'gaia restore, encrypted'), restored)),
+    target(
+      'backup into restic against bare restic',
+      1.2,
+      ratio(
+        seconds(backup, 'gaia backup into restic, first run, with reading back'),
+        seconds(backup, 'restic, first run'),
+      ),
+    ),
+    target(
+      'restore out of restic against bare restic, with sync',
+      1.2,
+      ratio(seconds(restore, 'gaia restore out of restic'), seconds(restore, 'restic restore, then sync -f')),
+    ),
     target('between the two renames, ms', 50, gap.toFixed(2)),
     target(`gaia list with ${listed.backups} backups, seconds`, 0.3, median(listed.seconds).toFixed(2)),
     target('peak memory, MiB', 350, memory.toFixed(0)),

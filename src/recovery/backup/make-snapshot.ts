@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -20,12 +21,13 @@ import { filesBeside, pointerEnd, writeManifest, writeWhole } from '../archive/m
 import { type BytePath, bytePathOf } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
 import { dumpDatabases } from '../postgres/dump.ts';
-import { type ListedFolder, listFolder } from '../restic/list-tree.ts';
+import { keepList } from '../restic/list-cache.ts';
+import { expectedTree, type ListedFolder, listFolder } from '../restic/list-tree.ts';
 import { exactPattern } from '../restic/pattern.ts';
 import { readAdded } from '../restic/read-added.ts';
-import type { ResticRepository } from '../restic/repository.ts';
+import { type ResticRepository, wholeId } from '../restic/repository.ts';
 import { digestOfFile, dumpsInto, writeOwn } from '../restic/set-folder.ts';
-import { readSnapshotTree } from '../restic/snapshot-tree.ts';
+import { readSnapshotTree, type SnapshotTree } from '../restic/snapshot-tree.ts';
 import {
   catalogueTag,
   databasesTag,
@@ -38,7 +40,7 @@ import {
 import { mountsAt } from '../source/mounts.ts';
 import { byHandScript } from './by-hand.ts';
 import type { BackupToMake, MadeBackup } from './make-backup.ts';
-import { copyDatabases, ownTexts } from './own-parts.ts';
+import { type CopiedDatabase, copyDatabases, ownTexts } from './own-parts.ts';
 import { byHandEnvironment } from './snapshot-environment.ts';
 import type { SurveyedTree } from './survey.ts';
 
@@ -77,6 +79,7 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
     const manifest = manifestOf(backup, made, text);
     writeManifest(file, manifest, signer);
     await saveCatalogue(backup, at, { work, partial });
+    keepList(backup.place, manifest.list.sha256, readFileSync(join(work, 'list', 'FILES.ndjson')));
     renameSync(partial, file);
     syncFolder(folder);
     return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
@@ -113,6 +116,10 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
   const databases: ManifestDatabase[] = [];
   for (const each of copied) databases.push({ ...each, sha256: await digestOfFile(join(set, each.member)) });
 
+  const folders = foldersOf(set, trees, copied);
+  // Strictly: also folders in which changes mean nothing have other times then.
+  const strict = folders.map((each) => ({ ...each, busy: new Set<BytePath>() }));
+  const expected = await expectedTree(folders);
   const taken = await takeSnapshot(at, {
     paths: [set, ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))])],
     exclude: trees.flatMap((tree) => patternsOf(tree, set)),
@@ -122,7 +129,16 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
     progress,
   });
   degraded.push(...taken.unreadable.map((path) => `could not be read: ${path}`));
-  const { id, list, totals, changed } = await listSnapshot(taken.id, { at, work, set, trees, databases });
+  const file = join(work, 'list', 'FILES.ndjson');
+  let id = wholeId(at, taken.id);
+  let listing = await listAs(expected, strict, file);
+  if (id === undefined || !listing.isExact || listing.names !== taken.files) {
+    const tree = await readSnapshotTree(at, taken.id);
+    id = tree.id;
+    rmSync(file);
+    listing = await listAs(tree.nodes, folders, file);
+  }
+  const { list, totals, changed } = listing;
   const facts = { degraded, notes, list, totals, databases, ...(postgres.length > 0 ? { postgres } : {}) };
   const where: ManifestSnapshot = { engine: 'restic', id, set, roots, added_bytes: taken.addedBytes };
   return { taken, facts: { ...facts, snapshot: where }, changed };
@@ -156,18 +172,19 @@ function besides(root: string, folder: BytePath, wanted: BytePath): BytePath[] {
 }
 
 type Listing = {
-  at: ResticRepository;
-  work: string;
-  set: string;
-  trees: readonly SurveyedTree[];
-  databases: readonly ManifestDatabase[];
+  list: Manifest['list'];
+  totals: Totals;
+  changed: string[];
+  /** How many names of files there are, as restic counts them. */
+  names: number;
+  isExact: boolean;
 };
 
-/** Writes FILES.ndjson of what the snapshot holds. */
-async function listSnapshot(shortId: string, { at, work, set, trees, databases }: Listing) {
-  const tree = await readSnapshotTree(at, shortId);
-  const folders: ListedFolder[] = [
-    { root: set, prefix: '', leaveOut: new Set(), notEntered: new Set(), busy: new Set() },
+/** Every folder that goes into the repository. */
+function foldersOf(set: string, trees: readonly SurveyedTree[], databases: readonly CopiedDatabase[]): ListedFolder[] {
+  const none = new Set<BytePath>();
+  return [
+    { root: set, prefix: '', leaveOut: none, notEntered: none, busy: none },
     ...trees.map(({ tree: { name }, root, leaveOut, included }) => ({
       root,
       prefix: `files/${name}`,
@@ -176,25 +193,36 @@ async function listSnapshot(shortId: string, { at, work, set, trees, databases }
       busy: new Set(databases.filter((each) => each.tree === name).map(({ path }) => folderOf(bytePathOf(path)))),
     })),
   ];
+}
+
+/** Writes FILES.ndjson of what is in some folders, as a snapshot has them. */
+async function listAs(nodes: SnapshotTree['nodes'], folders: readonly ListedFolder[], file: string): Promise<Listing> {
+  const set = folders[0]?.root ?? '';
   const totals: Totals = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, bytes: 0, stored_bytes: 0 };
   const changed: string[] = [];
-  const list = listFile(join(work, 'list', 'FILES.ndjson'));
+  let came = false;
+  let names = 0;
+  const list = listFile(file);
   for (const folder of folders)
-    await listFolder(folder, tree, {
+    await listFolder(folder, nodes, {
       add(listed) {
         list.add(listed);
+        if (listed.type === 'file' || listed.type === 'hardlink') names++;
         count(totals, listed);
       },
       changed: (says) => void changed.push(says),
+      came() {
+        came = true;
+      },
       skip: (path) => folder.root !== set && (set === path || set.startsWith(`${path}/`) || path.startsWith(`${set}/`)),
     });
-  return { id: tree.id, list: list.end(), totals, changed };
+  return { list: list.end(), totals, changed, names, isExact: changed.length === 0 && !came };
 }
 
 const folderOf = (path: BytePath) => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as BytePath;
 
 function listFile(file: string) {
-  mkdirSync(dirname(file), { mode: 0o700 });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const fd = openSync(file, 'wx', 0o600);
   const hash = createHash('sha256');
   let bytes = 0;

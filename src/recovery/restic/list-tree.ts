@@ -19,10 +19,66 @@ export type ListedFolder = {
   busy: ReadonlySet<BytePath>;
 };
 
+/**
+ * What a snapshot will hold of some folders if nothing changes meanwhile, as the disk has it now. Where `listFolder` finds no
+ * difference afterwards, it is what restic has read, and need not be asked for.
+ */
+export async function expectedTree(folders: readonly ListedFolder[]): Promise<SnapshotTree['nodes']> {
+  const nodes: SnapshotTree['nodes'] = new Map();
+  for (const folder of folders)
+    await eachBelow(folder, (path, stats) => {
+      const whole = wholePath(folder.root, path);
+      const text = readable(whole, '\uFFFD');
+      const node = nodeOf(text, stats);
+      const same = nodes.get(text);
+      if (same === undefined) nodes.set(text, [node]);
+      else same.push(node);
+      return true;
+    });
+  return nodes;
+}
+
+function nodeOf(path: string, stats: BigIntStats): SnapshotNode {
+  const kind = stats.isFile()
+    ? 'file'
+    : stats.isDirectory()
+      ? 'directory'
+      : stats.isSymbolicLink()
+        ? 'symlink'
+        : 'other';
+  return {
+    ...{ kind, path, mode: Number(stats.mode & 0o7777n), uid: Number(stats.uid), gid: Number(stats.gid) },
+    ...{ size: Number(stats.size), mtimeNs: stats.mtimeNs, ctimeNs: stats.ctimeNs },
+  };
+}
+
+const wholePath = (root: string, path: BytePath) =>
+  path === '' ? bytePathOf(root) : (`${bytePathOf(root)}/${path}` as BytePath);
+
+/** Names of a folder, parents first, without what is left out. Entered where `visit` says so. */
+async function eachBelow(
+  { root, leaveOut, notEntered }: Pick<ListedFolder, 'root' | 'leaveOut' | 'notEntered'>,
+  visit: (path: BytePath, stats: BigIntStats) => boolean,
+): Promise<void> {
+  let done = 0;
+  async function one(path: BytePath): Promise<void> {
+    if (++done % 500 === 0) await new Promise((resume) => setImmediate(resume));
+    const stats = withLongPath(root, path, (at) => lstatSync(at, { bigint: true, throwIfNoEntry: false }));
+    if (stats === undefined || !visit(path, stats) || !stats.isDirectory() || notEntered.has(path)) return;
+    for (const name of namesIn(root, path)) {
+      const below = (path === '' ? name : `${path}/${name}`) as BytePath;
+      if (!leaveOut.has(below) && !isOwnLeftover(name)) await one(below);
+    }
+  }
+  await one('' as BytePath);
+}
+
 export type ListInto = {
   add(listed: Listed): void;
   /** What was not the same any more after restic had read it. */
   changed(says: string): void;
+  /** Something is there that restic has not met. */
+  came(): void;
   /** What lies in the folder and is none of it. */
   skip(path: string): boolean;
 };
@@ -31,36 +87,23 @@ export type ListInto = {
  * Compares a folder with what a snapshot holds of it, and lists the latter. Sizes, owners, modes and times are restic's; what it
  * does not tell, as which names are one file and where symlinks lead, is looked at on the disk, where nothing has changed since.
  */
-export async function listFolder(
-  { root, prefix, leaveOut, notEntered, busy }: ListedFolder,
-  { nodes }: SnapshotTree,
-  into: ListInto,
-): Promise<void> {
+export async function listFolder(folder: ListedFolder, nodes: SnapshotTree['nodes'], into: ListInto): Promise<void> {
+  const { root, prefix, busy } = folder;
   const firstNames = new Map<string, string>();
   const seen = new Set<SnapshotNode>();
-  let done = 0;
-
-  async function visit(path: BytePath): Promise<void> {
-    if (++done % 500 === 0) await new Promise((resume) => setImmediate(resume));
-    const stats = withLongPath(root, path, (at) => lstatSync(at, { bigint: true, throwIfNoEntry: false }));
-    if (stats === undefined) return;
-    const whole = path === '' ? bytePathOf(root) : (`${bytePathOf(root)}/${path}` as BytePath);
-    const node = closest(nodes.get(readable(whole, '\uFFFD')) ?? [], stats, seen);
-    // It came when restic had been there.
-    if (node === undefined) return;
+  await eachBelow(folder, (path, stats) => {
+    const node = closest(nodes.get(readable(wholePath(root, path), '\uFFFD')) ?? [], stats, seen);
+    if (node === undefined) {
+      into.came();
+      return false;
+    }
     seen.add(node);
     if (node.ctimeNs !== stats.ctimeNs && !(node.kind === 'directory' && busy.has(path)))
       into.changed(path === '' ? root : shownPath(path));
     const member = (prefix === '' ? path : path === '' ? prefix : `${prefix}/${path}`) as BytePath;
     if (member !== '') into.add(lineOf(member, node, root, path, stats, firstNames));
-    if (node.kind === 'directory' && stats.isDirectory() && !notEntered.has(path))
-      for (const name of namesIn(root, path)) {
-        const below = (path === '' ? name : `${path}/${name}`) as BytePath;
-        if (!leaveOut.has(below) && !isOwnLeftover(name)) await visit(below);
-      }
-  }
-
-  await visit('' as BytePath);
+    return node.kind === 'directory';
+  });
   missed(root, nodes, seen, into);
 }
 

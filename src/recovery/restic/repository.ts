@@ -1,4 +1,6 @@
+import { readdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { readPrivately } from '../../base/private-file.ts';
 import { childEnv } from '../source/child-env.ts';
@@ -79,6 +81,15 @@ export function localFolder({ repository }: ResticRepository): string | undefine
     typeof repository === 'string' ? repository : (readPrivately(repository.file) ?? '').split('\n')[0]?.trim();
   const path = text?.replace(/^local:/, '');
   return path?.startsWith('/') ? path : undefined;
+}
+
+/** The whole id of a snapshot in a repository on this machine, of the beginning that restic says. */
+export function wholeId(at: ResticRepository, short: string): string | undefined {
+  if (/^[0-9a-f]{64}$/.test(short)) return short;
+  const folder = localFolder(at);
+  if (folder === undefined) return undefined;
+  const found = readdirSync(join(folder, 'snapshots')).filter((name) => name.startsWith(short));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** The repository that a backup lies in. @throws Fault `usage` where the configuration names none */
