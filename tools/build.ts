@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
@@ -48,6 +48,7 @@ async function buildGaia(): Promise<void> {
     alias: { buffer: 'node:buffer', process: 'node:process' },
     banner: { js: `#!/usr/bin/env node\n${shared.banner.js}` },
     legalComments: 'inline',
+    define: { BOOTSTRAP_SCRIPT: JSON.stringify(readFileSync(join(root, 'deploy/scripts/bootstrap.sh'), 'utf8')) },
   });
   const outside = Object.values(metafile.outputs)
     .flatMap(({ imports }) => imports)

@@ -28,7 +28,7 @@ export type Kit = {
 const rawOf = (pem: string) =>
   createPublicKey(pem).export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64');
 const steps = ({ recipients, backups, config, publicKeyFile, files }: Kit): string[] => [
-  "A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), recovery-kit.txt, and bootstrap.sh (from LeverEdge's deploy/scripts: keep it with the kit).",
+  'A machine with Debian or Ubuntu, a shell as root, the backups (a disk, or a copy of their folder), recovery-kit.txt, and bootstrap.sh, which lies beside it.',
   'Everything at once: sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt. It says what it does, asks once, and may be started again.',
   ...(files.length > 0
     ? [

@@ -14,6 +14,7 @@ import { recipientOf } from '../../recovery/encryption/age-key.ts';
 import { keysOf } from '../../recovery/encryption/proof.ts';
 import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import type { Target } from '../../recovery/target.ts';
+import { bootstrapScript } from '../bootstrap-script.ts';
 import { type Command, identityFlag } from '../command.ts';
 import { type Kit, kitPage, kitText } from '../recovery-kit.ts';
 import { requireOutsideBackups } from '../targets.ts';
@@ -49,20 +50,21 @@ function environmentOf(targets: readonly Target[]): string[] {
   return at === undefined ? [] : byHandEnvironment(at, { withSecrets: true });
 }
 
-/** gaia kit — writes what a bare machine needs beside the backups: one file, and a page for the printer. */
+/** gaia kit — writes what a bare machine needs beside the backups: one file, a page for the printer, and the script that begins. */
 export const kit: Command = {
   name: 'kit',
   summary: 'Write the recovery kit: keys, configuration, what to type',
   usage: '--out FOLDER [--identity FILE]',
   words: [0, 0],
   flags: {
-    out: { value: 'FOLDER', says: 'where the two files are written; best a disk that you take away' },
+    out: { value: 'FOLDER', says: 'where its files are written; best a disk that you take away' },
     ...identityFlag,
   },
   details: [
     'recovery-kit.txt is for a machine: the public key that backups are signed with, the recovery key, the configuration, and a script that restores any backup without this program. It can be named as --identity.',
     'Where backups go into a repository of restic, its password and settings are in both.',
     'recovery-kit.html is the same for paper: open it in a browser and print it. Its QR codes hold the keys.',
+    'bootstrap.sh, beside them, makes a bare Debian or Ubuntu into this machine again: sh bootstrap.sh --help',
     'With the recovery key in it the kit opens every backup: keep it as you keep a key of your house. Make it anew when the configuration or a key changes.',
   ],
   example: 'gaia kit --identity /media/usb/recovery-key.txt --out /media/usb',
@@ -74,7 +76,9 @@ export const kit: Command = {
       throw new Fault('usage', 'Where is the kit to be written?', { hint: 'gaia kit --out FOLDER' });
     const folder = resolve(flags.out);
     const files = { text: join(folder, 'recovery-kit.txt'), page: join(folder, 'recovery-kit.html') };
-    requireFree(files, folder, call.config());
+    const script = join(folder, 'bootstrap.sh');
+    const isThere = existsSync(script) && readFileSync(script, 'utf8') === bootstrapScript();
+    requireFree(isThere ? files : { ...files, script }, folder, call.config());
     const identities = place.brought === undefined ? [] : (unlockOf(place).identities?.() ?? []);
     const recipients = [...new Set(targets.flatMap(({ encryptTo = [] }) => encryptTo))];
     const keys = await Promise.all(
@@ -103,6 +107,7 @@ export const kit: Command = {
       writePrivately(files.text, kitText(made));
       writePrivately(files.page, await kitPage(made));
       for (const file of Object.values(files)) chmodSync(file, 0o600);
+      if (!isThere) writePrivately(script, bootstrapScript());
     } catch (error) {
       if (error instanceof Fault) throw error;
       throw new Fault('usage', `The kit cannot be written to ${folder}: ${reasonOf(error)}.`, { cause: error });
@@ -111,8 +116,12 @@ export const kit: Command = {
     const opens = keys.some(({ recipient }) => recipients.includes(recipient));
     return {
       exit: Exit.ok,
-      lines: [`${files.text}: for a machine`, `${files.page}: open it in a browser, and print it`],
-      json: { ...files, opens_backups: opens || recipients.length === 0 },
+      lines: [
+        `${files.text}: for a machine`,
+        `${files.page}: open it in a browser, and print it`,
+        `${script}: rebuilds a bare machine from the kit and the backups`,
+      ],
+      json: { ...files, script, opens_backups: opens || recipients.length === 0 },
       notes: [
         ...(recipients.length > 0 && !opens
           ? ['NOT IN IT: a key that opens the encrypted backups. Name it: gaia kit --identity FILE']
