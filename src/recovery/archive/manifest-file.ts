@@ -150,6 +150,7 @@ function isManifest(value: unknown): value is Manifest {
         }),
       ),
     postgres: (v) => v === undefined || isList(v, isPostgres),
+    n8n_keys: (v) => v === undefined || isList(v, (each) => fits(each, { at: isText, fingerprint: isText })),
     host: (v) => fits(v, { name: isText, kernel: isText, os: isText }),
     previous_manifest_sha256: (v) => isNullOr(v, isDigest),
     public_key: isText,

@@ -1,4 +1,5 @@
 import type { DatabaseFacts } from '../postgres/facts.ts';
+import type { N8nKey } from '../source/n8n-key.ts';
 
 /**
  * What stands beside an archive as `<name>.manifest.json`, signed in `<name>.manifest.json.sig` (64 bytes, Ed25519 over
@@ -33,6 +34,8 @@ export type Manifest = {
   databases: readonly ManifestDatabase[];
   /** Databases of PostgreSQL servers; missing in backups of before there were any. */
   postgres?: readonly ManifestPostgres[];
+  /** Of n8n's encryption keys in the folders; missing where none was found. */
+  n8n_keys?: readonly N8nKey[];
   host: { name: string; kernel: string; os: string };
   /** SHA-256 (hex) of the manifest of the backup of this target before this one; null for the first. */
   previous_manifest_sha256: string | null;

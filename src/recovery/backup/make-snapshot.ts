@@ -38,6 +38,7 @@ import {
   wholeTag,
 } from '../restic/take-snapshot.ts';
 import { mountsAt } from '../source/mounts.ts';
+import { n8nKeysIn } from '../source/n8n-key.ts';
 import { byHandScript } from './by-hand.ts';
 import type { BackupToMake, MadeBackup } from './make-backup.ts';
 import { type CopiedDatabase, copyDatabases, ownTexts } from './own-parts.ts';
@@ -52,7 +53,7 @@ export const maxAttempts = 3;
 type Snapshot = {
   taken: Taken;
   /** What of the manifest comes from it. */
-  facts: Pick<Manifest, 'degraded' | 'notes' | 'list' | 'totals' | 'databases' | 'postgres'> & {
+  facts: Pick<Manifest, 'degraded' | 'notes' | 'list' | 'totals' | 'databases' | 'postgres' | 'n8n_keys'> & {
     snapshot: ManifestSnapshot;
   };
   changed: string[];
@@ -139,7 +140,12 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
     listing = await listAs(tree.nodes, folders, file);
   }
   const { list, totals, changed } = listing;
-  const facts = { degraded, notes, list, totals, databases, ...(postgres.length > 0 ? { postgres } : {}) };
+  const n8nKeys = n8nKeysIn(target.trees);
+  const facts = {
+    ...{ degraded, notes, list, totals, databases },
+    ...(postgres.length > 0 ? { postgres } : {}),
+    ...(n8nKeys.length > 0 ? { n8n_keys: n8nKeys } : {}),
+  };
   const where: ManifestSnapshot = { engine: 'restic', id, set, roots, added_bytes: taken.addedBytes };
   return { taken, facts: { ...facts, snapshot: where }, changed };
 }

@@ -9,6 +9,7 @@ import type { MachineFacts } from '../machine/facts.ts';
 import { dumpDatabases, type FoundDatabase } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import { readWithTar, type TarReport } from '../source/gnu-tar.ts';
+import { n8nKeysIn } from '../source/n8n-key.ts';
 import type { Target } from '../target.ts';
 import { type CopiedDatabase, copyDatabases, ownTexts } from './own-parts.ts';
 import { pourTar } from './pour-tar.ts';
@@ -57,6 +58,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
       reports.push(await pourTree(builder, frames.ready, tree, work));
     const { written, list } = await builder.finish();
     const { digests } = builder;
+    const n8nKeys = n8nKeysIn(target.trees);
     degraded.push(...reports.flatMap(({ unreadable }) => unreadable.map((text) => `could not be read: ${text}`)));
     const manifest: ArchiveDraft['manifest'] = {
       format: 'leveredge-archive/1',
@@ -75,6 +77,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
       trees: target.trees.map(({ name: tree, root }) => ({ name: tree, root })),
       databases: databases.map((each) => ({ ...each, sha256: digests.get(bytePathOf(each.member)) ?? '' })),
       ...(postgres.length > 0 ? { postgres } : {}),
+      ...(n8nKeys.length > 0 ? { n8n_keys: n8nKeys } : {}),
       host: work.host,
       previous_manifest_sha256: work.previousManifest,
     };

@@ -6,6 +6,7 @@ import { pathOf } from '../archive/file-list.ts';
 import { type BytePath, shownPath } from '../byte-path.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import { sortMounts } from '../source/mounts.ts';
+import { otherKeysHere } from '../source/n8n-key.ts';
 import { walkTree } from '../source/walk.ts';
 import { stopsOf, type Target } from '../target.ts';
 import type { OpenBackup } from './open-backup.ts';
@@ -107,7 +108,7 @@ export function planRestore(backup: OpenBackup, request: PlanRequest): Prepared 
     bytes,
     space: spaceFor(backup, placement, selection),
     open: [],
-    warnings: warningsOf(backup),
+    warnings: [...warningsOf(backup), ...keysMissing(backup, scope, target)],
     refusals: [],
     hash: '',
   };
@@ -224,6 +225,13 @@ function warningsOf(backup: OpenBackup): string[] {
       `This machine knows no key that signs backups. This one is signed by the key ${signature.fingerprint}: compare it with your recovery kit.`,
     );
   return warnings;
+}
+
+/** Databases alone bring no key. */
+function keysMissing(backup: OpenBackup, scope: Scope, { trees }: Target): string[] {
+  return backup.kind === 'own' && scope.kind === 'db'
+    ? otherKeysHere(backup.signed.manifest.n8n_keys ?? [], trees)
+    : [];
 }
 
 function hashOf({ target, backup, only, databases, replaces, keeps, files, bytes }: RestorePlan): string {
