@@ -14,6 +14,7 @@ function nowhere(): Around {
     clock: () => Date.parse('2026-01-16T10:30:00Z'),
     uid: 0,
     ownPids: new Set(),
+    program: undefined,
     host: { name: 'host', kernel: 'kernel', os: 'os' },
     home: '/no/home',
     configFile: undefined,

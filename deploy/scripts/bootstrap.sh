@@ -154,6 +154,8 @@ restic_of_kit() {
   (. "$work/restic.env" && restic "$@")
 }
 
+is_program() { [ -e "$1" ] && [ "$(head -c 4 "$1" | tail -c 3)" = ELF ]; }
+
 head_of 'GAIA'
 gaia=/usr/local/bin/gaia
 if [ -x "$gaia" ]; then
@@ -169,8 +171,15 @@ else
   elif [ -z "$backups" ]; then
     say "$gaia, out of the newest backup of control-plane in the repository"
     if [ -z "$dry" ]; then
-      restic_of_kit dump --tag leveredge-whole,target=control-plane latest "$home/gaia/bin/gaia" >"$gaia.new" 2>"$work/restic.log" || true
-      [ -s "$gaia.new" ] || { rm -f "$gaia.new" && fail 5 "$home/gaia/bin/gaia did not come out of the repository." "$(tail -2 "$work/restic.log")" 'Bring the program: --gaia FILE'; }
+      # In the home, or where the program lay that made the backup: that is one of the snapshot's own paths.
+      newest="--tag leveredge-whole,target=control-plane"
+      # shellcheck disable=SC2086
+      restic_of_kit snapshots --json --latest 1 $newest >"$work/snapshots" 2>"$work/restic.log" || fail 4 'The repository of the kit could not be read.' "$(tail -3 "$work/restic.log")"
+      for path in "$home/gaia/bin/gaia" $(grep -o '"/[^"]*/gaia"' "$work/snapshots" | tr -d '"'); do
+        # shellcheck disable=SC2086
+        is_program "$gaia.new" || restic_of_kit dump $newest latest "$path" >"$gaia.new" 2>"$work/restic.log" || true
+      done
+      is_program "$gaia.new" || { rm -f "$gaia.new" && fail 5 'The program gaia did not come out of the repository.' "$(tail -2 "$work/restic.log")" 'Bring it: --gaia FILE'; }
       chmod 0755 "$gaia.new" && mv "$gaia.new" "$gaia"
     fi
   else
@@ -179,7 +188,8 @@ else
     say "$gaia, out of $control"
     if [ -z "$dry" ]; then
       take "$control" files/gaia/bin/gaia >"$gaia.new" || true
-      [ -s "$gaia.new" ] || { rm -f "$gaia.new" && fail 5 "There is no gaia/bin/gaia in $control." 'Bring the program: --gaia FILE'; }
+      is_program "$gaia.new" || take "$control" program/gaia >"$gaia.new" || true
+      is_program "$gaia.new" || { rm -f "$gaia.new" && fail 5 "There is no program gaia in $control." 'Bring it: --gaia FILE'; }
       chmod 0755 "$gaia.new" && mv "$gaia.new" "$gaia"
     fi
   fi

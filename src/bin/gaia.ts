@@ -34,6 +34,7 @@ const around: Around = {
   clock: systemClock,
   uid: process.getuid?.() ?? 0,
   ownPids: new Set([process.pid]),
+  program: isSea() ? process.execPath : undefined,
   host: { name: hostname(), kernel: `${release()} ${arch()}`, os: osName() },
   home: findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
   configFile: env.GAIA_CONFIG || undefined,

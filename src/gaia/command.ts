@@ -30,6 +30,8 @@ export type Around = {
   uid: number;
   /** Processes whose open files do not count: this one. */
   ownPids: ReadonlySet<number>;
+  /** This program where it is one executable, absolute. */
+  program: string | undefined;
   host: Manifest['host'];
   home: string;
   /** `GAIA_CONFIG` */

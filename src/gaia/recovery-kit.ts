@@ -35,7 +35,7 @@ const steps = ({ recipients, backups, config, publicKeyFile, files }: Kit): stri
         'Backups lie in a repository of restic too. Without the folder of backups: sh bootstrap.sh --repository --kit recovery-kit.txt',
       ]
     : []),
-  `Or step by step: put the backups to ${backups}, the configuration to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand below (recovery-kit.txt says how to take them out of it). GAIA's program is gaia/bin/gaia in the newest backup of control-plane, or comes with the release.`,
+  `Or step by step: put the backups to ${backups}, the configuration to ${config.file} and the public key to ${publicKeyFile}, exactly as they stand below (recovery-kit.txt says how to take them out of it). GAIA's program is program/gaia (or files/gaia/bin/gaia) in the newest backup of control-plane, or comes with the release.`,
   'See what there is, and whether it is whole: gaia list; gaia verify latest',
   `Bring everything back: gaia bootstrap full; gaia restore full${recipients.length > 0 ? ' (both with --identity recovery-kit.txt)' : ''}`,
   `Without GAIA: by-hand.sh out of recovery-kit.txt needs ${recipients.length > 0 ? 'age, ' : ''}zstd, tar and sqlite3 only.`,

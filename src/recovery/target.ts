@@ -24,6 +24,21 @@ export type Target = {
   restic?: ResticRepository & { active: boolean };
 };
 
+/**
+ * The program that makes the backup, where it belongs into it: into a whole one of the control plane that brings all of its home
+ * back, unless a copy lies in that home already.
+ */
+export function programFor(
+  { name, trees }: Pick<Target, 'name' | 'trees'>,
+  program: string | undefined,
+  exists: (path: string) => boolean,
+): string | undefined {
+  const own = trees.find((tree) => tree.name === 'gaia' && tree.optional === true);
+  if (program === undefined || name !== 'control-plane' || own === undefined) return undefined;
+  const isInside = trees.some(({ root }) => program.startsWith(`${root}/`));
+  return isInside || exists(`${own.root}/bin/gaia`) ? undefined : program;
+}
+
 /** A folder that is backed up whole and put back whole. */
 export type Tree = {
   name: string;

@@ -24,6 +24,7 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     version: '1.2.3',
     nodeVersion: '26.0.0',
     clock: Date.now,
+    program: undefined,
     uid: process.getuid?.() ?? 0,
     ownPids: new Set([process.pid]),
     host: { name: 'host', kernel: 'kernel', os: 'os' },

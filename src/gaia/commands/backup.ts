@@ -171,6 +171,7 @@ function one(
     ...why,
     tool: `LeverEdge ${around.version}`,
     host: around.host,
+    program: around.program,
     previousManifest: previousManifest(target.name, place),
     clock: around.clock,
     progress,

@@ -87,6 +87,7 @@ function examine(call: Call): Finding[] {
     ...findings,
     ...folderFindings(config),
     ...keyFindings(config),
+    ...programFindings(config, around),
     clockFinding(config, around),
     ...targetFindings(config, around),
     ...runFindings(config),
@@ -129,6 +130,22 @@ function userFinding({ uid }: Around): Finding {
     says: `user ${uid}: files of others can neither be backed up whole nor restored`,
     todo: 'sudo gaia …',
   };
+}
+
+/** A bare machine needs the program before anything else. */
+function programFindings({ targets }: RecoveryConfig, { program }: Around): Finding[] {
+  const own = targets
+    .find(({ name }) => name === 'control-plane')
+    ?.trees.find(({ name, optional }) => name === 'gaia' && optional);
+  if (own === undefined || program !== undefined || existsSync(`${own.root}/bin/gaia`)) return [];
+  return [
+    {
+      what: 'program',
+      level: 'note',
+      says: 'backups of control-plane that this program makes do not hold it: it is not the executable gaia',
+      todo: `Make them with the executable (npm run build: dist/gaia), or put it to ${own.root}/bin/gaia`,
+    },
+  ];
 }
 
 function keyFindings({ place }: RecoveryConfig): Finding[] {

@@ -26,7 +26,7 @@ const hourMs = 3_600_000;
 /** gaia prune — moves what retention no longer keeps into the trash. */
 export const prune: Command = {
   name: 'prune',
-  summary: 'Show what retention keeps and why, and move the rest into the trash',
+  summary: 'Show what retention keeps, and move the rest into the trash',
   usage: '[--dry-run] [--target T] [--yes]',
   words: [0, 0],
   flags: {

@@ -154,6 +154,7 @@ export function restoreText(what: What): string {
     '                    sqlite/         SQLite databases, copied while they were in use',
     '                    db/             dumps of PostgreSQL databases, for pg_restore, and the roles of their servers',
     '                    recipe/         where all of it belongs',
+    '                    program/gaia    the program, where it is part of the backup',
     '                    FILES.ndjson    each member with its SHA-256, a line each',
     '',
     ...byHandScript(what),

@@ -16,7 +16,7 @@ import type { Place } from '../place.ts';
 import { type FoundDatabase, findDatabases } from '../postgres/dump.ts';
 import type { Progress } from '../progress.ts';
 import type { ResticRepository } from '../restic/repository.ts';
-import { type Target, withSecrets } from '../target.ts';
+import { programFor, type Target, withSecrets } from '../target.ts';
 import { freeName } from './backup-name.ts';
 import { makeSnapshot, maxAttempts, setName } from './make-snapshot.ts';
 import { type Survey, survey } from './survey.ts';
@@ -36,6 +36,8 @@ export type BackupRequest = {
   previousManifest: string | null;
   clock: Clock;
   progress?: Progress | undefined;
+  /** The executable that runs: a bare machine begins with it, so it is part of control-plane's backups. */
+  program?: string | undefined;
   /** Into an archive also where the target's backups go into a repository. */
   asArchive?: boolean;
 };
@@ -73,7 +75,8 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     const folders = [folder, ...bucketNames.map((bucket) => join(folder, bucket))];
     const name = freeName(target.name, startedMs, folders, end);
     const machine = await machineFacts(target, userInfo().uid);
-    const backup = { ...request, machine, target, name, folder, startedMs, surveyed, servers, signer };
+    const program = request.only === undefined ? programFor(target, request.program, existsSync) : undefined;
+    const backup = { ...request, program, machine, target, name, folder, startedMs, surveyed, servers, signer };
     return repository === undefined ? await intoArchive(backup, recipients) : await makeSnapshot(backup, repository);
   } catch (error) {
     throw diskFault(error, place.backups);

@@ -95,7 +95,7 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
 }
 
 async function take(backup: BackupToMake, at: ResticRepository, work: string): Promise<Snapshot> {
-  const { surveyed, only, target, servers, startedMs, progress, host, name } = backup;
+  const { surveyed, only, target, servers, startedMs, progress, host, name, program } = backup;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { mode: 0o700 });
   const degraded = [...surveyed.degraded];
@@ -122,7 +122,11 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
   const strict = folders.map((each) => ({ ...each, busy: new Set<BytePath>() }));
   const expected = await expectedTree(folders);
   const taken = await takeSnapshot(at, {
-    paths: [set, ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))])],
+    paths: [
+      ...(program === undefined ? [] : [program]),
+      set,
+      ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))]),
+    ],
     exclude: trees.flatMap((tree) => patternsOf(tree, set)),
     excludeFile: join(work, 'excluded'),
     tags: [ownTag, only === undefined ? wholeTag : databasesTag, `target=${target.name}`, `backup=${name}`],
@@ -133,7 +137,7 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
   const file = join(work, 'list', 'FILES.ndjson');
   let id = wholeId(at, taken.id);
   let listing = await listAs(expected, strict, file);
-  if (id === undefined || !listing.isExact || listing.names !== taken.files) {
+  if (id === undefined || !listing.isExact || listing.names !== taken.files - (program === undefined ? 0 : 1)) {
     const tree = await readSnapshotTree(at, taken.id);
     id = tree.id;
     rmSync(file);

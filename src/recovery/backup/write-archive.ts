@@ -1,5 +1,7 @@
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rfc3339 } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
 import { type ArchiveBuilder, buildArchive, folderEntry, plainFile } from '../archive/archive-builder.ts';
 import { openFrameWriter } from '../archive/frame-writer.ts';
 import type { Manifest, ManifestPostgres } from '../archive/manifest.ts';
@@ -15,6 +17,8 @@ import { type CopiedDatabase, copyDatabases, ownTexts } from './own-parts.ts';
 import { pourTar } from './pour-tar.ts';
 import type { Survey, SurveyedTree } from './survey.ts';
 
+const pieceBytes = 1024 * 1024;
+
 type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   target: Target;
   previousManifest: string | null;
@@ -28,6 +32,8 @@ type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   servers: readonly FoundDatabase[];
   only?: 'db' | undefined;
   machine: MachineFacts;
+  /** An executable that a bare machine begins with. */
+  program?: string | undefined;
   /** To encrypt it with. */
   key?: FileKey | undefined;
 };
@@ -49,6 +55,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
   try {
     builder = buildArchive(frames, join(folder, 'FILES.ndjson'), seconds);
     ownMembers(builder, work, databases, seconds);
+    if (work.program !== undefined) await pourProgram(builder, frames.ready, work.program, seconds);
     const dumpNotes: string[] = [];
     const postgres = await dumpServers(builder, frames.ready, work, dumpNotes);
     const reports: TarReport[] = [];
@@ -98,6 +105,31 @@ function ownMembers(builder: ArchiveBuilder, work: Work, databases: readonly Cop
     }
     const bytes = Buffer.from(text);
     builder.add(plainFile(path as BytePath, bytes.length, seconds), bytes);
+  }
+}
+
+/** `program/gaia`. What is written while it is replaced would not fit its header: it is opened once, and read to that size. */
+async function pourProgram(
+  builder: ArchiveBuilder,
+  ready: () => Promise<void> | undefined,
+  file: string,
+  seconds: number,
+): Promise<void> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    builder.add(folderEntry('program' as BytePath, seconds));
+    builder.begin({ ...plainFile('program/gaia' as BytePath, size, seconds), mode: 0o755 });
+    for (let at = 0; at < size; ) {
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(pieceBytes, size - at)), 0, null, at);
+      if (bytesRead === 0) throw new Fault('unavailable', `${file} became shorter while it was read.`);
+      builder.data(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+      await ready();
+    }
+    builder.end();
+  } finally {
+    await handle.close();
   }
 }
 
