@@ -1,5 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Fault } from '../../base/fault.ts';
 import { damaged } from '../tar/damage.ts';
 import { localFolder, type ResticRepository } from './repository.ts';
 import { runRestic } from './run-restic.ts';
@@ -30,18 +32,35 @@ function newFiles(folder: string, sinceMs: number): string[] {
   });
 }
 
-/** Fetches all contents of a snapshot, which restic compares with their digests. @throws Fault */
+/**
+ * Fetches all contents of a snapshot, which restic compares with their digests. Its cache is a new one: what it keeps of earlier
+ * runs proves nothing of what the repository has.
+ * @throws Fault
+ */
 export async function readSnapshot(
   at: ResticRepository,
   id: string,
   progress?: (bytes: number) => void,
 ): Promise<void> {
+  const cache = mkdtempSync(join(tmpdir(), 'gaia-restic-cache-'));
   let bytes = 0;
-  await runRestic(at, ['dump', '--archive', 'tar', id, '/'], {
-    out(piece) {
-      bytes += piece.length;
-      progress?.(bytes);
-    },
-    reads: true,
-  });
+  const read = (format: 'tar' | 'zip') => {
+    bytes = 0;
+    return runRestic(at, ['--cache-dir', cache, 'dump', '--archive', format, id, '/'], {
+      out(piece) {
+        bytes += piece.length;
+        progress?.(bytes);
+      },
+      reads: true,
+    });
+  };
+  try {
+    await read('tar').catch((error: unknown) => {
+      // An attribute whose name tar cannot hold, as one with a `=`; zip holds none, and the contents are the same.
+      if (!(error instanceof Fault) || !error.message.includes('cannot encode header')) throw error;
+      return read('zip');
+    });
+  } finally {
+    rmSync(cache, { recursive: true, force: true });
+  }
 }
