@@ -94,11 +94,10 @@ export async function fetchCatalogue(
       hint: 'Is it the right repository? restic snapshots shows all that it has.',
     });
   const fetched: Fetched = { backups: [], orphans: [] };
-  for (const target of targets) {
-    const newest = all.findLast((each) => each.isCatalogue && each.target === target);
-    if (newest === undefined) continue;
-    fetched.backups.push(...(await fetchOne(at, place, newest, held)));
-  }
+  // The newest first: mostly it has all. One made after the loss does not know those of before, and each of them has its own.
+  for (const each of all.filter(({ isCatalogue, target }) => isCatalogue && targets.includes(target)).reverse())
+    if (held.has(each.backup) && !existsSomewhere(place, each.target, each.backup))
+      fetched.backups.push(...(await fetchOne(at, place, each, held)));
   for (const { backup, target, isCatalogue } of all)
     if (!isCatalogue && targets.includes(target) && !existsSomewhere(place, target, backup))
       fetched.orphans.push(backup);
