@@ -72,7 +72,7 @@ export function shownRepository({ repository }: Pick<ResticRepository, 'reposito
 
 /** A text of restic's that may name URLs with passwords in them. */
 export function withoutPasswords(text: string): string {
-  return text.replace(/(:\/\/[^\s:/@]*):[^\s@/]*@/g, '$1:…@');
+  return text.replace(/(:\/\/[^\s:/@]*):[^\s/]*@/g, '$1:…@');
 }
 
 /** The folder that it is, on this machine; undefined for one elsewhere. */
