@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { shellWord } from '../../base/shell-word.ts';
 import type { ManifestDatabase, ManifestPostgres, ManifestSnapshot } from '../archive/manifest.ts';
 import { pointerEnd, sealedEnd } from '../archive/manifest-file.ts';
@@ -34,7 +35,7 @@ export function byHandScript(what: What): string[] {
     // Beside the first tree, so that moving into place is a rename.
     `WORK=\${WORK:-${shellWord(`${trees[0]?.root ?? '/var/tmp/restore'}.by-hand`)}}`,
     'ASIDE=before-restore.$(date -u +%Y%m%dT%H%M%SZ)',
-    ...(snapshot === undefined ? unpackLines(what) : fetchLines(snapshot)),
+    ...(snapshot === undefined ? unpackLines(what) : fetchLines(what.archive, snapshot)),
     '',
   ];
   if (databases.length > 0) {
@@ -83,9 +84,9 @@ function unpackLines({ archive, checks = [] }: What): string[] {
 }
 
 /** Out of a repository of restic. */
-function fetchLines({ id, set, roots, environment }: NonNullable<What['snapshot']>): string[] {
+function fetchLines(name: string, { id, set, roots, environment }: NonNullable<What['snapshot']>): string[] {
   return [
-    `ARCHIVE=restic`,
+    `ARCHIVE=${shellWord(name)}`,
     ...environment,
     id === null ? `: "\${SNAPSHOT:?is its id: restic snapshots}"` : `SNAPSHOT=${id}`,
     '',
@@ -93,8 +94,10 @@ function fetchLines({ id, set, roots, environment }: NonNullable<What['snapshot'
     'mkdir -p "$(dirname "$WORK")"',
     'mkdir -m 0700 "$WORK" "$WORK"/files',
     'restic restore "$SNAPSHOT" --target "$WORK"/all',
-    ...Object.entries(roots).map(([name, root]) => `mv -T "$WORK"/all${shellWord(root)} "$WORK"/files/${name}`),
+    // First what may lie within a folder that comes next.
     `mv "$WORK"/all${shellWord(set)}/* "$WORK"/`,
+    `rm -r "$WORK"/all${shellWord(dirname(dirname(dirname(set))))}`,
+    ...Object.entries(roots).map(([name, root]) => `mv -T "$WORK"/all${shellWord(root)} "$WORK"/files/${name}`),
   ];
 }
 

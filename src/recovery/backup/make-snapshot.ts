@@ -18,7 +18,7 @@ import { pathOf } from '../archive/file-list.ts';
 import type { Listed } from '../archive/listed.ts';
 import type { Manifest, ManifestDatabase, ManifestPostgres, ManifestSnapshot, Totals } from '../archive/manifest.ts';
 import { filesBeside, pointerEnd, writeManifest, writeWhole } from '../archive/manifest-file.ts';
-import { type BytePath, bytePathOf } from '../byte-path.ts';
+import { type BytePath, bytePathOf, shownPath } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
 import { dumpDatabases } from '../postgres/dump.ts';
 import { keepList } from '../restic/list-cache.ts';
@@ -47,6 +47,8 @@ import type { SurveyedTree } from './survey.ts';
 
 /** In the target's folder of backups, while one is made: what goes into the repository beside the target's own folders. */
 export const setName = '.restic-set';
+/** In there: what restic leaves out. */
+const patternsName = 'excluded';
 /** How often everything is read anew because it changed meanwhile. */
 export const maxAttempts = 3;
 
@@ -128,7 +130,7 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
       ...trees.flatMap(({ root, included }) => [root, ...included.map((path) => join(root, path))]),
     ],
     exclude: trees.flatMap((tree) => patternsOf(tree, set)),
-    excludeFile: join(work, 'excluded'),
+    excludeFile: join(work, patternsName),
     tags: [ownTag, only === undefined ? wholeTag : databasesTag, `target=${target.name}`, `backup=${name}`],
     host: host.name,
     progress,
@@ -143,7 +145,8 @@ async function take(backup: BackupToMake, at: ResticRepository, work: string): P
     rmSync(file);
     listing = await listAs(tree.nodes, folders, file);
   }
-  const { list, totals, changed } = listing;
+  const { list, totals, changed, links } = listing;
+  notes.push(...links.map((path) => `only GAIA restores what this symlink says, restic before 0.16 does not: ${path}`));
   const n8nKeys = n8nKeysIn(target.trees);
   const facts = {
     ...{ degraded, notes, list, totals, databases },
@@ -177,7 +180,8 @@ function besides(root: string, folder: BytePath, wanted: BytePath): BytePath[] {
   const way = `${folder}/${next}` as BytePath;
   return [
     ...others.map((name) => `${folder}/${name}` as BytePath),
-    ...(way === wanted ? [] : besides(root, way, wanted)),
+    // The patterns themselves lie beside the set as soon as restic runs.
+    ...(way === wanted ? [`${folder}/${patternsName}` as BytePath] : besides(root, way, wanted)),
   ];
 }
 
@@ -185,6 +189,8 @@ type Listing = {
   list: Manifest['list'];
   totals: Totals;
   changed: string[];
+  /** Symlinks whose text is no UTF-8. */
+  links: string[];
   /** How many names of files there are, as restic counts them. */
   names: number;
   isExact: boolean;
@@ -210,6 +216,7 @@ async function listAs(nodes: SnapshotTree['nodes'], folders: readonly ListedFold
   const set = folders[0]?.root ?? '';
   const totals: Totals = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, bytes: 0, stored_bytes: 0 };
   const changed: string[] = [];
+  const links: string[] = [];
   let came = false;
   let names = 0;
   const list = listFile(file);
@@ -219,6 +226,7 @@ async function listAs(nodes: SnapshotTree['nodes'], folders: readonly ListedFold
         list.add(listed);
         if (listed.type === 'file' || listed.type === 'hardlink') names++;
         count(totals, listed);
+        if (listed.type === 'symlink' && listed.link_b64 !== undefined) links.push(shownPath(pathOf(listed)));
       },
       changed: (says) => void changed.push(says),
       came() {
@@ -226,7 +234,7 @@ async function listAs(nodes: SnapshotTree['nodes'], folders: readonly ListedFold
       },
       skip: (path) => folder.root !== set && (set === path || set.startsWith(`${path}/`) || path.startsWith(`${set}/`)),
     });
-  return { list: list.end(), totals, changed, names, isExact: changed.length === 0 && !came };
+  return { list: list.end(), totals, changed, links, names, isExact: changed.length === 0 && !came };
 }
 
 const folderOf = (path: BytePath) => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as BytePath;

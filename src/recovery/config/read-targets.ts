@@ -69,7 +69,7 @@ export function readTargets(
     if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
       at.wrong('has a database in a service, and no compose file that the service is in');
   const secrets = [...new Set(found.flatMap(({ target }) => secretFilesOf(target)))];
-  for (const each of found) each.target = withoutKeys(each.target, place, secrets);
+  for (const each of found) each.target = withoutBackups(withoutKeys(each.target, place, secrets), place);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
   const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
@@ -225,11 +225,30 @@ function withoutKeys(target: Target, { signingKey, identity }: Place, secrets: r
   return { ...target, trees };
 }
 
+/** Where backups lie is in none of them, and stays where it is when one is restored. */
+function withoutBackups(target: Target, { backups }: Place): Target {
+  const repository = target.restic?.repository;
+  const folders = [backups, ...(typeof repository === 'string' && isAbsolute(repository) ? [repository] : [])];
+  const trees = target.trees.map((tree) => {
+    const inside = folders.filter((path) => path !== tree.root && isWithinOrSame(tree.root, path));
+    if (inside.length === 0) return tree;
+    // What would be a wildcard in its own name stands for any character.
+    return {
+      ...tree,
+      exclude: [...tree.exclude, ...inside.map((path) => relative(tree.root, path).replace(/[*?]/g, '?'))],
+    };
+  });
+  return { ...target, trees };
+}
+
 function judge(target: Target, at: Located, place: Place): void {
+  const repository = target.restic?.repository;
   for (const { root } of target.trees) {
     const where = at.get('root') ?? at;
     if (root === '/') where.wrong('is the whole machine; name a folder');
     else if (isWithinOrSame(place.backups, root)) where.wrong(`lies within the folder of backups, ${place.backups}`);
+    else if (typeof repository === 'string' && isAbsolute(repository) && isWithinOrSame(repository, root))
+      where.wrong(`lies within the repository of restic, ${repository}`);
   }
   for (const [n, { name, path }] of target.databases.entries()) {
     const databases = at.get('databases') ?? at;

@@ -9,6 +9,8 @@ import type { ResticRepository } from '../restic/repository.ts';
 import { runRestic } from '../restic/run-restic.ts';
 import { withLongPath } from '../source/long-path.ts';
 import { damaged } from '../tar/damage.ts';
+import { keepTime } from './keep-time.ts';
+import { mendLinks } from './mend-links.ts';
 import type { BackupSource, StageWanted } from './open-backup.ts';
 
 /** In a stage folder, while restic writes into it. */
@@ -49,7 +51,7 @@ async function stageSnapshot(at: ResticRepository, snapshot: ManifestSnapshot, w
       tops.filter(({ root }) => root !== snapshot.set),
     ];
     for (const top of ours) moveInto(top, fetched, stageFolder);
-    rmSync(join(fetched, dirname(dirname(dirname(snapshot.set)))), { recursive: true, force: true });
+    await removeKeepingTime(join(fetched, dirname(dirname(dirname(snapshot.set)))));
     for (const top of theirs) moveInto(top, fetched, stageFolder);
     rmSync(fetched, { recursive: true, force: true });
     done += selection.reduce(
@@ -57,7 +59,17 @@ async function stageSnapshot(at: ResticRepository, snapshot: ManifestSnapshot, w
       0,
     );
   }
+  mendLinks(selection);
   requireNoOthers(wanted, byFolder);
+}
+
+/** The folder around it may be one of the target's, and keeps its time. */
+async function removeKeepingTime(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  const around = dirname(path);
+  const { mtimeNs } = lstatSync(around, { bigint: true });
+  rmSync(path, { recursive: true, force: true });
+  await keepTime(around, mtimeNs);
 }
 
 /** What is wanted and lies in no folder that is wanted. */
