@@ -88,20 +88,28 @@ function failure(at: ResticRepository, stderr: string, ended: string): Fault {
   return new Fault(fault.code, fault.message, { hint: fault.hint, extra: { no_lock: true } });
 }
 
-/** Ends it when it has done nothing for too long but try again. */
+/** Ends it when it has done nothing for too long but try again, or would only wait until then. */
 function watchRetries(end: () => void): { heard(text: string): void } {
   let since: number | undefined;
   let last = 0;
   return {
     heard(text) {
-      if (!text.includes('returned error, retrying after')) return;
+      const [, again = ''] = /returned error, retrying after ([\d.hms]+)/.exec(text) ?? [];
+      if (again === '') return;
       const now = performance.now();
       if (since === undefined || now - last > quietMs) since = now;
       last = now;
       const isGone = /no such file or directory|does not exist|404/.test(text);
-      if (now - since > (isGone ? missingPatienceMs : patienceMs)) end();
+      if (now - since + goDurationMs(again) > (isGone ? missingPatienceMs : patienceMs)) end();
     },
   };
+}
+
+/** `552.3ms`, `12.9s`, `1m2s` */
+function goDurationMs(text: string): number {
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  const parts = [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)];
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (units[unit ?? ''] ?? 0), 0);
 }
 
 function cannotStart(error: NodeJS.ErrnoException): Fault {
