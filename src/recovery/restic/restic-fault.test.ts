@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { withoutPasswords } from './repository.ts';
 import { resticFault } from './restic-fault.ts';
 
 const at = {
@@ -48,6 +49,12 @@ const cases: [string, string, string, RegExp][] = [
     'damaged',
     /is damaged/,
   ],
+  [
+    'another snapshot in its place',
+    'Fatal: cannot dump file: path "/x/shared" not found in snapshot',
+    'damaged',
+    /is damaged: cannot dump file/,
+  ],
   ['a snapshot that is gone', 'Fatal: no matching ID found for prefix "abcdef12"', 'not-found', /does not have that/],
   ['what nobody knows', 'Fatal: something new', 'internal', /something new/],
 ];
@@ -60,4 +67,11 @@ describe('what restic says', () => {
       assert.match(fault.message, says);
       assert.doesNotMatch(fault.message, /hunter2/);
     });
+
+  it('never has any part of a password, whatever characters that has', () => {
+    for (const password of ['p@ss', 'a:b@c', '%40', 'x']) {
+      const text = withoutPasswords(`rest:http://me:${password}@nas:8000/r and s3:https://nas/bucket/a:b@c`);
+      assert.equal(text, 'rest:http://me:…@nas:8000/r and s3:https://nas/bucket/a:b@c');
+    }
+  });
 });

@@ -56,7 +56,7 @@ const causes: readonly Cause[] = [
   },
   {
     code: 'damaged',
-    when: /ciphertext verification failed|does not match|not found in (index|repo)|no such file or directory|does not exist|\b404\b|repository contains errors|invalid data|unable to load|cannot load|wrong data returned|StreamPack|load <|decrypting blob|zstd|errors? (was|were) found|incomplete pack/i,
+    when: /ciphertext verification failed|does not match|not found in (index|repo|snapshot)|no such file or directory|does not exist|\b404\b|repository contains errors|invalid data|unable to load|cannot load|wrong data returned|StreamPack|load <|decrypting blob|zstd|errors? (was|were) found|incomplete pack/i,
     says: (at, line) => `${capital(at)} is damaged: ${line}.`,
     hint: 'See how far: gaia repository check. Backups that need what is damaged are lost in it; take another one, or the archive of control-plane (gaia list).',
   },
