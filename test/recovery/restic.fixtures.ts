@@ -79,7 +79,7 @@ export function makeResticStand(t: Test, layout: ResticLayout = {}): ResticStand
   };
 }
 
-export function layEmptyRepository(at: string): void {
+function layEmptyRepository(at: string): void {
   for (const name of ['data', 'index', 'keys', 'locks', 'snapshots']) mkdirSync(join(at, name), { recursive: true });
   for (let n = 0; n < 256; n++) mkdirSync(join(at, 'data', n.toString(16).padStart(2, '0')), { recursive: true });
   for (const [name, bytes] of Object.entries(emptyRepository)) writeFileSync(join(at, name), bytes, { mode: 0o600 });
@@ -150,7 +150,8 @@ export async function serve(t: Test, repository: string): Promise<Server> {
   return server;
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that nobody has just now. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as { port: number };
