@@ -79,6 +79,30 @@ describe('everything at once', { timeout: 60_000 }, () => {
     assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
   });
 
+  it('says what was restored, what was not, and what was not tried, when one fails after another', async (t) => {
+    const stand = twoTargets(t);
+    const third = join(stand.home, 'data-plane', 'third');
+    mkdirSync(third);
+    writeFileSync(stand.config, `${readFileSync(stand.config, 'utf8')}    third: { root: ${third} }\n`);
+    assert.equal((await stand.gaia('backup', 'full')).exit, 0);
+    const folder = join(stand.backups, 'dev');
+    const archive = join(folder, readdirSync(folder).find((name) => name.endsWith('.tar.zst')) as string);
+    const bytes = readFileSync(archive);
+    bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200);
+    writeFileSync(archive, bytes);
+    writeFileSync(join(stand.prod, 'notes'), 'changed\n');
+    const { exit, stdout, stderr } = await stand.gaia('restore', 'full', '--yes', '--json');
+    assert.equal(exit, 9, stderr);
+    const { results, not_tried } = JSON.parse(stdout) as { results: Result[]; not_tried: string[] };
+    assert.deepEqual(
+      results.map(({ target }) => target),
+      ['prod', 'dev'],
+    );
+    assert.deepEqual(not_tried, ['third']);
+    assert.match(stderr, /1 of 3 targets are restored[\s\S]*Not tried, since dev failed: third\..*gaia restore third/);
+    assert.equal(readFileSync(join(stand.prod, 'notes'), 'utf8'), 'the first of prod\n');
+  });
+
   it('takes an archive of an older tool where a target has nothing else, as a restore of it alone does', async (t) => {
     const stand = twoTargets(t);
     assert.equal((await stand.gaia('backup', 'dev')).exit, 0);

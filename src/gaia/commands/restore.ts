@@ -1,4 +1,4 @@
-import { Exit, type ExitCode } from '../../base/exit.ts';
+import { Exit, type ExitCode, exitCodeOf } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { type BackupSet, findSet } from '../../recovery/catalog/backup-set.ts';
 import { type Backup, findBackup, listBackups } from '../../recovery/catalog/catalog.ts';
@@ -123,33 +123,62 @@ async function full(call: Call): Promise<Conclusion> {
   const phrase = 'RESTORE EVERYTHING';
   const shown = all.flatMap(({ prepared: { plan } }) => planLines(plan, call.around.clock()));
   if (!(await confirm(call, phrase, shown))) return notConfirmed(phrase, call);
-  const done: { target: string; conclusion: Conclusion }[] = [];
+  const done: Done[] = [];
   for (const { target, backup } of all) {
-    // Made anew: the one before may have taken the room, and each run has a time of its own.
-    const prepared = await ready(call, target, backup.file);
-    const conclusion = await start(call, prepared);
+    const conclusion = await next(call, target, backup, done.length > 0);
     done.push({ target: target.name, conclusion });
     if (!isDone(conclusion.exit)) break;
   }
-  return report(done, all.length);
+  return report(
+    done,
+    all.map(({ target }) => target.name),
+  );
+}
+
+type Done = { target: string; conclusion: Conclusion };
+
+/** One of several. What keeps a later one from beginning is told beside what was done before it. */
+async function next(call: Call, target: Target, backup: Backup, isLater: boolean): Promise<Conclusion> {
+  try {
+    // Made anew: the one before may have taken the room, and each run has a time of its own.
+    return await start(call, await ready(call, target, backup.file));
+  } catch (error) {
+    if (!isLater || !(error instanceof Fault)) throw error;
+    const { code, message, hint } = error;
+    return {
+      exit: exitCodeOf(code),
+      json: { outcome: 'refused', error: { code, message, ...(hint ? { hint } : {}) } },
+      wrong: [`${target.name}: ${message}`, ...(hint ? [`  ${hint}`] : [])],
+    };
+  }
 }
 
 const isDone = (exit: ExitCode) => exit === Exit.ok || exit === Exit.partial;
 
-function report(done: readonly { target: string; conclusion: Conclusion }[], wanted: number): Conclusion {
+function report(done: readonly Done[], wanted: readonly string[]): Conclusion {
   const worst = done.map(({ conclusion }) => conclusion.exit).find((exit) => !isDone(exit));
   const unproven = done.some(({ conclusion }) => conclusion.exit === Exit.partial);
   const complete = done.filter(({ conclusion }) => isDone(conclusion.exit)).length;
+  const untried = wanted.slice(done.length);
   return {
     // A target that failed after another was restored: done in part.
     exit: worst === undefined ? (unproven ? Exit.partial : Exit.ok) : complete > 0 ? Exit.partial : worst,
     lines: done.flatMap(({ target, conclusion }) => [`${target}:`, ...(conclusion.lines ?? [])]),
+    wrong: done.flatMap(({ conclusion }) => conclusion.wrong ?? []),
     notes: [
       ...done.flatMap(({ conclusion }) => conclusion.notes ?? []),
-      `${complete} of ${wanted} targets are restored.`,
+      `${complete} of ${wanted.length} targets are restored.`,
+      ...(untried.length > 0
+        ? [
+            `Not tried, since ${done.at(-1)?.target} failed: ${untried.join(', ')}. One by one: gaia restore ${untried[0]}`,
+          ]
+        : []),
     ],
     delivered: true,
-    json: { results: done.map(({ target, conclusion }) => ({ target, ...(conclusion.json as object) })) },
+    json: {
+      results: done.map(({ target, conclusion }) => ({ target, ...(conclusion.json as object) })),
+      not_tried: untried,
+    },
   };
 }
 
