@@ -272,11 +272,11 @@ async function health(drill: Drill, services: Services): Promise<{ asked: boolea
       doneFiles: 0,
       says: `well ${passes} times in a row`,
     });
-  const { withinSeconds, consecutive } = limits;
-  const result = await passGate(
-    { endpoints: [], withinSeconds, consecutive },
-    { probes: [...probes, ...endpoints], tell, signal },
-  );
+  const all = [...probes, ...endpoints];
+  const { withinSeconds } = limits;
+  // Where there is nobody to ask, asking again tells no more.
+  const consecutive = all.length === 0 ? 1 : limits.consecutive;
+  const result = await passGate({ endpoints: [], withinSeconds, consecutive }, { probes: all, tell, signal });
   if (signal.aborted) throw interrupted();
   const isWhole = (scratch.postgres ?? []).length === (target.postgres ?? []).length;
   const asked = isWhole && (endpoints.length > 0 || target.health === 'none');
