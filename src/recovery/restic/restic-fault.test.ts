@@ -26,6 +26,12 @@ const cases: [string, string, string, RegExp][] = [
     /cannot be reached/,
   ],
   [
+    'a server that is gone in the middle',
+    'Save(<data/be1628daf4>) returned error, retrying after 552.330144ms: client.Post: Post "http://me:hunter2@nas:8000/r/data/be1628daf4": dial tcp 127.0.0.1:1: connect: connection refused',
+    'unreachable',
+    /cannot be reached: dial tcp 127\.0\.0\.1:1: connect: connection refused\.$/,
+  ],
+  [
     'a lock',
     'unable to create lock in backend: repository is already locked exclusively by PID 7 on nas by root (UID 0, GID 0)',
     'locked',

@@ -83,6 +83,9 @@ const maxShown = 240;
 function tidy(line: string): string {
   const text = line
     .replace(/^(Fatal|error): /i, '')
+    // Which request it was, and that it is tried again, is of no use to anybody.
+    .replace(/^\w+\(<[^>]*>[^)]*\) returned error, retrying after [\w.]+: /, '')
+    .replace(/^(client\.\w+: )?[A-Z]\w+ "[^"]*": /, '')
     .replace(/^ignoring error for /, '')
     .replace(/\b([0-9a-f]{10})[0-9a-f]{54}\b/g, '$1…')
     .replace(/[.\s]+$/, '');
