@@ -93,13 +93,14 @@ export function overwrite(file: string, change: (bytes: Buffer) => void): void {
   writeFileSync(file, bytes);
 }
 
-/** Names and sizes of the packs of a repository, largest first. */
+/** The packs of a repository, largest first. */
 export function packsOf(repository: string): string[] {
   const data = join(repository, 'data');
   return (readdirSync(data, { recursive: true }) as string[])
-    .map((name) => join(data, name))
-    .filter((file) => statSync(file).isFile())
-    .sort((a, b) => statSync(b).size - statSync(a).size);
+    .filter((name) => /\/[0-9a-f]{64}$/.test(name))
+    .map((name) => ({ file: join(data, name), size: statSync(join(data, name), { throwIfNoEntry: false })?.size ?? 0 }))
+    .sort((a, b) => b.size - a.size)
+    .map(({ file }) => file);
 }
 
 /** What looks like a backup in a folder of backups: pointers, manifests, and what a run works in. */
