@@ -147,12 +147,14 @@ describe('The configuration', () => {
     const keys = ['gaia/.signing_key', 'gaia/.identity'];
     assert.deepEqual(
       [false, true].map((is) => withSecrets(target, is).trees[0]?.exclude),
-      [keys, []],
+      [['shared/backups', ...keys], ['shared/backups']],
     );
   });
 
-  it('says that the folder of backups is within a tree', () => {
-    assert.ok(dev(`{ root: ${home} }`).notes.some((note) => /folder of backups/.test(note)));
+  it('says that the folder of backups is within a tree, and leaves it and a repository out of it', () => {
+    const { notes, targets } = dev(`{ root: ${home}, restic: { repository: shared/repo* } }`);
+    assert.ok(notes.some((note) => /folder of backups/.test(note)));
+    assert.deepEqual(targets[0]?.trees[0]?.exclude, ['shared/backups', 'shared/repo?']);
   });
 
   it('reads JSON, and tells the line of a mistake in it', () => {
@@ -258,6 +260,8 @@ describe('The configuration', () => {
     ['an engine that is none', '{ root: a, engine: borg }', /must be archive or restic/],
     ['restic without a repository', '{ root: a, engine: restic }', /nothing says where/],
     ['two places of a repository', '{ root: a, restic: { repository: a, repository_file: b } }', /must say either/],
+    ['a tree within a repository', '{ root: a/b, restic: { repository: a } }', /lies within the repository of restic/],
+    ['a repository without a name', '{ root: a, restic: { repository: "" } }', /repository is empty/],
     ['a repository nowhere', '{ root: a, restic: { password_file: b } }', /must say either/],
     ['what is no reading back', '{ root: a, restic: { repository: a, read_back: all } }', /must be added, or none/],
     ['what is no recipient', '{ root: a, encrypt_to: [age1x] }', /is no recipient of age/],
