@@ -19,6 +19,9 @@ export type ResticRepository = {
 /** Names in the environment that are ours to set. */
 const own = new Set(['PATH', 'LC_ALL', 'RESTIC_REPOSITORY', 'RESTIC_REPOSITORY_FILE', 'RESTIC_PASSWORD_FILE']);
 
+/** A value that a shell reads as it stands, but for the quotes around it. */
+const sameInShell = /^(?:[\w@%+=:,./-]*|'[^']*'|"[^"$`\\]*")$/;
+
 /**
  * The whole environment of a restic that works on it. The password itself is in none.
  * @throws Fault `not-found`, `forbidden`, `usage` for a file that is missing, can be read by others, or holds something else
@@ -59,6 +62,10 @@ function parseEnvironment(file: string): Record<string, string> {
     if (name === undefined || own.has(name))
       throw new Fault('usage', `${file}, line ${n + 1}: this is no setting of restic's, as NAME=VALUE.`, {
         hint: name === undefined ? 'As in: AWS_ACCESS_KEY_ID=…' : `${name} is set by the configuration.`,
+      });
+    if (!sameInShell.test(value))
+      throw new Fault('usage', `${file}, line ${n + 1}: a shell reads the value of ${name} as something else.`, {
+        hint: `It is read by one when a backup is restored by hand. Put it into single quotes: ${name}='…'`,
       });
     found[name] = value.replace(/^(["'])(.*)\1$/, '$2');
   }
