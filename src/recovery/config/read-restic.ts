@@ -39,6 +39,8 @@ function repositoryIn(at: Located, { configFile }: ConfigPlace, from: From): Res
   const [named, inFile] = [section.text('repository'), file('repository_file')];
   if ((named === undefined) === (inFile === undefined))
     section.wrong('must say either repository (a path, sftp:…, rest:…, s3:…) or repository_file, which holds it');
+  for (const key of ['repository', 'repository_file', 'password_file', 'environment_file'])
+    if (section.get(key)?.value === '') section.get(key)?.wrong('is empty');
   const readBack = section.get('read_back');
   if (readBack !== undefined && readBack.value !== 'none' && readBack.value !== 'added')
     readBack.wrong('must be added, or none where fetching it again costs too much');
@@ -52,6 +54,7 @@ function repositoryIn(at: Located, { configFile }: ConfigPlace, from: From): Res
 
 /** A path begins at the home, as all others of the file do. */
 function repositoryText(section: Located, text: string, from: From): string {
+  if (text === '') return text; // Told already.
   if (/:\/\/[^/@:\s]*:[^/@\s]+@/.test(text))
     section
       .get('repository')
