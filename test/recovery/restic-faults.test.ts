@@ -192,6 +192,20 @@ describe('a repository of restic', { skip: missing !== undefined, timeout: 120_0
     const name = await backUp(stand);
     assert.equal((await stand.json(0, 'verify', name, '--deep')).state, 'sound');
   });
+
+  it('that can only be read is read all the same', { skip: noMount }, async (t) => {
+    const disk = smallDisk(16);
+    t.after(() => disk.remove());
+    const stand = makeResticStand(t, { repository: join(disk.folder, 'repository') });
+    const name = await backUp(stand);
+    writeFileSync(join(stand.root, 'notes'), 'changed\n');
+    assert.equal((await run('mount', ['-o', 'remount,ro', disk.folder])).exit, 0);
+    await refused(stand, 1, /The file system of .* is read-only/, ['backup', 'dev']);
+    assert.equal((await stand.json(0, 'verify', name, '--deep')).state, 'sound');
+    await stand.json(0, 'repository', 'check');
+    await stand.json(0, 'restore', 'dev', '--yes');
+    assert.equal(notes(stand), 'the first state\n');
+  });
 });
 
 describe('a backup in a repository of restic', { skip: missing !== undefined, timeout: 120_000 }, () => {

@@ -59,7 +59,7 @@ export async function makeRepository(at: ResticRepository): Promise<boolean> {
 
 /** Whether all that snapshots need is there and in order, without reading contents. @throws Fault `damaged` */
 export async function checkRepository(at: ResticRepository): Promise<void> {
-  await runRestic(at, ['check', '--quiet']);
+  await runRestic(at, ['check', '--quiet'], { reads: true });
 }
 
 /**

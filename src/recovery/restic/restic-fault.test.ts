@@ -44,6 +44,12 @@ const cases: [string, string, string, RegExp][] = [
     /no room left/,
   ],
   [
+    'a disk that became read-only',
+    'unable to create lock in backend: open /r/locks/c7f5a33a26-tmp-1: read-only file system',
+    'storage-full',
+    /is read-only/,
+  ],
+  [
     'damaged contents',
     'ignoring error for /sub/f: ciphertext verification failed\nFatal: There were 1 errors',
     'damaged',

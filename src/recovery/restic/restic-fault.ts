@@ -30,6 +30,12 @@ const causes: readonly Cause[] = [
     hint: 'Nothing that counts as a backup was made. Make room there: gaia prune --dry-run shows what could go.',
   },
   {
+    code: 'storage-full',
+    when: /read-only file system/i,
+    says: (at) => `The file system of ${at} is read-only.`,
+    hint: 'If it became so by itself, the disk may be failing: see dmesg. What is there can still be restored.',
+  },
+  {
     code: 'forbidden',
     when: /\b40[13]\b|Unauthorized|Forbidden|Access ?Denied|permission denied|InvalidAccessKeyId|SignatureDoesNotMatch/i,
     says: (at, line) => `${capital(at)} lets nobody in: ${line}.`,

@@ -99,10 +99,14 @@ function watchRetries(end: () => void): { heard(text: string): void } {
       const now = performance.now();
       if (since === undefined || now - last > quietMs) since = now;
       last = now;
-      const isGone = /no such file or directory|does not exist|404/.test(text);
-      if (now - since + goDurationMs(again) > (isGone ? missingPatienceMs : patienceMs)) end();
+      if (now - since + goDurationMs(again) > patienceFor(text)) end();
     },
   };
+}
+
+function patienceFor(text: string): number {
+  if (/read-only file system|permission denied/.test(text)) return 0;
+  return /no such file or directory|does not exist|404/.test(text) ? missingPatienceMs : patienceMs;
 }
 
 /** `552.3ms`, `12.9s`, `1m2s` */
