@@ -321,5 +321,13 @@ for name in $targets; do
   esac
 done
 head_of 'Done'
+if [ -z "$sealed$pointers$repository" ]; then
+  say "Secrets are in no backup that is not encrypted. Put yours back from where you keep copies: $home/shared/credentials, and what begins with a dot in $home/gaia."
+  if [ -e "$home/gaia/signing.pub" ] && [ ! -e "$home/gaia/.signing_key" ] && ! grep -q '^signing_key_file:' "$config"; then
+    say "Among them is the key that signs backups, $home/gaia/.signing_key. Where it is lost, the next backup makes a new one after this:"
+    say "  mv $home/gaia/signing.pub $home/gaia/signing.pub.before"
+    say 'The backups that are here now are trusted with the old signing.pub only: move it back to restore one of them.'
+  fi
+fi
 say 'Make a new backup when all is well: gaia backup full'
 exit "$worst"
