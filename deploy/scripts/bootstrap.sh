@@ -285,7 +285,9 @@ since=/var/lib/gaia-bootstrap
 [ -s "$since" ] || date -u +%FT%TZ >"$since"
 restored() {
   run_gaia status --json --quiet 2>/dev/null | grep -o "\"kind\":\"restore\",\"target\":\"$1\"[^}]*\"outcome\":{\"kind\":\"committed\"" |
-    grep -o '"created_at":"[^"]*"' | cut -d'"' -f4 | awk -v since="$(cat "$since")" '$0 >= since { found = 1 } END { exit !found }'
+    grep -o '"created_at":"[^"]*"' | cut -d'"' -f4 |
+    # To the second: the one there has no smaller parts, and a restore may begin in the same.
+    awk -v since="$(cat "$since")" 'substr($0, 1, 19) >= substr(since, 1, 19) { found = 1 } END { exit !found }'
 }
 
 head_of "Restoring:$( for t in $targets; do printf ' %s' "$t"; done)"
