@@ -1,213 +1,279 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { N8nKey } from '../../src/recovery/source/n8n-key.ts';
 import { type Engine, startEngine } from './docker.fixtures.ts';
-import { type Machine, noMachine, startMachine } from './machine.fixtures.ts';
+import { commandsOf, wordOf } from './emergency-page.fixtures.ts';
+import { type Machine, machineName, noMachine, startMachine } from './machine.fixtures.ts';
 import { makeMirror, mirrorSource } from './mirror.fixtures.ts';
+import { noServer } from './postgres.fixtures.ts';
+import { phasesTable } from './rebuild-phases.fixtures.ts';
+import { factsOf, fillMachine, home, packages, reaches } from './whole-machine.fixtures.ts';
+import { requireKept, startWriter, type Writer } from './writers.fixtures.ts';
 
-const missing = noMachine();
-if (missing !== undefined) console.log(`NOT RUN: the fire drill needs a machine in a container: ${missing}`);
+const missing = noMachine() ?? noServer();
+if (missing !== undefined)
+  console.log(`NOT RUN: the fire drill needs a machine in a container, and PostgreSQL: ${missing}`);
 
-const home = '/opt/leveredge';
 const script = join(import.meta.dirname, '../../deploy/scripts/bootstrap.sh');
-const packages = [
-  'zstd',
-  'openssl',
-  'age',
-  'cron',
-  'docker.io',
-  'docker-compose',
-  'sqlite3',
-  'libatomic1',
-  'libstdc++6',
-];
+/** A rebuild installs Docker, builds images and fills databases. */
+const rebuildMs = 600_000;
+const question = 'to go on: ';
 
-const config = `restore_targets:
-  control-plane: { health: none }
-  data-plane:
-    prod:
-      compose: compose.yml
-      databases: [ { name: shop, engine: sqlite, path: shop.db } ]
-      health: { endpoints: [ { name: web, url: "http://127.0.0.1:8080/page" } ], within_seconds: 60, consecutive: 2 }
-    dev:
-      units: [ { name: app.service, user: owner }, watch.service ]
-      health: { endpoints: [ { name: app, url: "http://127.0.0.1:8081/page" } ], within_seconds: 30, consecutive: 2 }
-`;
-const compose = `version: "3"
-services:
-  web:
-    build: ./web
-    command: ["/busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/site"]
-    network_mode: host
-    restart: always
-    stop_grace_period: 1s
-    volumes: ["./site:/site"]
-`;
-const unit = (command: string, target: string) => `[Service]\nExecStart=${command}\n\n[Install]\nWantedBy=${target}\n`;
+/** What was taken off the machine before it was lost, and what is known of it. */
+type Carried = {
+  /** The folder of backups, and a stick with the kit and bootstrap.sh. */
+  backups: string;
+  stick: string;
+  facts: string;
+  /** The name of prod's archive, and when it was begun. */
+  prod: string;
+  begunMs: number;
+  n8nKeys: readonly N8nKey[];
+  bytes: number;
+};
 
 describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'fire-drill-'));
   const dist = join(folder, 'dist');
-  const kept = join(folder, 'kept');
   const volumes = [`${join(folder, 'mirror')}:/mirror:ro`, '/var/lib/docker'];
+  const writers: { postgres?: Writer; sqlite?: Writer } = {};
   let engine: Engine;
-  let old: Machine | undefined;
   let machine: Machine | undefined;
-
-  /** What must be the same on both: files with owners and modes, rows, users, units, crontabs, secrets. */
-  const facts = (on: Machine) =>
-    on.well(
-      [
-        `cd ${home}`,
-        "find control-plane data-plane gaia shared/credentials ! -name 'RESTORED.json' ! -name 'shop.db*' ! -path '*/gaia/bin*' -printf '%p %y %m %U:%G %l\\n' | sort",
-        "find control-plane data-plane gaia shared/credentials -type f ! -name 'RESTORED.json' ! -name 'shop.db*' ! -path '*/gaia/bin*' -exec sha256sum {} + | sort -k2",
-        "sqlite3 data-plane/prod/shop.db 'SELECT count(*), sum(price) FROM item'",
-        'getent passwd owner; id owner; ls /var/lib/systemd/linger',
-        "find /var/lib/owner -printf '%p %U:%G\\n' | grep -v '/\\.\\(bash\\|profile\\)' | sort",
-        'cat /etc/systemd/system/watch.service /var/lib/owner/.config/systemd/user/app.service',
-        'systemctl is-active watch.service; systemctl is-enabled watch.service',
-        'systemctl --user --machine=owner@.host is-active app.service',
-        'systemctl --user --machine=owner@.host is-enabled app.service',
-        'crontab -u owner -l',
-        "docker ps --format '{{.Names}} {{.Status}}' | cut -d' ' -f1,2",
-      ].join('; '),
-    );
+  let plain: Carried;
+  let sealed: Carried;
+  /** What bootstrap.sh said in the first rebuild. */
+  let advice = '';
 
   before(async () => {
     engine = await startEngine();
     execFileSync(process.execPath, [join(import.meta.dirname, '../../tools/build.ts'), dist], { stdio: 'pipe' });
     makeMirror(join(folder, 'mirror'), packages);
-    old = await startMachine(dist, { volumes });
-    await fill(old);
+    const old = await startMachine(dist, { volumes });
+    await fillMachine(old);
+    writers.postgres = startWriter(reaches.postgres);
+    writers.sqlite = startWriter(reaches.sqlite);
+    plain = await carryOff(old, 'plain', '');
+    await old.well('mkdir /var/key && gaia key new /var/key/recovery-key.txt');
+    sealed = await carryOff(old, 'sealed', '--identity /var/key/recovery-key.txt');
+    await writers.postgres.end();
+    await writers.sqlite.end();
+    old.destroy();
   });
   after(async () => {
     await engine?.end();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function fill(on: Machine): Promise<void> {
-    on.write('/etc/apt/sources.list', mirrorSource);
-    await on.well(
-      'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ' +
-        packages.join(' '),
-    );
-    await on.well('systemctl start docker');
-    const put = (path: string, text: string) => on.write(`${home}/${path}`, text);
-    put('gaia/config.yaml', config);
-    put('control-plane/notes', 'what only the control plane knows\n');
-    put('shared/credentials/token', 'a secret\n');
-    put('data-plane/prod/compose.yml', compose);
-    put('data-plane/prod/web/Dockerfile', 'FROM scratch\nCOPY busybox /busybox\n');
-    put('data-plane/prod/site/page', 'prod is well\n');
-    put('data-plane/dev/site/page', 'dev is well\n');
-    const busybox = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-    for (const at of ['data-plane/prod/web/busybox', 'data-plane/dev/busybox'])
-      execFileSync('docker', ['cp', busybox, `leveredge-test-machine:${home}/${at}`]);
-    await on.well(`mkdir -p ${home}/gaia/bin && cp /usr/local/bin/gaia ${home}/gaia/bin/gaia`);
-    await on.well(`chmod 600 ${home}/shared/credentials/token`);
-    await on.well(
-      `cd ${home}/data-plane/prod && sqlite3 shop.db 'CREATE TABLE item AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i AS id, i * 3 AS price FROM n'`,
-    );
-    await on.well(
-      'useradd --uid 1001 --create-home --home-dir /var/lib/owner --shell /bin/sh owner && loginctl enable-linger owner',
-    );
-    await on.well(`chown -R owner: ${home}/data-plane/dev`);
-    const own = '/var/lib/owner/.config/systemd/user';
-    on.write(
-      `${own}/app.service`,
-      unit(
-        `${home}/data-plane/dev/busybox httpd -f -p 127.0.0.1:8081 -h ${home}/data-plane/dev/site`,
-        'default.target',
-      ),
-    );
-    on.write('/etc/systemd/system/watch.service', unit('/bin/sleep infinity', 'multi-user.target'));
-    await on.well('chown -R owner: /var/lib/owner/.config');
-    await on.well("printf '5 4 * * * /bin/true\\n' | crontab -u owner -");
-    for (let n = 0; (await on.sh('systemctl --user --machine=owner@.host is-system-running')).exit !== 0 && n < 50; n++)
-      await pause(200);
-    await on.well(
-      'systemctl --user --machine=owner@.host daemon-reload && systemctl --user --machine=owner@.host enable --now app.service',
-    );
-    await on.well('systemctl daemon-reload && systemctl enable --now watch.service');
-    await on.well(`cd ${home}/data-plane/prod && docker-compose up -d --build`);
+  /** Makes backups and the kit beside the writers, and takes both off the machine, as a person would with two disks. */
+  async function carryOff(from: Machine, name: string, words: string): Promise<Carried> {
+    await from.well(`rm -rf ${home}/shared/backups && gaia kit ${words} --out /var/${name}`);
+    const made = await from.gaia('backup full');
+    assert.equal(made.exit, 0, made.stdout + made.stderr);
+    const endedMs = Date.now();
+    const facts = await factsOf(from);
+    const [backups, stick] = [join(folder, name, 'backups'), join(folder, name, 'stick')];
+    mkdirSync(join(folder, name));
+    execFileSync('docker', ['cp', `${machineName}:${home}/shared/backups`, backups]);
+    execFileSync('docker', ['cp', `${machineName}:/var/${name}`, stick]);
+    cpSync(script, join(stick, 'bootstrap.sh'));
+    // What the machine itself knows of its backups stays behind.
+    rmSync(join(backups, '.gaia'), { recursive: true, force: true });
+    const prod = readdirSync(join(backups, 'prod')).find((each) => /\.tar\.zst(\.age)?$/.test(each)) as string;
+    const manifestFile = join(backups, 'prod', prod.replace(/\.tar\.zst(\.age)?$/, '.manifest.json'));
+    const manifest = JSON.parse(readFileSync(manifestFile, 'utf8')) as { created_at: string; n8n_keys: N8nKey[] };
+    assert.equal(manifest.n8n_keys.length, 1);
+    const begunMs = Date.parse(manifest.created_at);
+    for (const writer of [writers.postgres, writers.sqlite] as Writer[]) {
+      assert.ok(writer.acknowledgedBy(begunMs) > 0, 'nothing was written before the backup');
+      assert.ok(
+        writer.acknowledgedBy(endedMs) > writer.acknowledgedBy(begunMs),
+        'nothing was written beside the backup',
+      );
+    }
+    const bytes = Number(execFileSync('du', ['-sb', backups], { encoding: 'utf8' }).split('\t')[0]);
+    return { backups, stick, facts, prod, begunMs, n8nKeys: manifest.n8n_keys, bytes };
   }
 
-  /** Takes the backups and the kit off the machine, as a person would with a disk. */
-  function carry(from: string, what: string): void {
-    rmSync(join(kept, what), { recursive: true, force: true });
-    mkdirSync(kept, { recursive: true });
-    execFileSync('docker', ['cp', `leveredge-test-machine:${from}`, join(kept, what)]);
-  }
-
-  /** A machine that has nothing but Debian, the mirror, and what was carried off. */
-  async function bare(): Promise<Machine> {
+  /** A machine that has nothing but Debian, the mirror of its packages, and the two disks. */
+  async function bare({ backups, stick }: Carried): Promise<Machine> {
     machine?.destroy();
-    mkdirSync(join(kept, 'script'), { recursive: true });
-    cpSync(script, join(kept, 'script', 'bootstrap.sh'));
-    chmodSync(kept, 0o755);
-    machine = await startMachine(dist, { bare: true, volumes: [...volumes, `${kept}:/mnt:ro`] });
+    chmodSync(join(backups, '..'), 0o755);
+    const disks = [`${backups}:/mnt/backups:ro`, `${stick}:/media/usb:ro`];
+    machine = await startMachine(dist, { bare: true, volumes: [...volumes, ...disks] });
     machine.write('/etc/apt/sources.list', mirrorSource);
     assert.notEqual((await machine.sh('command -v gaia || command -v docker || command -v zstd')).exit, 0);
     return machine;
   }
 
-  it('rebuilds a machine that was destroyed from its backups and the kit, encrypted, stopped in the middle', async (t) => {
-    const first = old as Machine;
-    await first.well('mkdir /var/usb && gaia key new /var/usb/recovery-key.txt');
-    await first.well('gaia kit --identity /var/usb/recovery-key.txt --out /var/usb');
-    const made = await first.gaia('backup full');
-    assert.equal(made.exit, 0, made.stdout + made.stderr);
-    const before = await facts(first);
-    carry(`${home}/shared/backups`, 'backups');
-    carry('/var/usb', 'usb');
-    // What the machine itself knows of its backups stays behind, too.
-    rmSync(join(kept, 'backups', '.gaia'), { recursive: true, force: true });
-    rmSync(join(kept, 'usb', 'recovery-key.txt'));
-    first.destroy();
-    old = undefined;
+  /** All is as it was, but for what the words name, which is not there. */
+  async function requireAsBefore(here: Machine, { facts, begunMs }: Carried, gone?: RegExp): Promise<string> {
+    await here.well('DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends sqlite3');
+    const kept = facts.split('\n').filter((line) => gone?.test(line) !== true);
+    assert.equal(await factsOf(here), kept.join('\n'));
+    return requireData(here, begunMs);
+  }
 
-    const here = await bare();
-    const words = 'sh /mnt/script/bootstrap.sh --backups /mnt/backups --kit /mnt/usb/recovery-kit.txt';
-    const dry = await here.sh(`${words} --dry-run`);
-    assert.equal(dry.exit, 0, dry.stdout + dry.stderr);
-    assert.match(dry.stdout, /to install: zstd/);
+  async function requireData(here: Machine, begunMs: number): Promise<string> {
+    const postgres = await requireKept(here, reaches.postgres, writers.postgres as Writer, begunMs);
+    const sqlite = await requireKept(here, reaches.sqlite, writers.sqlite as Writer, begunMs);
+    return `${postgres} transactions in PostgreSQL and ${sqlite} in SQLite are there; nothing that was acknowledged is missing`;
+  }
+
+  it('rebuilds a machine that was lost, word for word as the page for the worst day says', async (t) => {
+    const gone = 'The machine is gone';
+    const [look = '', rebuild = ''] = commandsOf(gone);
+    const here = await bare(plain);
+    const dry = await here.terminal(look, { folder: '/media/usb' });
+    assert.equal(dry.exit, 0, dry.text);
+    assert.match(dry.text, /to install: zstd/);
     assert.equal(
       (await here.sh(`ls ${home} /usr/local/bin`)).stdout.trim(),
       '/usr/local/bin:',
       'a dry run made something',
     );
-    const unasked = await here.sh(words);
-    assert.equal(unasked.exit, 2, unasked.stdout + unasked.stderr);
-    // Killed with everything below it, in the middle of a restore.
-    await here.well(`cat >/tmp/go <<'E'\n${words} --yes >/tmp/out 2>&1\nE\n:`);
-    await here.well('systemd-run --quiet --unit=rebuild sh /tmp/go');
-    for (let n = 0; n < 1200; n++) {
-      if ((await here.sh(`ls -d ${home}/data-plane/.gaia-stage-* || grep -q 'bootstrap.sh:' /tmp/out`)).exit === 0)
-        break;
-      await pause(50);
-    }
-    await here.sh(
-      'systemctl kill --signal=KILL rebuild.service; kill -9 $(grep -lx gaia /proc/[0-9]*/comm | cut -d/ -f3); :',
+    const beganMs = performance.now();
+    const answers = [[question, wordOf(gone, 'asks once')]] as const;
+    const rebuilt = await here.terminal(rebuild, { folder: '/media/usb', answers });
+    assert.equal(rebuilt.exit, 0, rebuilt.text);
+    advice = rebuilt.text;
+    assert.equal(rebuilt.text.split(question).length, 2, 'it asked more than once');
+    const table = phasesTable(rebuilt.lines, beganMs, performance.now());
+    // Secrets are in no backup that everybody can read.
+    t.diagnostic(await requireAsBefore(here, plain, /shared\/credentials|\.signing_key/));
+    t.diagnostic(`${(plain.bytes / 1024 / 1024).toFixed(0)} MiB of backups, not encrypted`);
+    for (const line of table) t.diagnostic(line);
+  });
+
+  it('gives back one target of the rebuilt machine, with the sections of that page in their order', async (t) => {
+    const here = machine as Machine;
+    for (const title of ['1. What is there?', '2. Is it whole?', '3. What would happen?'])
+      for (const command of commandsOf(title)) {
+        const ended = await here.terminal(command);
+        assert.equal(ended.exit, 0, `${command}: ${ended.text}`);
+      }
+    const onlyDatabases = () => here.well('gaia plan prod --only db');
+    assert.doesNotMatch(await onlyDatabases(), /encryption key/);
+    await here.well(`cd ${home}/data-plane/prod && rm -r site/page n8n/data && sqlite3 shop.db 'DROP TABLE kept'`);
+    await here.well(`echo 'DROP TABLE kept; DROP TABLE credentials_entity' | ${reaches.postgres.shell}`);
+    assert.match(await onlyDatabases(), /encryption key in prod\/n8n\/data\/config is not here/);
+    const [restore = ''] = commandsOf('4. Restore');
+    const restored = await here.terminal(restore, { answers: [[question, wordOf('4. Restore', 'Type')]] });
+    assert.equal(restored.exit, 0, restored.text);
+    t.diagnostic(await requireAsBefore(here, plain, /shared\/credentials|\.signing_key/));
+  });
+
+  it('backs up again where the key that signs is lost, as bootstrap.sh says in the end', async () => {
+    const here = machine as Machine;
+    const refused = await here.gaia('backup full');
+    assert.equal(refused.exit, 6, refused.stdout + refused.stderr);
+    const [move = ''] = /mv \S+\/signing\.pub \S+$/m.exec(advice) ?? [];
+    await here.well(move);
+    const made = await here.gaia('backup full');
+    assert.equal(made.exit, 0, made.stdout + made.stderr);
+    // The old backups belong to the old key, and to nobody with the new one.
+    const verified = () => here.gaia(`verify ${plain.prod}`);
+    assert.equal((await verified()).exit, 7);
+    await here.well(`cd ${home}/gaia && cp signing.pub new && cp signing.pub.before signing.pub`);
+    assert.equal((await verified()).exit, 0);
+    await here.well(`cd ${home}/gaia && mv new signing.pub`);
+  });
+
+  it('opens an archive without GAIA, with the commands of that page', async () => {
+    const here = machine as Machine;
+    const said: string[] = [];
+    for (const command of commandsOf('Without GAIA'))
+      said.push(await here.well(`cd /mnt/backups/prod; ${command.replace('prod-….tar.zst', plain.prod)}`));
+    assert.match(said.join('\n'), /This is a backup of prod/);
+    const there = '/var/tmp/restore';
+    assert.equal(await here.well(`cat ${there}/files/prod/site/page`), 'prod is well');
+    assert.equal(await here.well(`stat -c %u:%a ${there}/files/prod/n8n/data/config`), '1000:600');
+    assert.equal(await here.well(`sqlite3 ${there}/sqlite/shop.db 'PRAGMA integrity_check'`), 'ok');
+    assert.match(
+      await here.well(`docker exec -i prod_db_1 pg_restore --list <${there}/db/app.dump`),
+      /TABLE DATA public kept/,
     );
-    const said = (await here.sh('cat /tmp/out')).stdout;
-    assert.match(said, /control-plane: restored/);
-    assert.doesNotMatch(said, /dev: restored|bootstrap\.sh:/);
-    const began = performance.now();
-    const done = await here.sh(`${words} --yes`);
+    assert.match(await here.well(`cat ${there}/recipe/target.json`), new RegExp(`${home}/data-plane/prod`));
+  });
+
+  it('rebuilds it from encrypted backups and nothing but the kit, killed in the middle twice and started again', async (t) => {
+    const here = await bare(sealed);
+    const words = 'sh /media/usb/bootstrap.sh --backups /mnt/backups';
+    const without = await here.sh(`${words} --dry-run`);
+    assert.equal(without.exit, 3, without.stdout + without.stderr);
+    const kit = '--kit /media/usb/recovery-kit.txt';
+    const unasked = await here.sh(`${words} ${kit}`, rebuildMs);
+    assert.equal(unasked.exit, 2, unasked.stdout + unasked.stderr);
+    const go = `${words} ${kit} --yes`;
+    assert.match(await killedOnce(here, go, `${home}/data-plane/.gaia-stage-*`), /control-plane: restored/);
+    // And again, while it fills the new server.
+    await killedOnce(here, go, `${home}/data-plane/prod/pgdata/PG_VERSION`);
+    const beganMs = performance.now();
+    const done = await here.sh(go, rebuildMs);
     assert.equal(done.exit, 0, done.stdout + done.stderr);
-    t.diagnostic(`the second start took ${((performance.now() - began) / 1000).toFixed(1)} s`);
-    await here.well('DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends sqlite3');
-    assert.equal(await facts(here), before);
-    const again = await here.sh(`${words} --yes`);
+    t.diagnostic(`the third start took ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+    t.diagnostic(await requireAsBefore(here, sealed));
+    const again = await here.sh(go, rebuildMs);
     assert.equal(again.exit, 0, again.stdout + again.stderr);
     assert.match(again.stdout, /prod: restored already/);
-    assert.equal((await here.gaia('verify latest --identity /mnt/usb/recovery-kit.txt')).exit, 0);
+    await requireKeyOpens(here);
     const next = await here.gaia('backup full');
     assert.equal(next.exit, 0, next.stdout + next.stderr);
     assert.doesNotMatch(next.stderr, /conflict|does not belong/);
+    const newest = await here.well(`ls ${home}/shared/backups/prod/*.manifest.json | tail -1`);
+    const manifest = JSON.parse(await here.well(`cat ${newest}`)) as { created_at: string; n8n_keys: N8nKey[] };
+    assert.ok(Date.parse(manifest.created_at) > sealed.begunMs);
+    assert.deepEqual(manifest.n8n_keys, sealed.n8nKeys);
+  });
+
+  /** Starts a rebuild and kills it with everything below it, as soon as something is there. What it had said. */
+  async function killedOnce(here: Machine, words: string, there: string): Promise<string> {
+    here.write('/tmp/go', `${words} >/tmp/out 2>&1\n`);
+    await here.well('systemd-run --quiet --collect --unit=rebuild sh /tmp/go');
+    const isTime = `ls -d ${there} || ! systemctl is-active --quiet rebuild`;
+    for (let n = 0; (await here.sh(isTime)).exit !== 0 && n < 1200; n++) await pause(50);
+    // A restore runs apart from what started it, and Node gives its threads other names than the program's.
+    await here.sh(
+      'systemctl kill --signal=KILL rebuild.service; for each in /proc/[0-9]*; do [ "$(readlink $each/exe)" != /usr/local/bin/gaia ] || kill -9 $(basename $each); done',
+    );
+    const said = await here.well('cat /tmp/out');
+    const status = await here.gaia('status');
+    assert.equal(status.exit, 9, `it was not killed in the middle of a restore: ${said}${status.stdout}`);
+    assert.doesNotMatch(said, /dev: restored|bootstrap\.sh:/);
+    return said;
+  }
+
+  /** What the page says of encrypted backups, with the file that it names. */
+  async function requireKeyOpens(here: Machine): Promise<void> {
+    const [, byHand = ''] = /encrypted: (age .+ FILE .+ \|) …/.exec(commandsOf('Without GAIA').join('\n')) ?? [];
+    const archive = `${home}/shared/backups/prod/${sealed.prod}`;
+    const text = await here.well(`cd /media/usb; ${byHand.replace('FILE', archive)} tar -xOf - RESTORE.txt`);
+    assert.match(text, /This is a backup of prod/);
+    for (const words of ['verify latest', 'plan prod']) {
+      const ended = await here.sh(`cd /media/usb; gaia ${words} --identity recovery-kit.txt`);
+      assert.equal(ended.exit, 0, ended.stdout + ended.stderr);
+    }
+  }
+
+  it('takes the configuration out of the newest backup where there is no kit', async () => {
+    const here = await bare(plain);
+    const words = 'sh /media/usb/bootstrap.sh --backups /mnt/backups --only control-plane';
+    const runs = `gaia status --json --quiet | grep -o '"created_at":"[^"]*"'`;
+    const done = await here.sh(`${words} --yes`, rebuildMs);
+    assert.equal(done.exit, 0, done.stdout + done.stderr);
+    assert.match(done.stdout, /Nobody here knows the key that these backups are signed with/);
+    assert.equal(await here.well(`cat ${home}/control-plane/notes`), 'what only the control plane knows');
+    assert.match(await here.well('gaia list'), /prod-/);
+    assert.equal((await here.sh(`ls ${home}/data-plane`)).exit, 2, 'more than control-plane was restored');
+    // As if it had been begun in the very second in which the restore began.
+    const [second = ''] = /T[0-9:]+(?=\.)/.exec(await here.well(runs)) ?? [];
+    await here.well(`sed -i 's/T[0-9:]*/${second}/' /var/lib/gaia-bootstrap`);
+    const again = await here.sh(`${words} --yes`, rebuildMs);
+    assert.equal(again.exit, 0, again.stdout + again.stderr);
+    assert.match(again.stdout, /control-plane: restored already/);
   });
 });

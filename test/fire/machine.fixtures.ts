@@ -5,16 +5,19 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { run } from '../recovery/gaia.fixtures.ts';
 import { noEngine } from './docker.fixtures.ts';
+import { onTerminal, type Terminal } from './terminal.fixtures.ts';
 
 type Ended = Awaited<ReturnType<typeof run>>;
 
 /** A Debian with systemd as its first process, in a container, with GAIA's executable and Node. It has no network but its own loopback. */
 export type Machine = {
-  /** Runs a command of the shell as root, whatever its end. */
-  sh(command: string): Promise<Ended>;
+  /** Runs a command of the shell as root, whatever its end; ended after two minutes if nobody says another time. */
+  sh(command: string, limitMs?: number): Promise<Ended>;
   /** The same, and what it printed; fails when it does not end well. */
   well(command: string): Promise<string>;
   write(path: string, text: string): void;
+  /** Runs a command as somebody who sits before it. */
+  terminal(command: string, options?: Parameters<typeof onTerminal>[2]): Promise<Terminal>;
   /** GAIA; other variables of its environment stand before it. */
   gaia(words: string, env?: string): Promise<Ended>;
   /**
@@ -35,7 +38,9 @@ type Options = {
 };
 
 const image = 'leveredge-test/machine';
-const name = 'leveredge-test-machine';
+/** Of the container that it is. */
+export const machineName = 'leveredge-test-machine';
+const name = machineName;
 const packages = 'systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libatomic1,libstdc++6';
 const bootLimitMs = 60_000;
 const stopLimitMs = 60_000;
@@ -50,15 +55,17 @@ export function noMachine(): string | undefined {
 /** Makes and boots a machine on the engine that runs; it ends with the engine. The first takes a minute. */
 export async function startMachine(dist: string, { bare = false, volumes = [] }: Options = {}): Promise<Machine> {
   if (spawnSync('docker', ['image', 'inspect', image]).status !== 0) await makeImage();
-  // Not --privileged, which is more than systemd needs and is refused in places.
-  const rights = ['--cap-add=SYS_ADMIN', '--cap-add=NET_ADMIN', '--network=none', '--tmpfs=/run', '--tmpfs=/tmp'];
+  // Not --privileged, which is more than systemd needs and is refused in places. SYS_PTRACE is for the engine within: without
+  // it nobody enters a container whose first process is not root's.
+  const rights = ['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((right) => `--cap-add=${right}`);
   const secure = ['--security-opt=apparmor=unconfined', '--security-opt=seccomp=unconfined'];
   const mounts = [
     '/sys/fs/cgroup:/sys/fs/cgroup:rw',
     ...(bare ? [] : [`${join(dist, 'gaia')}:/usr/local/bin/gaia:ro`, `${process.execPath}:/usr/local/bin/node:ro`]),
     ...volumes,
   ].map((mount) => `--volume=${mount}`);
-  const flags = ['--detach', `--name=${name}`, '--env=container=docker', ...rights, ...secure, ...mounts];
+  const own = ['--network=none', '--tmpfs=/run', '--tmpfs=/tmp', '--env=container=docker'];
+  const flags = ['--detach', `--name=${name}`, ...own, ...rights, ...secure, ...mounts];
   execFileSync('docker', ['run', ...flags, image, '/sbin/init'], { stdio: 'pipe' });
   await booted();
   return {
@@ -68,6 +75,7 @@ export async function startMachine(dist: string, { bare = false, volumes = [] }:
       void execFileSync('docker', ['exec', '-i', name, 'sh', '-c', `mkdir -p "$(dirname ${path})" && cat >${path}`], {
         input: text,
       }),
+    terminal: (command, options) => onTerminal(name, command, options),
     gaia: (words, env = '') => sh(`${env} gaia ${words}`),
     dieAt,
     async reboot() {
@@ -100,7 +108,7 @@ async function makeImage(): Promise<void> {
   }
 }
 
-const sh = (command: string) => run('docker', ['exec', name, 'sh', '-c', command]);
+const sh = (command: string, limitMs?: number) => run('docker', ['exec', name, 'sh', '-c', command], {}, limitMs);
 
 async function well(command: string): Promise<string> {
   const { exit, stdout, stderr } = await sh(command);

@@ -37,10 +37,26 @@ case "$say" in
 esac
 `;
 
+/** Where the programs of the server are in the image, and where it keeps its data. */
+export const stackSettings = { PATH: `${binaries() ?? ''}:/bin`, PGDATA: '/var/lib/postgresql/data' };
+
 /** Makes the image of server and application from this machine's own PostgreSQL and busybox. */
 export function buildStackImage(): void {
+  const settings = Object.entries(stackSettings)
+    .map(([name, value]) => `-c 'ENV ${name}=${value}'`)
+    .join(' ');
+  withStackRoot([], (root) => shell(`tar -C ${root} -c . | ${engineProgram} import ${settings} - ${image}`));
+}
+
+/** The same as a tar file that an image can be built from where there is no engine yet, with further programs of this machine. */
+export function packStackRoot(to: string, programs: readonly string[]): void {
+  withStackRoot(programs, (root) => shell(`tar -C ${root} -cf ${to} .`));
+}
+
+const shell = (script: string) => execFileSync('sh', ['-c', script], { encoding: 'utf8', stdio: 'pipe' });
+
+function withStackRoot(programs: readonly string[], use: (root: string) => void): void {
   const root = mkdtempSync(join(tmpdir(), 'fire-image-'));
-  const sh = (script: string) => execFileSync('sh', ['-c', script], { encoding: 'utf8', stdio: 'pipe' });
   const bin = binaries() as string;
   const share = bin.replace('/lib/', '/share/').replace(/\/bin$/, '');
   try {
@@ -49,22 +65,25 @@ export function buildStackImage(): void {
     const keep = { recursive: true, verbatimSymlinks: true } as const;
     for (const folder of [dirname(bin), share, '/usr/share/zoneinfo', '/usr/lib/locale'])
       cpSync(folder, join(root, folder), keep);
-    rmSync(join(root, dirname(bin), 'lib', 'bitcode'), { recursive: true, force: true });
-    cpSync(sh('command -v busybox').trim(), join(root, 'bin', 'busybox'));
-    for (const name of sh('busybox --list').trim().split('\n'))
+    // What compiles queries, which is larger than all the rest.
+    for (const name of ['bitcode', 'llvmjit.so', 'llvmjit_types.bc'])
+      rmSync(join(root, dirname(bin), 'lib', name), { recursive: true, force: true });
+    cpSync(shell('command -v busybox').trim(), join(root, 'bin', 'busybox'));
+    for (const name of shell('busybox --list').trim().split('\n'))
       if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name));
+    for (const name of programs) cpSync(shell(`readlink -f "$(command -v ${name})"`).trim(), join(root, 'bin', name));
     // Everything that the programs and the server's modules are linked with.
-    sh(
-      `find ${dirname(bin)} -type f | xargs ldd 2>/dev/null | grep -oE '/[^ :]+\\.so[^ :)]*' | sort -u | ` +
-        `grep -v '^${dirname(bin)}' | xargs cp -L --parents -t ${root}`,
+    const linked = [...programs.map((name) => join(root, 'bin', name)), join(root, dirname(bin))].join(' ');
+    shell(
+      `find ${linked} -type f | xargs ldd 2>/dev/null | grep -oE '/[^ :]+\\.so[^ :)]*' | sort -u | ` +
+        `grep -v '^${root}' | xargs cp -L --parents -t ${root}`,
     );
     writeFileSync(join(root, 'etc/passwd'), `root:x:0:0::/:/bin/sh\npostgres:x:${serverId}:${serverId}::/:/bin/sh\n`);
     writeFileSync(join(root, 'etc/group'), `root:x:0:\npostgres:x:${serverId}:\n`);
     writeFileSync(join(root, 'entry'), entry, { mode: 0o755 });
     writeFileSync(join(root, 'www/cgi-bin/health'), health, { mode: 0o755 });
-    sh(
-      `chmod 755 ${root} && chmod 1777 ${root}/tmp && tar -C ${root} -c . | ${engineProgram} import -c 'ENV PATH=${bin}:/bin' -c 'ENV PGDATA=/var/lib/postgresql/data' - ${image}`,
-    );
+    shell(`chmod 755 ${root} && chmod 1777 ${root}/tmp`);
+    use(root);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

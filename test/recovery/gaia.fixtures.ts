@@ -15,12 +15,17 @@ function gaia(args: readonly string[], env: Record<string, string> = {}): Promis
 }
 
 /** A program with its output, whatever its end. */
-export function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+export function run(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  limitMs = 120_000,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 120_000,
+      timeout: limitMs,
     });
     let stdout = '';
     let stderr = '';
