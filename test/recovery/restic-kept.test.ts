@@ -72,6 +72,31 @@ describe('what is kept in a repository of restic', { skip: missing !== undefined
     assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), '0'.repeat(100_000));
   });
 
+  it('of backups that were ended in the middle goes after two days', async (t) => {
+    const stand = makeResticStand(t);
+    const name = await backUp(stand);
+    const leave = (backup: string, ...time: string[]) =>
+      stand.restic(
+        'backup',
+        '--tag',
+        `leveredge,leveredge-whole,target=dev,backup=${backup}`,
+        ...time,
+        '--',
+        stand.root,
+      );
+    await leave('dev-2026-01-01-000000.restic', '--time', '2026-01-01 00:00:00');
+    await leave('dev-2026-01-02-000000.restic');
+    await stand.restic('backup', '--tag', 'mine', '--time', '2026-01-01 00:00:00', '--', stand.root);
+    const pruned = await stand.json(0, 'prune', '--yes');
+    assert.deepEqual(pruned.unfinished_forgotten, ['dev-2026-01-01-000000.restic']);
+    assert.deepEqual(await inRepository(stand), ['dev-2026-01-02-000000.restic', name]);
+    assert.match(await stand.restic('snapshots'), /mine/, 'of somebody else');
+    renameSync(stand.repository, `${stand.repository}.away`);
+    const away = await stand.gaia('prune', '--yes');
+    assert.equal(away.exit, 0);
+    assert.match(away.stderr, /Not looked for what unfinished backups have left: There is no repository/);
+  });
+
   it('has the secrets of the control plane, of which one archive without them is kept beside it', async (t) => {
     const stand = makeResticStand(t);
     const text = readFileSync(stand.config, 'utf8').replace(

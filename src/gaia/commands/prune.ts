@@ -11,7 +11,7 @@ import {
   trashed,
   trashHours,
 } from '../../recovery/catalog/prune.ts';
-import { forgetBackups } from '../../recovery/restic/maintain.ts';
+import { forgetBackups, forgetUnfinished } from '../../recovery/restic/maintain.ts';
 import { type Leftover, leftovers, removeLeftover } from '../../recovery/restore/undo.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
@@ -19,6 +19,7 @@ import { interruptedRuns } from '../../recovery/run/status.ts';
 import { showBytes } from '../amounts.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { confirm } from '../confirm.ts';
+import { repositoriesOf } from '../repositories.ts';
 import { targetNamed } from '../targets.ts';
 
 const hourMs = 3_600_000;
@@ -68,6 +69,7 @@ export const prune: Command = {
       const forgotten = await forgetExpired(call, now);
       // What a repository could not be told of is told the next time.
       const emptied = forgotten.left.length === 0 ? emptyTrash(place, now) : [];
+      const unfinished = await forgetLeftovers(call, now);
       writeClock(place, { wallMs: now, bootId: bootId(), uptimeS: uptimeSeconds() });
       return {
         exit: Exit.ok,
@@ -77,6 +79,9 @@ export const prune: Command = {
           ...(forgotten.names.length > 0
             ? [`${forgotten.names.length} backups are gone from their repositories.`]
             : []),
+          ...(unfinished.names.length > 0
+            ? [`What ${unfinished.names.length} unfinished backups had left in repositories is removed.`]
+            : []),
           ...(emptied.length > 0 ? [`${emptied.length} folders of the trash were old enough and are removed.`] : []),
         ],
         json: {
@@ -84,8 +89,9 @@ export const prune: Command = {
           aside_removed: removed.flatMap(({ paths }) => paths),
           trash_emptied: emptied,
           forgotten: forgotten.names,
+          unfinished_forgotten: unfinished.names,
         },
-        notes: [...kept, ...forgotten.left],
+        notes: [...kept, ...forgotten.left, ...unfinished.left],
       };
     } finally {
       lock.release();
@@ -116,6 +122,22 @@ async function forgetExpired({ config }: Call, nowMs: number): Promise<{ names: 
       left.push(`Not removed from its repository, and left in the trash: ${going.join(', ')}. ${error.message}`);
     }
   }
+  return { names, left };
+}
+
+/** What backups that were ended in the middle have left in repositories. */
+async function forgetLeftovers({ config }: Call, nowMs: number): Promise<{ names: string[]; left: string[] }> {
+  const { place, targets } = config();
+  const names: string[] = [];
+  const left: string[] = [];
+  for (const { at, targets: inIt } of repositoriesOf(targets.filter(({ restic }) => restic?.active === true)))
+    try {
+      const known = new Set(listBackups(place, inIt).map(({ name }) => name));
+      names.push(...(await forgetUnfinished(at, { targets: inIt, beforeMs: nowMs - trashHours * hourMs, known })));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      left.push(`Not looked for what unfinished backups have left: ${error.message}`);
+    }
   return { names, left };
 }
 

@@ -74,6 +74,27 @@ export async function forgetBackups(at: ResticRepository, names: readonly string
   return going.length;
 }
 
+/**
+ * Forgets what backups have left that came to no end, and that are older than a time: contents without a list, which nothing can
+ * restore. What is known here stays.
+ * @returns their names
+ * @throws Fault
+ */
+export async function forgetUnfinished(
+  at: ResticRepository,
+  { targets, beforeMs, known }: { targets: readonly string[]; beforeMs: number; known: ReadonlySet<string> },
+): Promise<string[]> {
+  const all = await ownSnapshots(at);
+  const listed = new Set(all.filter(({ isCatalogue }) => isCatalogue).map(({ backup }) => backup));
+  const going = all.filter(
+    ({ backup, target, at: made }) =>
+      targets.includes(target) && !listed.has(backup) && !known.has(backup) && Date.parse(made) < beforeMs,
+  );
+  const ids = going.map(({ id }) => id);
+  if (ids.length > 0) await runRestic(at, ['forget', '--quiet', '--prune', ...ids]);
+  return [...new Set(going.map(({ backup }) => backup))];
+}
+
 /** What was fetched, and what the repository has of which nothing says how it is restored. */
 export type Fetched = { backups: string[]; orphans: string[] };
 
