@@ -45,7 +45,7 @@ const causes: readonly Cause[] = [
     code: 'unreachable',
     when: /connection refused|connection reset|no such host|i\/o timeout|network is unreachable|no route to host|TLS handshake|unable to start the sftp session|broken pipe|server misbehaving|\b50[0234]\b|unexpected EOF|Client\.Timeout|: EOF\b/i,
     says: (at, line) => `${capital(at)} cannot be reached: ${line}.`,
-    hint: 'Look at the network, and whether the server runs. Nothing was changed here.',
+    hint: 'Look at the network, and whether the server runs.',
   },
   {
     code: 'not-found',

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { Fault } from '../../base/fault.ts';
 import { type ResticRepository, resticEnv, shownRepository } from './repository.ts';
 import { resticFault } from './restic-fault.ts';
+import { usualStallMs, watchStall } from './watch-stall.ts';
 
 export type ResticRun = {
   /** Given its standard output as it comes; without it, it is collected. May make restic wait. */
@@ -52,7 +53,19 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
   child.stdin.end(run.input);
   const patience = watchRetries(() => child.kill('SIGTERM'));
   let stderr = '';
+  let bytes = 0;
+  let told = 0;
+  let isStalled = false;
+  const stopWatching = watchStall({
+    pid: child.pid ?? 0,
+    givenBytes: () => bytes + told,
+    end() {
+      isStalled = true;
+      child.kill('SIGKILL');
+    },
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    told += text.length;
     if (stderr.length < maxStderr) stderr += text;
     patience.heard(text);
   });
@@ -62,7 +75,6 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
   });
   ended.catch(() => undefined /* thrown below */);
   const pieces: Buffer[] = [];
-  let bytes = 0;
   try {
     for await (const piece of child.stdout as AsyncIterable<Buffer>) {
       bytes += piece.length;
@@ -74,8 +86,11 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
     child.kill('SIGKILL');
     await ended.catch(() => undefined /* the first failure is the one to tell */);
     throw error;
+  } finally {
+    stopWatching();
   }
   const { code, signal } = await ended;
+  if (isStalled) throw stalled(at);
   if (code === 0 || (code !== null && run.fine?.includes(code) === true))
     return { code, stdout: Buffer.concat(pieces).toString('utf8'), stderr };
   throw failure(at, stderr, signal ?? `it ended with ${code}`);
@@ -86,6 +101,15 @@ function failure(at: ResticRepository, stderr: string, ended: string): Fault {
   const isLockOnly = /unable to create lock|lock.*(read-only file system|permission denied|\b403\b)/i.test(stderr);
   if (!isLockOnly || fault.code === 'locked' || fault.code === 'unreachable') return fault;
   return new Fault(fault.code, fault.message, { hint: fault.hint, extra: { no_lock: true } });
+}
+
+function stalled(at: ResticRepository): Fault {
+  const minutes = usualStallMs / 60_000;
+  return new Fault(
+    'unreachable',
+    `Nothing came from ${shownRepository(at)} or went there for ${minutes} minutes, so restic was ended.`,
+    { hint: 'Look at the network, and whether the disk or the server there hangs.' },
+  );
 }
 
 /** Ends it when it has done nothing for too long but try again, or would only wait until then. */
