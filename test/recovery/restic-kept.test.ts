@@ -125,6 +125,9 @@ describe('what is kept in a repository of restic', { skip: missing !== undefined
     const listed = await run('sh', ['-c', 'zstd -dcq "$1" | tar -t', 'sh', String(results[0]?.path)]);
     assert.match(listed.stdout, /files\/config\/b/);
     assert.doesNotMatch(listed.stdout, /token|2fa_secret/);
+    const held = await stand.restic('ls', '--tag', 'target=control-plane,leveredge-whole', 'latest');
+    assert.match(held, /2fa_secret/);
+    assert.doesNotMatch(held, /restic-password|restic\.env/, 'what opens the repository lies in it');
     await stand.json(0, 'backup', 'full');
     await stand.json(0, 'prune', '--yes');
     const kept = readdirSync(join(stand.backups, 'control-plane'));
@@ -135,6 +138,8 @@ describe('what is kept in a repository of restic', { skip: missing !== undefined
     for (const path of ['control-plane', 'config', 'shared/credentials', 'data-plane'])
       mkdirSync(join(stand.home, path));
     rmSync(join(stand.home, 'gaia/.2fa_secret'));
+    // As if it had been changed since the backup.
+    writeFileSync(stand.passwordFile, 'pw \n');
     await stand.json(0, 'restore', 'full', '--yes');
     const read = (path: string) => readFileSync(join(stand.home, path), 'utf8');
     assert.deepEqual(['control-plane/a', 'config/b', 'shared/credentials/token', 'gaia/.2fa_secret'].map(read), [
@@ -143,7 +148,7 @@ describe('what is kept in a repository of restic', { skip: missing !== undefined
       'secret',
       'two',
     ]);
-    // What it was opened with is still there.
+    assert.equal(readFileSync(stand.passwordFile, 'utf8'), 'pw \n', 'an older password came back');
     await stand.json(0, 'backup', 'full');
   });
 

@@ -154,7 +154,7 @@ describe('The configuration', () => {
   it('says that the folder of backups is within a tree, and leaves it and a repository out of it', () => {
     const { notes, targets } = dev(`{ root: ${home}, restic: { repository: shared/repo* } }`);
     assert.ok(notes.some((note) => /folder of backups/.test(note)));
-    assert.deepEqual(targets[0]?.trees[0]?.exclude, ['shared/backups', 'shared/repo?']);
+    assert.deepEqual(targets[0]?.trees[0]?.exclude, ['shared/backups', 'gaia/.restic-password', 'shared/repo?']);
   });
 
   it('reads JSON, and tells the line of a mistake in it', () => {

@@ -69,7 +69,7 @@ export function readTargets(
     if ((target.postgres ?? []).some(({ reach }) => reach.kind === 'service') && (target.compose ?? []).length === 0)
       at.wrong('has a database in a service, and no compose file that the service is in');
   const secrets = [...new Set(found.flatMap(({ target }) => secretFilesOf(target)))];
-  for (const each of found) each.target = withoutBackups(withoutKeys(each.target, place, secrets), place);
+  for (const each of found) each.target = withoutBackups(withoutKeys(each.target, place), place, secrets);
   for (const { target, at } of found) judge(target, at, place);
   judgeOverlap(found);
   const rank = ({ name }: Target) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
@@ -212,9 +212,9 @@ function pathsIn(at: Located, key: string): string[] {
  * Whoever has the key that signs backups can forge them, and whoever has the machine's own identity opens them: both are secret,
  * wherever they lie. In an encrypted backup they are: a machine that is rebuilt goes on with them.
  */
-function withoutKeys(target: Target, { signingKey, identity }: Place, secrets: readonly string[]): Target {
+function withoutKeys(target: Target, { signingKey, identity }: Place): Target {
   const trees = target.trees.map((tree) => {
-    const inside = [signingKey, ...(identity === undefined ? [] : [identity]), ...secrets].filter(
+    const inside = [signingKey, ...(identity === undefined ? [] : [identity])].filter(
       (path) => isWithinOrSame(tree.root, path) && tree.secrets?.includes(basename(path)) !== true,
     );
     if (inside.length === 0) return tree;
@@ -225,12 +225,19 @@ function withoutKeys(target: Target, { signingKey, identity }: Place, secrets: r
   return { ...target, trees };
 }
 
-/** Where backups lie is in none of them, and stays where it is when one is restored. */
-function withoutBackups(target: Target, { backups }: Place): Target {
+/**
+ * Where backups lie is in none of them, and stays where it is when one is restored. The same is true of what opens a repository:
+ * an older password, brought back, would open it no more, and a machine without it has it from the recovery kit.
+ */
+function withoutBackups(target: Target, { backups }: Place, secrets: readonly string[]): Target {
   const repository = target.restic?.repository;
-  const folders = [backups, ...(typeof repository === 'string' && isAbsolute(repository) ? [repository] : [])];
+  const paths = [
+    backups,
+    ...secrets,
+    ...(typeof repository === 'string' && isAbsolute(repository) ? [repository] : []),
+  ];
   const trees = target.trees.map((tree) => {
-    const inside = folders.filter((path) => path !== tree.root && isWithinOrSame(tree.root, path));
+    const inside = paths.filter((path) => path !== tree.root && isWithinOrSame(tree.root, path));
     if (inside.length === 0) return tree;
     // What would be a wildcard in its own name stands for any character.
     return {
