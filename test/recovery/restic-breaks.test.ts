@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { copyOf, differences, folder, leftBehind, rowsOf } from './gaia.fixtures.ts';
 import {
   backupFiles,
@@ -10,6 +11,7 @@ import {
   notHere,
   packsOf,
   type ResticStand,
+  resticsAt,
   serve,
   start,
   until,
@@ -110,7 +112,7 @@ describe('a repository of restic that breaks off in the middle', {
 
   it('because GAIA was killed while it staged ends whole, forward and back', async (t) => {
     const stand = makeResticStand(t);
-    fill(stand.root, 64);
+    fill(stand.root, 128);
     const name = await backUp(stand);
     const newTree = await copyOf(stand.root, join(stand.home, 'new'));
     writeFileSync(join(stand.root, 'notes'), 'changed\n');
@@ -121,6 +123,8 @@ describe('a repository of restic that breaks off in the middle', {
       await until('a stage', () => staged(stand));
       running.child.kill('SIGKILL');
       await running.ended;
+      await pause(200);
+      assert.deepEqual(resticsAt(stand.home), [], 'restic works on alone');
       const refused = await stand.gaia('backup', 'dev');
       assert.equal(refused.exit, 6, refused.stderr);
       await stand.json(0, 'resume', '--here', ...(back ? ['--back'] : []));

@@ -161,6 +161,20 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Command lines of each restic that works below a folder. */
+export function resticsAt(home: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      } catch {
+        return ''; // It has ended.
+      }
+    })
+    .filter((line) => line.startsWith('restic ') && line.includes(home));
+}
+
 export type Running = { child: ChildProcess; ended: Promise<{ exit: number | null; stderr: string; stdout: string }> };
 
 /** GAIA while it works. */

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import { type ResticRepository, resticEnv, shownRepository } from './repository.ts';
 import { resticFault } from './restic-fault.ts';
@@ -23,6 +24,8 @@ const maxStdout = 512 * 1024 * 1024;
 const patienceMs = 45_000;
 const missingPatienceMs = 4_000;
 const quietMs = 60_000;
+/** Has restic end with this process, whatever that dies of: nobody else may work in a stage that is taken up again. */
+const setpriv = '/usr/bin/setpriv';
 
 /**
  * Runs restic on a repository. One that is locked by a process that is gone is unlocked by restic's own judgement, once.
@@ -47,7 +50,8 @@ export async function runRestic(
 }
 
 async function once(at: ResticRepository, args: readonly string[], run: ResticRun): Promise<ResticEnd> {
-  const child = spawn('restic', [...args], { env: resticEnv(at), stdio: ['pipe', 'pipe', 'pipe'] });
+  const [program, ...before] = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--', 'restic'] : ['restic'];
+  const child = spawn(program as string, [...before, ...args], { env: resticEnv(at), stdio: ['pipe', 'pipe', 'pipe'] });
   // Told by how it ends.
   child.stdin.on('error', () => undefined);
   child.stdin.end(run.input);
@@ -91,6 +95,7 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
   }
   const { code, signal } = await ended;
   if (isStalled) throw stalled(at);
+  if ((code === 126 || code === 127) && stderr.startsWith('setpriv: ')) throw noRestic();
   if (code === 0 || (code !== null && run.fine?.includes(code) === true))
     return { code, stdout: Buffer.concat(pieces).toString('utf8'), stderr };
   throw failure(at, stderr, signal ?? `it ended with ${code}`);
@@ -143,6 +148,10 @@ function goDurationMs(text: string): number {
 function cannotStart(error: NodeJS.ErrnoException): Fault {
   if (error.code !== 'ENOENT' && error.code !== 'EACCES')
     return new Fault('internal', `restic cannot be started: ${error.message}.`);
+  return noRestic();
+}
+
+function noRestic(): Fault {
   return new Fault('not-found', 'There is no restic on this machine, and the configuration says engine: restic.', {
     hint: 'apt-get install restic',
   });
