@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { fillDatabase, makeStand, rowsOf } from './gaia.fixtures.ts';
+import { fillDatabase, folder, makeStand, rowsOf } from './gaia.fixtures.ts';
 
 /** Writes rows and ends without closing the database, so that they are in its log alone. */
 function writeAndDie(database: string, rows: number): void {
@@ -124,4 +124,31 @@ it('says what to do about a database that a program left in the middle of a chan
   assert.equal(exit, 4, stderr);
   assert.match(stderr, /in the middle of a change/);
   assert.match(stderr, /sqlite3/);
+});
+
+it('leaves the folder of backups where it is that lies within the target, also through a symlink', async (t) => {
+  const home = folder(t);
+  const root = join(home, 'all');
+  const real = join(root, 'var', 'backups');
+  mkdirSync(real, { recursive: true });
+  symlinkSync(real, join(home, 'link'));
+  for (const backups of [real, join(home, 'link')]) {
+    const stand = makeStand(t, { home, root, backups });
+    writeFileSync(join(root, 'notes'), 'first');
+    assert.equal((await stand.gaia('backup', 'dev')).exit, 0);
+    writeFileSync(join(root, 'notes'), 'second');
+    writeFileSync(join(root, 'var', 'since'), '');
+    const kept = readdirSync(join(real, 'dev'));
+    for (const [words, says, beside] of [
+      [['restore', 'dev'], 'first', ['backups']],
+      [['undo', 'dev'], 'second', ['backups', 'since']],
+      [['restore', 'dev', '--only', 'var'], 'second', ['backups']],
+    ] as const) {
+      const { exit, stderr } = await stand.gaia(...words, '--yes');
+      assert.equal(exit, 9, stderr);
+      assert.equal(readFileSync(join(root, 'notes'), 'utf8'), says);
+      assert.deepEqual(readdirSync(join(root, 'var')), beside);
+      assert.deepEqual(readdirSync(join(real, 'dev')), kept);
+    }
+  }
 });

@@ -1,6 +1,7 @@
 import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import { bytePathOf } from '../byte-path.ts';
 import type { Place } from '../place.ts';
+import { realOr } from '../restore/placement.ts';
 import { leftOutBy } from '../source/left-out.ts';
 import type { Target, Tree } from '../target.ts';
 import type { Located } from './located.ts';
@@ -237,13 +238,16 @@ function withoutBackups(target: Target, { backups }: Place, secrets: readonly st
     ...(typeof repository === 'string' && isAbsolute(repository) ? [repository] : []),
   ];
   const trees = target.trees.map((tree) => {
-    const inside = paths.filter((path) => path !== tree.root && isWithinOrSame(tree.root, path));
+    // As it is written, and as it is where symlinks lead.
+    const places = paths.flatMap((path) => [
+      [tree.root, path],
+      [realOr(tree.root), realOr(path)],
+    ]) as [string, string][];
+    const inside = places.filter(([root, path]) => path !== root && isWithinOrSame(root, path));
     if (inside.length === 0) return tree;
     // What would be a wildcard in its own name stands for any character.
-    return {
-      ...tree,
-      exclude: [...tree.exclude, ...inside.map((path) => relative(tree.root, path).replace(/[*?]/g, '?'))],
-    };
+    const names = new Set(inside.map(([root, path]) => relative(root, path).replace(/[*?]/g, '?')));
+    return { ...tree, exclude: [...tree.exclude, ...names] };
   });
   return { ...target, trees };
 }
