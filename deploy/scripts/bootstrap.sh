@@ -243,6 +243,8 @@ kept=${kept:-$home/shared/backups}
 case "$kept" in /*) ;; *) kept=$home/$kept ;; esac
 if [ -z "$backups" ]; then
   say "what stands for those in the repository: $kept"
+  # Folders above it are everybody's to pass, as they were.
+  [ -n "$dry" ] || mkdir -p "$kept"
   [ -n "$dry" ] || LEVEREDGE_HOME=$home "$gaia" repository fetch >"$work/fetched" || fail $? 'The repository could not be read.' 'Mend what it says, and start this again.'
   [ -n "$dry" ] || say "$(grep -c '\.restic$' "$work/fetched" || true) new here"
 elif [ "$(readlink -f "$kept")" = "$backups" ]; then

@@ -12,17 +12,19 @@ import { type Machine, machineName, noMachine, startMachine } from './machine.fi
 import { makeMirror, mirrorSource } from './mirror.fixtures.ts';
 import { noServer } from './postgres.fixtures.ts';
 import { phasesTable } from './rebuild-phases.fixtures.ts';
-import { factsOf, fillMachine, home, packages, reaches } from './whole-machine.fixtures.ts';
+import { noRepositoryServer, repositoryAddress, serveRepository } from './repository-server.fixtures.ts';
+import { factsOf, fillMachine, home, packages, reaches, useRepository } from './whole-machine.fixtures.ts';
 import { requireKept, startWriter, type Writer } from './writers.fixtures.ts';
 
-const missing = noMachine() ?? noServer();
+const missing = noMachine() ?? noServer() ?? noRepositoryServer();
 if (missing !== undefined)
-  console.log(`NOT RUN: the fire drill needs a machine in a container, and PostgreSQL: ${missing}`);
+  console.log(`NOT RUN: the fire drill needs a machine in a container, PostgreSQL and restic: ${missing}`);
 
 const script = join(import.meta.dirname, '../../deploy/scripts/bootstrap.sh');
 /** A rebuild installs Docker, builds images and fills databases. */
 const rebuildMs = 600_000;
 const question = 'to go on: ';
+const archiveEnd = /\.(tar\.zst(\.age)?|restic)$/;
 
 /** What was taken off the machine before it was lost, and what is known of it. */
 type Carried = {
@@ -35,6 +37,8 @@ type Carried = {
   begunMs: number;
   n8nKeys: readonly N8nKey[];
   bytes: number;
+  /** The backups lie in a repository elsewhere, and what stands for them was lost with the machine. */
+  isFar: boolean;
 };
 
 describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
@@ -46,6 +50,7 @@ describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, 
   let machine: Machine | undefined;
   let plain: Carried;
   let sealed: Carried;
+  let far: Carried;
   /** What bootstrap.sh said in the first rebuild. */
   let advice = '';
 
@@ -60,6 +65,10 @@ describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, 
     plain = await carryOff(old, 'plain', '');
     await old.well('mkdir /var/key && gaia key new /var/key/recovery-key.txt');
     sealed = await carryOff(old, 'sealed', '--identity /var/key/recovery-key.txt');
+    const server = await serveRepository(join(folder, 'repository'));
+    await useRepository(old, repositoryAddress);
+    far = await carryOff(old, 'far', '--identity /var/key/recovery-key.txt');
+    await server.end();
     await writers.postgres.end();
     await writers.sqlite.end();
     old.destroy();
@@ -83,8 +92,8 @@ describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, 
     cpSync(script, join(stick, 'bootstrap.sh'));
     // What the machine itself knows of its backups stays behind.
     rmSync(join(backups, '.gaia'), { recursive: true, force: true });
-    const prod = readdirSync(join(backups, 'prod')).find((each) => /\.tar\.zst(\.age)?$/.test(each)) as string;
-    const manifestFile = join(backups, 'prod', prod.replace(/\.tar\.zst(\.age)?$/, '.manifest.json'));
+    const prod = readdirSync(join(backups, 'prod')).find((each) => archiveEnd.test(each)) as string;
+    const manifestFile = join(backups, 'prod', prod.replace(archiveEnd, '.manifest.json'));
     const manifest = JSON.parse(readFileSync(manifestFile, 'utf8')) as { created_at: string; n8n_keys: N8nKey[] };
     assert.equal(manifest.n8n_keys.length, 1);
     const begunMs = Date.parse(manifest.created_at);
@@ -96,14 +105,14 @@ describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, 
       );
     }
     const bytes = Number(execFileSync('du', ['-sb', backups], { encoding: 'utf8' }).split('\t')[0]);
-    return { backups, stick, facts, prod, begunMs, n8nKeys: manifest.n8n_keys, bytes };
+    return { backups, stick, facts, prod, begunMs, n8nKeys: manifest.n8n_keys, bytes, isFar: prod.endsWith('.restic') };
   }
 
   /** A machine that has nothing but Debian, the mirror of its packages, and the two disks. */
-  async function bare({ backups, stick }: Carried): Promise<Machine> {
+  async function bare({ backups, stick, isFar }: Carried): Promise<Machine> {
     machine?.destroy();
     chmodSync(join(backups, '..'), 0o755);
-    const disks = [`${backups}:/mnt/backups:ro`, `${stick}:/media/usb:ro`];
+    const disks = [...(isFar ? [] : [`${backups}:/mnt/backups:ro`]), `${stick}:/media/usb:ro`];
     machine = await startMachine(dist, { bare: true, volumes: [...volumes, ...disks] });
     machine.write('/etc/apt/sources.list', mirrorSource);
     assert.notEqual((await machine.sh('command -v gaia || command -v docker || command -v zstd')).exit, 0);
@@ -258,6 +267,27 @@ describe('the fire drill', { skip: missing !== undefined, timeout: 1_800_000 }, 
       assert.equal(ended.exit, 0, ended.stdout + ended.stderr);
     }
   }
+
+  it('rebuilds it from a repository of restic, over REST, and nothing but the kit', async (t) => {
+    const here = await bare(far);
+    const server = await serveRepository(join(folder, 'repository'));
+    try {
+      const words = 'sh bootstrap.sh --repository --kit recovery-kit.txt';
+      const beganMs = performance.now();
+      const rebuilt = await here.terminal(words, { folder: '/media/usb', answers: [[question, 'REBUILD']] });
+      assert.equal(rebuilt.exit, 0, rebuilt.text);
+      const table = phasesTable(rebuilt.lines, beganMs, performance.now());
+      assert.doesNotMatch(rebuilt.text, /Secrets are in no backup/);
+      t.diagnostic(await requireAsBefore(here, far));
+      for (const line of table) t.diagnostic(line);
+      assert.match(await here.well('gaia list'), new RegExp(far.prod));
+      const next = await here.gaia('backup full');
+      assert.equal(next.exit, 0, next.stdout + next.stderr);
+      assert.equal((await here.gaia('verify latest')).exit, 0);
+    } finally {
+      await server.end();
+    }
+  });
 
   it('takes the configuration out of the newest backup where there is no kit', async () => {
     const here = await bare(plain);

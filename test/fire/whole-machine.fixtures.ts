@@ -19,6 +19,7 @@ export const packages = [
   'cron',
   'docker.io',
   'docker-compose',
+  'restic',
   'sqlite3',
   'libatomic1',
   'libstdc++6',
@@ -153,6 +154,15 @@ export async function fillMachine(on: Machine): Promise<void> {
   await fillProd(on);
   await fillDev(on);
   await on.well("printf '5 4 * * * /bin/true\\n' | crontab -u owner -");
+}
+
+/** From now on its backups go into the repository of restic at this address. The program lies where it is installed alone. */
+export async function useRepository(on: Machine, address: string): Promise<void> {
+  const gaia = `${home}/gaia`;
+  on.write(`${gaia}/.restic-repository`, `${address}\n`);
+  on.write(`${gaia}/.restic-password`, 'a word that only the kit has beside this machine\n');
+  on.write(`${gaia}/config.yaml`, `engine: restic\nrestic: { repository_file: gaia/.restic-repository }\n${config}`);
+  await on.well(`chmod 600 ${gaia}/.restic-* && rm -r ${gaia}/bin && gaia repository new`);
 }
 
 async function fillProd(on: Machine): Promise<void> {
