@@ -80,6 +80,19 @@ describe('what restic says', () => {
       assert.doesNotMatch(fault.message, /hunter2/);
     });
 
+  it('is damage, and no lost connection, where a file of a repository on this machine ends too soon', () => {
+    const here = { ...at, repository: '/srv/repository' };
+    const ends = 'Load(<data/6d577303aa>, 591, 0) returned error, retrying after 552.330144ms: EOF';
+    assert.equal(resticFault(here, ends, '').code, 'damaged');
+    assert.equal(resticFault(at, ends, '').code, 'unreachable');
+    for (const says of [
+      'panic: runtime error: slice bounds out of range\n\ngoroutine 1',
+      'Unmarshal: unexpected end of JSON input',
+      'config file has zero size, invalid repository?\nmain.open\n\tgithub.com/x.go:1',
+    ])
+      assert.equal(resticFault(here, says, '').code, 'damaged');
+  });
+
   it('never has any part of a password, whatever characters that has', () => {
     for (const password of ['p@ss', 'a:b@c', '%40', 'x']) {
       const text = withoutPasswords(`rest:http://me:${password}@nas:8000/r and s3:https://nas/bucket/a:b@c`);

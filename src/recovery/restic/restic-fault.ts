@@ -7,6 +7,8 @@ type Cause = {
   says(at: string, line: string): string;
   hint: string;
   extra?: Readonly<Record<string, unknown>>;
+  /** Never of a repository that is a folder on this machine: what ends too soon there is damaged. */
+  isElsewhere?: true;
 };
 
 /** In this order: a damaged repository may also say that something does not exist. */
@@ -43,7 +45,8 @@ const causes: readonly Cause[] = [
   },
   {
     code: 'unreachable',
-    when: /connection refused|connection reset|no such host|i\/o timeout|network is unreachable|no route to host|TLS handshake|unable to start the sftp session|broken pipe|server misbehaving|\b50[0234]\b|unexpected EOF|Client\.Timeout|: EOF\b/i,
+    when: /connection refused|connection reset|no such host|i\/o timeout|network is unreachable|no route to host|TLS handshake|unable to start the sftp session|broken pipe|server misbehaving|\b50[0234]\b|Client\.Timeout|\bEOF\b/i,
+    isElsewhere: true,
     says: (at, line) => `${capital(at)} cannot be reached: ${line}.`,
     hint: 'Look at the network, and whether the server runs.',
   },
@@ -62,7 +65,7 @@ const causes: readonly Cause[] = [
   },
   {
     code: 'damaged',
-    when: /ciphertext verification failed|does not match|not found in (index|repo|snapshot)|no such file or directory|does not exist|\b404\b|repository contains errors|invalid data|unable to load|cannot load|wrong data returned|StreamPack|load <|decrypting blob|zstd|errors? (was|were) found|incomplete pack/i,
+    when: /ciphertext verification failed|does not match|not found in (index|repo|snapshot)|no such file or directory|does not exist|\b404\b|repository contains errors|invalid data|unable to load|cannot load|wrong data returned|StreamPack|load <|decrypting blob|zstd|errors? (was|were) found|incomplete pack|\bEOF\b|^panic: |has zero size|Unmarshal|unexpected end of JSON/i,
     says: (at, line) => `${capital(at)} is damaged: ${line}.`,
     hint: 'See how far: gaia repository check. Backups that need what is damaged are lost in it; take another one, or the archive of control-plane (gaia list).',
   },
@@ -75,7 +78,9 @@ export function resticFault(at: ResticRepository, stderr: string, ended: string)
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  for (const { code, when, says, hint, extra } of causes) {
+  const isHere = typeof at.repository === 'string' && /^(local:)?\//.test(at.repository);
+  for (const { code, when, says, hint, extra, isElsewhere } of causes) {
+    if (isElsewhere === true && isHere) continue;
     const line = lines.find((each) => when.test(each));
     if (line !== undefined) return new Fault(code, says(shown, tidy(line)), { hint, extra });
   }
