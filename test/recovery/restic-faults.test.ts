@@ -170,6 +170,13 @@ describe('a repository of restic', { skip: missing !== undefined, timeout: 120_0
     move(ofTrees, false);
     await refused(stand, 7, /DAMAGED/, ['verify', name]);
     move(ofTrees, true);
+    // restic itself passes over a folder that it cannot read when it prints a whole snapshot.
+    for (const pack of ofTrees) {
+      const whole = readFileSync(pack);
+      overwrite(pack, (bytes) => bytes.fill(0, 0, bytes.length - 600));
+      await refused(stand, 7, /DAMAGED/, ['verify', name]);
+      overwrite(pack, (bytes) => whole.copy(bytes));
+    }
     assert.equal((await stand.json(0, 'verify', name, '--deep')).state, 'sound');
     await stand.json(0, 'repository', 'check');
     await stand.json(0, 'restore', 'dev', '--yes');

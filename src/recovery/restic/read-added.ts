@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { damaged } from '../tar/damage.ts';
+import { lineSplitter } from './lines.ts';
 import { localFolder, type ResticRepository } from './repository.ts';
-import { runRestic } from './run-restic.ts';
+import { resticJson, runRestic } from './run-restic.ts';
 import { digestOfFile } from './set-folder.ts';
 
 /** Clocks of a file system may be a little behind. */
@@ -35,7 +36,7 @@ function newFiles(folder: string, sinceMs: number): string[] {
 /**
  * Fetches all contents of a snapshot, which restic compares with their digests. Its cache is a new one: what it keeps of earlier
  * runs proves nothing of what the repository has.
- * @throws Fault
+ * @throws Fault `damaged`
  */
 export async function readSnapshot(
   at: ResticRepository,
@@ -43,24 +44,47 @@ export async function readSnapshot(
   progress?: (bytes: number) => void,
 ): Promise<void> {
   const cache = mkdtempSync(join(tmpdir(), 'gaia-restic-cache-'));
-  let bytes = 0;
-  const read = (format: 'tar' | 'zip') => {
-    bytes = 0;
-    return runRestic(at, ['--cache-dir', cache, 'dump', '--archive', format, id, '/'], {
-      out(piece) {
-        bytes += piece.length;
-        progress?.(bytes);
-      },
-      reads: true,
-    });
-  };
   try {
-    await read('tar').catch((error: unknown) => {
+    // A folder that cannot be read is passed over by dump, in silence; by ls it is not.
+    const promised = await bytesIn(at, id, cache);
+    const bytes = await dump({ at, id, cache, format: 'tar', progress }).catch((error: unknown) => {
       // An attribute whose name tar cannot hold, as one with a `=`; zip holds none, and the contents are the same.
       if (!(error instanceof Fault) || !error.message.includes('cannot encode header')) throw error;
-      return read('zip');
+      return dump({ at, id, cache, format: 'zip', progress });
     });
+    if (bytes < promised) throw damaged(`Only ${bytes} of ${promised} bytes of the backup came out of the repository.`);
   } finally {
     rmSync(cache, { recursive: true, force: true });
   }
+}
+
+/** Reads what files a snapshot has, and none of their contents. */
+async function bytesIn(at: ResticRepository, id: string, cache: string): Promise<number> {
+  let bytes = 0;
+  const lines = lineSplitter((line) => {
+    const { type, size } = resticJson(at, line) as { type?: string; size?: number };
+    if (type === 'file') bytes += size ?? 0;
+  });
+  const out = (piece: Buffer) => lines.push(piece);
+  await runRestic(at, ['--cache-dir', cache, 'ls', '--json', id], { out, reads: true });
+  lines.end();
+  return bytes;
+}
+
+type Dump = {
+  at: ResticRepository;
+  id: string;
+  cache: string;
+  format: 'tar' | 'zip';
+  progress: ((bytes: number) => void) | undefined;
+};
+
+async function dump({ at, id, cache, format, progress }: Dump): Promise<number> {
+  let bytes = 0;
+  const out = (piece: Buffer) => {
+    bytes += piece.length;
+    progress?.(bytes);
+  };
+  await runRestic(at, ['--cache-dir', cache, 'dump', '--archive', format, id, '/'], { out, reads: true });
+  return bytes;
 }

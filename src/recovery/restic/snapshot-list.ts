@@ -26,8 +26,11 @@ export async function readSnapshotList(
   };
   const kept = place === undefined ? undefined : keptList(place, promised.sha256);
   const file = join(dirname(set), 'list', 'FILES.ndjson');
+  // Without the place it is to be proven that the repository has it, whatever restic's cache has.
+  const how = place === undefined ? ['--no-cache'] : [];
+  const words = ['dump', '--tag', `${catalogueTag},backup=${name}`, 'latest', file];
   if (kept !== undefined) out(kept);
-  else await runRestic(at, ['dump', '--tag', `${catalogueTag},backup=${name}`, 'latest', file], { out, reads: true });
+  else await runRestic(at, [...how, ...words], { out, reads: true });
   parser.end();
   if (hash.digest('hex') !== promised.sha256 || list.length !== promised.entries)
     throw damaged(`The list of files of ${name} is not the one that was written.`);
