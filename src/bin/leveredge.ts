@@ -80,6 +80,11 @@ const around: Surroundings = {
       say,
     });
   },
+  runAgent: async (name, flags, client, { json, quiet }) => {
+    const { runAgent } = await import('./run-agent.ts');
+    const home = around.findHome(flags.home).dir;
+    return runAgent({ name, version: manifest.version, flags, json, quiet, client, home, env, signal: around.signal });
+  },
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
   readDatabase: async (file) => {
     const { openOnDisk } = await import('../bus/on-disk.ts');

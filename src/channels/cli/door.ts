@@ -29,6 +29,17 @@ export type BusFlags = {
   auth?: string | undefined;
 };
 
+/** The agents that there are, as they are typed. */
+export const agentNames = ['chronos'] as const;
+export type AgentName = (typeof agentNames)[number];
+
+export type AgentFlags = {
+  home?: string | undefined;
+  port?: number | undefined;
+  leaseSeconds: number;
+  graceSeconds: number;
+};
+
 /** The tokens in a database file, whether its bus runs or not. Each throws a Fault when the file cannot be used. */
 export type Tokens = {
   /** With `to` the secret is written there, for its owner alone. @throws Fault `conflict` when that exists */
@@ -136,6 +147,16 @@ export type Surroundings = {
    * quiet, or as JSON one line with url, database, home and pid, and a line for each notice.
    */
   runBus(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
+  /**
+   * Runs an agent until the signal. What it says once it hears goes to stdout at once, its log to stderr.
+   * @throws Fault when the bus refuses it for good, as for its token
+   */
+  runAgent(
+    name: AgentName,
+    flags: AgentFlags,
+    client: Client,
+    look: { json: boolean; quiet: boolean },
+  ): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
   copyDatabase(from: string, to: string): Promise<CopyReport>;
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
@@ -172,8 +193,18 @@ export type Door = Surroundings & {
   readonly home: string | undefined;
 };
 
-/** Options every command has; commander hands them in beside the command's own. */
-export type SharedOptions = { url?: string; json?: boolean; quiet?: boolean; home?: string };
+/**
+ * Options every command has; commander hands them in beside the command's own. `tokenFile` is that of an agent, and `agent`
+ * its name, which names the file in the home.
+ */
+export type SharedOptions = {
+  url?: string;
+  json?: boolean;
+  quiet?: boolean;
+  home?: string;
+  tokenFile?: string;
+  agent?: string | undefined;
+};
 
 /**
  * Opens the door for one command. A bus that cannot be found is a failure of those commands only that want one. A command
@@ -185,7 +216,7 @@ export async function openDoor(
   onlyReads: boolean,
   color: boolean,
 ): Promise<Door> {
-  const { url, home, json = false, quiet = false } = options;
+  const { url, home, tokenFile, agent, json = false, quiet = false } = options;
   let found: FoundBus = { url: usualUrl, isGiven: false, isGuess: true };
   let failure: unknown;
   try {
@@ -196,7 +227,7 @@ export async function openDoor(
   let client: (Client & { close?(): Promise<void> }) | undefined;
   const tokens = new Map<string, string | undefined>();
   const tokenFor = (at: string) => {
-    if (!tokens.has(at)) tokens.set(at, findToken(around, at, home));
+    if (!tokens.has(at)) tokens.set(at, findToken(around, at, { home, flag: tokenFile, agent }));
     return tokens.get(at);
   };
   const withToken = { ...around, connect: (at: string) => around.connect(at, tokenFor(at)) };

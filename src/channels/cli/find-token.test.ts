@@ -25,7 +25,7 @@ function find({ url = 'http://127.0.0.1:8099', tokenFile, files = { [owner]: 'le
       say: (line) => void said.push(line),
     },
     url,
-    undefined,
+    { home: undefined },
   );
   return { token, said };
 }

@@ -24,7 +24,11 @@ export function onlyOfHome(client: Client, { databaseLife }: Pick<Surroundings, 
   }
 
   const checkOnce = () => {
-    checked ??= check();
+    // Who asks again and again, as an agent does, may find the right bus later.
+    checked ??= check().catch((error: unknown) => {
+      checked = undefined;
+      throw error;
+    });
     return checked;
   };
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { ack } from './ack.ts';
+import { agent } from './agent.ts';
 import { answer } from './answer.ts';
 import { hintAsTyped, type ProgramName } from './as-typed.ts';
 import { ask } from './ask.ts';
@@ -33,6 +34,7 @@ import { token } from './token.ts';
 const commands = [
   up,
   bus,
+  agent,
   publish,
   events,
   tail,
@@ -75,7 +77,9 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    door = await openDoor(around, command.optsWithGlobals<SharedOptions>(), onlyRead.includes(nameOf(command)), color);
+    const own = command.name() === 'agent' ? { agent: command.args[0]?.toUpperCase() } : {};
+    const options = { ...command.optsWithGlobals<SharedOptions>(), ...own };
+    door = await openDoor(around, options, onlyRead.includes(nameOf(command)), color);
   });
   const look = (): Look => ({
     json: door?.json ?? argv.includes('--json'),

@@ -6,7 +6,7 @@ import { nearest } from '../../base/nearest.ts';
 import type { Manifest } from '../../recovery/archive/manifest.ts';
 import { filesBeside } from '../../recovery/archive/manifest-file.ts';
 import { type MadeBackup, makeBackup } from '../../recovery/backup/make-backup.ts';
-import { listBackups } from '../../recovery/catalog/catalog.ts';
+import { type Backup, listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
@@ -30,11 +30,12 @@ type Failed = { target: string; fault: Fault };
 export const backup: Command = {
   name: 'backup',
   summary: 'Back a target up, and read the backup back before it counts',
-  usage: 'TARGET|full [--only db] [--reason WHY]',
+  usage: 'TARGET|full [--only db] [--reason WHY] [--cause EVENT]',
   words: [1, 1],
   flags: {
     only: { value: 'db', says: 'the databases and no files, as every hour between two whole backups' },
     reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` },
+    cause: { value: 'EVENT', says: 'the event it is made for, once however often it is asked; who asks tells the bus' },
   },
   details: [
     'With engine: restic it goes into the repository; of control-plane there is one archive as well. One that fails leaves nothing that counts as a backup.',
@@ -55,6 +56,7 @@ export const backup: Command = {
     const { words } = call;
     const reason = reasonOf(call);
     const only = onlyOf(call);
+    const cause = causeOf(call);
     const config = call.config();
     const wanted = words[0] as string;
     const targets = targetsNamed(config, wanted);
@@ -67,15 +69,16 @@ export const backup: Command = {
     try {
       await sweepDrills(config.place, call.around.say);
       const set = wanted === 'full' ? randomBytes(8).toString('hex') : null;
-      const made: Made[] = [];
+      const all: Made[] = [];
       const failed: Failed[] = [];
       for (const target of targets) {
         const began = performance.now();
         try {
           for (const asArchive of formsOf(target, only)) {
-            const why = { set, reason, only, asArchive };
-            const done = { made: await one(target, why, config, call), ms: performance.now() - began };
-            made.push(done);
+            const why = { set, reason, only, asArchive, cause };
+            const made = madeBefore(target, why, config) ?? (await one(target, why, config, call));
+            const done = { made, ms: performance.now() - began };
+            all.push(done);
             tellMade(call, done);
           }
         } catch (error) {
@@ -86,7 +89,7 @@ export const backup: Command = {
         }
       }
       tellClock(config, call);
-      const conclusion = conclude(made, failed);
+      const conclusion = conclude(all, failed);
       const fewer = lost.map((name) => `${name} was encrypted to a key that it is not encrypted to any more.`);
       return {
         ...conclusion,
@@ -114,6 +117,11 @@ function onlyOf({ flags }: Call): 'db' | undefined {
   });
 }
 
+function causeOf({ flags: { cause } }: Call): string | undefined {
+  if (cause === undefined || /^[\x21-\x7e]{1,200}$/.test(String(cause))) return cause as string | undefined;
+  throw new Fault('usage', 'A cause is the id of an event: 1 to 200 visible ASCII characters.');
+}
+
 /** Takes the lock, once nothing is in the way. */
 function begin(call: Call, targets: readonly Target[], wanted: string): Lock {
   const { place } = call.config();
@@ -126,12 +134,17 @@ function begin(call: Call, targets: readonly Target[], wanted: string): Lock {
   }
 }
 
+/** Whoever names a cause is an agent that tells the bus in its own name what became of it. */
+const isToldByOthers = ({ flags }: Call) => flags.cause !== undefined;
+
 function tellFailure(call: Call, target: string, error: unknown, more: Record<string, unknown>): void {
+  if (isToldByOthers(call)) return;
   tell(call, { action: 'backup_failed', target, details: { kind: 'backup', ...failureDetails(error), ...more } });
 }
 
 /** Its id comes from what was made, so that one backup is one event. */
 function tellMade(call: Call, { made: { kind, manifest }, ms }: Made): void {
+  if (isToldByOthers(call)) return;
   const { name, target, reason, set, archive, totals, degraded } = manifest;
   const details = {
     ...{ backup: name, state: kind, why_made: reason, set, exit: degraded.length > 0 ? Exit.partial : Exit.ok },
@@ -159,12 +172,35 @@ function reasonOf({ flags }: Call): Reason {
   });
 }
 
-function one(
-  target: Target,
-  why: { set: string | null; reason: Reason; only: 'db' | undefined; asArchive: boolean },
+type Why = {
+  set: string | null;
+  reason: Reason;
+  only: 'db' | undefined;
+  asArchive: boolean;
+  cause: string | undefined;
+};
+
+/**
+ * What was made for the same cause already: whoever asked may have been killed before it heard so, and asks again. The caller
+ * holds the lock.
+ */
+function madeBefore(
+  { name }: Target,
+  { cause, asArchive, only }: Why,
   { place }: RecoveryConfig,
-  { around, progress }: Call,
-): Promise<MadeBackup> {
+): MadeBackup | undefined {
+  if (cause === undefined) return undefined;
+  const isIt = ({ kind, manifest }: Backup) =>
+    (kind === 'sound' || kind === 'degraded') &&
+    manifest?.cause === cause &&
+    (manifest.contents === 'databases') === (only === 'db') &&
+    (manifest.snapshot === undefined) === asArchive;
+  const found = listBackups(place, [name]).find(isIt);
+  if (found?.manifest === undefined) return undefined;
+  return { kind: found.kind === 'sound' ? 'sound' : 'degraded', file: found.file, manifest: found.manifest };
+}
+
+function one(target: Target, why: Why, { place }: RecoveryConfig, { around, progress }: Call): Promise<MadeBackup> {
   return makeBackup({
     target,
     place,

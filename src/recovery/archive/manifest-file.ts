@@ -121,6 +121,7 @@ function isManifest(value: unknown): value is Manifest {
     tool: isText,
     reason: (v) => ['manual', 'scheduled', 'pre-change', 'pre-restore'].includes(v as string),
     set: (v) => isNullOr(v, isText),
+    cause: (v) => v === undefined || isText(v),
     contents: (v) => v === undefined || v === 'databases',
     degraded: (v) => isList(v, isText),
     notes: (v) => isList(v, isText),

@@ -16,6 +16,8 @@ export type Manifest = {
   reason: 'manual' | 'scheduled' | 'pre-change' | 'pre-restore';
   /** Shared by the archives of one `gaia backup full`. */
   set: string | null;
+  /** The id of the event on the bus that it was made for; missing where none asked for it. */
+  cause?: string;
   /** `databases`: no files, only the databases. Missing: all of it. */
   contents?: 'databases';
   /** What makes it less than whole, as sentences; empty for a sound backup. */

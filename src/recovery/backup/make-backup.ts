@@ -26,6 +26,8 @@ export type BackupRequest = {
   target: Target;
   place: Place;
   reason: Manifest['reason'];
+  /** The event that asked for it. */
+  cause?: string | undefined;
   set: string | null;
   /** Only the databases, as between two whole backups. */
   only?: 'db' | undefined;

@@ -307,13 +307,14 @@ function pointerText(
 }
 
 function manifestOf(backup: BackupToMake, { facts, changed }: Snapshot, text: Buffer): Manifest {
-  const { name, target, startedMs, tool, reason, set, only, host, previousManifest, signer } = backup;
+  const { name, target, startedMs, tool, reason, set, cause, only, host, previousManifest, signer } = backup;
   return {
     format: 'leveredge-archive/1',
     name,
     target: target.name,
     created_at: rfc3339(startedMs),
     ...{ tool, reason, set },
+    ...(cause === undefined ? {} : { cause }),
     ...(only === undefined ? {} : { contents: 'databases' as const }),
     ...facts,
     degraded: [...facts.degraded, ...changed.map((path) => `changed while it was read: ${path}`)],

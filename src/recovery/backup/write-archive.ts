@@ -21,6 +21,7 @@ const pieceBytes = 1024 * 1024;
 
 type Work = Pick<Manifest, 'reason' | 'set' | 'tool' | 'host'> & {
   target: Target;
+  cause?: string | undefined;
   previousManifest: string | null;
   progress?: Progress | undefined;
   name: string;
@@ -75,6 +76,7 @@ export async function writeArchive(work: Work): Promise<ArchiveDraft> {
       tool: work.tool,
       reason: work.reason,
       set: work.set,
+      ...(work.cause === undefined ? {} : { cause: work.cause }),
       ...(work.only === undefined ? {} : { contents: 'databases' as const }),
       degraded,
       notes: [...surveyed.notes, ...dumpNotes],

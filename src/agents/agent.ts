@@ -1,0 +1,42 @@
+import type { JsonObject } from '../base/json.ts';
+import type { Event } from '../events/event.ts';
+
+/** What an agent says. Id, source and cause are the runner's to add. */
+export type Said = { action: string; target: string | null; details: JsonObject };
+
+/**
+ * What comes of one delivery: what is said, each action once for a target, and what becomes of the delivery. `again`: given
+ * back, until the bus' attempts are used up. `never`: a dead letter at once, which a person may redrive.
+ */
+export type Conclusion = {
+  says: readonly Said[];
+  end:
+    | { kind: 'done' }
+    | { kind: 'again'; because: string; afterSeconds?: number | undefined }
+    | { kind: 'never'; because: string };
+};
+
+/**
+ * An agent as data: who it is, what it hears, and what it concludes. It neither claims, publishes nor acknowledges; runner.ts
+ * does. What it touches besides is handed to whoever makes it.
+ */
+export type Agent = {
+  /** In upper case by custom; ASCII. */
+  name: string;
+  /** Where its health is asked. */
+  port: number;
+  /** Pattern → priority, 1 the best. The table of the bus is the truth: this adds only what was never in it. */
+  hears: Readonly<Record<string, number>>;
+  /** A reaction that takes longer has failed. */
+  longestMs: number;
+  /**
+   * Repeatable: the same event comes again after a crash. What throws is tried again. On the signal it lets go of everything
+   * and throws its reason.
+   */
+  react(event: Event, signal: AbortSignal): Promise<Conclusion>;
+};
+
+/** Nothing more to do for this event. */
+export function done(...says: Said[]): Conclusion {
+  return { says, end: { kind: 'done' } };
+}

@@ -1,0 +1,100 @@
+import type { Agent } from '../agents/agent.ts';
+import { chronos } from '../agents/chronos/chronos.ts';
+import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
+import { type HealthServer, serveHealth } from '../agents/health.ts';
+import { makeRunner, type Runner } from '../agents/runner.ts';
+import { rfc3339, systemClock } from '../base/clock.ts';
+import { Exit } from '../base/exit.ts';
+import { reasonOf } from '../base/fault.ts';
+import { type Log, makeLog } from '../base/log.ts';
+import type { Conclusion } from '../channels/cli/conclusion.ts';
+import type { AgentFlags, AgentName } from '../channels/cli/door.ts';
+import type { Client } from '../client/client.ts';
+import { sleepUnlessAborted } from '../client/patience.ts';
+import { readConfig } from '../recovery/config/read-config.ts';
+import type { Env } from './bus-settings.ts';
+import { runGaia } from './gaia-process.ts';
+
+type Running = {
+  name: AgentName;
+  version: string;
+  flags: AgentFlags;
+  json: boolean;
+  quiet: boolean;
+  client: Client;
+  home: string;
+  env: Env;
+  signal: AbortSignal;
+};
+
+/** What each agent touches, by its name. */
+const agents: Readonly<Record<AgentName, (running: Running) => Agent>> = {
+  chronos({ home, env }) {
+    // GAIA as a process, and not its code: it is the one path of a backup, with its lock and its refusals, and what packs and
+    // encrypts for minutes must not keep a lease from being extended.
+    const ofHome = { ...env, LEVEREDGE_HOME: home };
+    return chronos({
+      targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
+      backUp: async (target, cause, signal) => outcomeOf(await runGaia(backupWords(target, cause), ofHome, signal)),
+      sleep: sleepUnlessAborted,
+    });
+  },
+};
+
+/** Runs an agent until the signal, in this process. @throws Fault when the bus refuses it for good */
+export async function runAgent(running: Running): Promise<Conclusion> {
+  const { name, flags, client, signal, version } = running;
+  const agent = agents[name](running);
+  const log = makeLog((line) => process.stderr.write(line), systemClock);
+  const startedAt = rfc3339(systemClock());
+  let runner: Runner | undefined;
+  const health = await healthOf(log, flags.port ?? agent.port, () => ({
+    service: name,
+    version,
+    started_at: startedAt,
+    ...runner?.tally(),
+  }));
+  runner = makeRunner(agent, client, {
+    leaseSeconds: flags.leaseSeconds,
+    graceMs: flags.graceSeconds * 1000,
+    stop: signal,
+    log,
+    clock: systemClock,
+    onReady: () => process.stdout.write(started(running, agent, health?.port)),
+  });
+  try {
+    await runner.run();
+  } finally {
+    await health?.close();
+  }
+  const { handled, given_back, dead_lettered } = runner.tally();
+  const counts = `Handled ${handled}, given back ${given_back}, dead letters ${dead_lettered}.`;
+  return { exit: Exit.ok, notes: [`Stopped. ${counts}`] };
+}
+
+/** A port that cannot be had costs the health check, and not the agent. */
+async function healthOf(
+  log: Log,
+  port: number,
+  state: () => Record<string, unknown>,
+): Promise<HealthServer | undefined> {
+  try {
+    return await serveHealth(port, state);
+  } catch (error) {
+    log.warn('nobody can ask for its health', { port, because: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** It runs on after it has said this, so it is no conclusion but goes out at once. */
+function started({ json, quiet, client }: Running, { name, hears }: Agent, port: number | undefined): string {
+  const health = port === undefined ? null : `http://127.0.0.1:${port}/health`;
+  if (json) return `${JSON.stringify({ agent: name, bus: client.url, health, pid: process.pid })}\n`;
+  if (quiet) return '';
+  return [
+    `${name} hears ${Object.keys(hears).join(', ')} from the bus at ${client.url}`,
+    `Its health: ${health ?? 'cannot be asked'}`,
+    'Ctrl-C stops it.',
+    '',
+  ].join('\n');
+}
