@@ -13,7 +13,7 @@ import { inProcess, leveredge, start } from './cli-run.fixtures.ts';
 import { leftBehind, makeStand, type Stand } from './recovery/gaia.fixtures.ts';
 
 /** Enough that a backup takes longer than it takes to stop it in the middle. */
-const manyBytes = 24 * 1024 * 1024;
+const manyBytes = 12 * 1024 * 1024;
 
 type Scene = { stand: Stand; bus: BusProcess; client: Client };
 

@@ -5,9 +5,22 @@ import { findToken } from './find-token.ts';
 
 const owner = '/owned/shared/credentials/owner.token';
 
-type Given = { url?: string; tokenFile?: string; files?: Record<string, string | FaultCode>; running?: string | null };
+type Given = {
+  url?: string;
+  tokenFile?: string;
+  flag?: string;
+  agent?: string;
+  files?: Record<string, string | FaultCode>;
+  running?: string | null;
+};
 
-function find({ url = 'http://127.0.0.1:8099', tokenFile, files = { [owner]: 'lev_owner\n' }, running }: Given) {
+function find({
+  url = 'http://127.0.0.1:8099',
+  tokenFile,
+  files = { [owner]: 'lev_owner\n' },
+  running,
+  ...wanted
+}: Given) {
   const said: string[] = [];
   const recorded = running === null ? undefined : { pid: 1, url: running ?? 'http://127.0.0.1:8099', alive: true };
   const token = findToken(
@@ -25,7 +38,7 @@ function find({ url = 'http://127.0.0.1:8099', tokenFile, files = { [owner]: 'le
       say: (line) => void said.push(line),
     },
     url,
-    { home: undefined },
+    { home: undefined, ...wanted },
   );
   return { token, said };
 }
@@ -57,6 +70,18 @@ describe('the token of a command', () => {
     assert.equal(find({ tokenFile: '/t', files, running: null }).token, 'lev_mine');
     assert.throws(() => find({ tokenFile: '/none', files }), { code: 'usage', message: /LEVEREDGE_TOKEN_FILE/ });
     assert.throws(() => find({ tokenFile: '/t', files: { '/t': '\n' } }), { code: 'usage' });
+  });
+
+  it('is an agent’s own, where it has one in the home, and the flag’s before all', () => {
+    const own = '/owned/shared/credentials/CHRONOS.token';
+    const files = { [own]: 'lev_chronos\n', [owner]: 'lev_owner', '/t': 'lev_env', '/f': 'lev_flag' };
+    assert.equal(find({ files }).token, 'lev_owner');
+    assert.equal(find({ files, agent: 'CHRONOS' }).token, 'lev_chronos');
+    assert.equal(find({ files, agent: 'HADES' }).token, 'lev_owner');
+    assert.equal(find({ files, agent: 'CHRONOS', running: null }).token, undefined, 'whatever listens there now');
+    assert.equal(find({ files, agent: 'CHRONOS', tokenFile: '/t' }).token, 'lev_env');
+    assert.equal(find({ files, agent: 'CHRONOS', tokenFile: '/t', flag: '/f' }).token, 'lev_flag');
+    assert.throws(() => find({ files: {}, flag: '/none' }), { code: 'usage', message: /--token-file/ });
   });
 
   it('that travels unencrypted over a network is said to', () => {
