@@ -98,6 +98,8 @@ const around: Surroundings = {
   recordedBus,
   isListening,
   folder,
+  server: async () =>
+    (await import('./server.ts')).serverFor({ program: programFolder(), started: process.argv[1], env }),
 };
 
 const color = around.terminal.is && !env.NO_COLOR && env.TERM !== 'dumb';

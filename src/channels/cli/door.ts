@@ -7,6 +7,7 @@ import type { Conclusion } from './conclusion.ts';
 import { elseFromDisk } from './else-from-disk.ts';
 import { type FoundBus, findBus, usualUrl } from './find-bus.ts';
 import { findToken } from './find-token.ts';
+import type { Server } from './init/step.ts';
 import { onlyOfHome } from './only-of-home.ts';
 
 /** What a copy of the database turned out to be, after it was read back. */
@@ -173,6 +174,8 @@ export type Surroundings = {
   /** Whether something listens there. */
   isListening(host: string, port: number): Promise<boolean>;
   folder(path: string): FolderReport;
+  /** For init, which makes what is missing on it. */
+  server(): Promise<Server>;
 };
 
 /** What one command is given: the surroundings, and the options that every command has. */

@@ -22,6 +22,7 @@ import { explain } from './explain.ts';
 import { usualUrl } from './find-bus.ts';
 import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
+import { init } from './init.ts';
 import { nack } from './nack.ts';
 import { pending } from './pending.ts';
 import { publish } from './publish.ts';
@@ -53,6 +54,7 @@ const commands = [
   backup,
   audit,
   retention,
+  init,
   doctor,
 ];
 

@@ -1,0 +1,182 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  type Stats,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { Entry, Found, Server, Step, Systemd } from '../channels/cli/init/step.ts';
+import type { Env } from './bus-settings.ts';
+
+type Started = { program: string; started: string | undefined; env: Env };
+
+/** A file that is compared is a unit, and no unit is larger. */
+const maxTextBytes = 64 * 1024;
+const commandLimitMs = 90_000;
+
+/** This machine, as init looks at it and changes it. */
+export function serverFor({ program, started, env }: Started): Server {
+  const programOf = (name: string) => {
+    const launcher = join(program, 'bin', `${name}.mjs`);
+    return existsSync(launcher) || started === undefined ? launcher : join(dirname(resolve(started)), `${name}.mjs`);
+  };
+  return {
+    isRoot: process.getuid?.() === 0,
+    hasSystemd: existsSync('/run/systemd/system'),
+    node: process.execPath,
+    programs: { leveredge: programOf('leveredge'), gaia: programOf('gaia') },
+    units: { system: '/etc/systemd/system', user: join(configFolder(env), 'systemd', 'user') },
+    links: '/usr/local/bin',
+    look,
+    uidOf,
+    barred,
+    isEnabledAndRuns: (unit, manager) =>
+      ['is-enabled', 'is-active'].every((question) => systemctl(manager, [question, '--quiet', unit]).status === 0),
+    make,
+  };
+}
+
+function configFolder({ XDG_CONFIG_HOME, HOME }: Env): string {
+  if (XDG_CONFIG_HOME && isAbsolute(XDG_CONFIG_HOME)) return XDG_CONFIG_HOME;
+  return join(HOME || homedir(), '.config');
+}
+
+function look(path: string): Found {
+  try {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return { kind: 'nothing' };
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return { kind: 'dangling' };
+    const { mode, uid } = stats;
+    const real = realpathSync(path);
+    if (stats.isDirectory()) return { kind: 'folder', mode, uid, entries: entriesOf(path), real };
+    if (stats.isFile()) return { kind: 'file', mode, uid, text: textOf(path, stats), real };
+    return { kind: 'other' };
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    // Something above it is no folder, which is told of that.
+    return code === 'ENOTDIR' ? { kind: 'nothing' } : { kind: 'hidden', code };
+  }
+}
+
+function entriesOf(folder: string): Entry[] {
+  return readdirSync(folder).flatMap((name) => {
+    const stats = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    return stats === undefined ? [] : [{ name, isFile: stats.isFile(), mode: stats.mode, uid: stats.uid }];
+  });
+}
+
+function textOf(path: string, { size }: Stats): string | undefined {
+  try {
+    return size > maxTextBytes ? undefined : readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // A secret of somebody else: it is there, and that is all there is to know.
+  }
+}
+
+function uidOf(user: string): number | undefined {
+  const { status, stdout } = spawnSync('id', ['-u', '--', user], { encoding: 'utf8' });
+  return status === 0 ? Number(stdout) : undefined;
+}
+
+/** By the mode alone: rights that an access list gives beyond it are not seen. */
+function barred(path: string, user: string): string | undefined {
+  const uid = uidOf(user);
+  const ways = [path];
+  for (let each = path; dirname(each) !== each; each = dirname(each)) ways.unshift(dirname(each));
+  return ways.find((each) => {
+    const stats = statSync(each, { throwIfNoEntry: false });
+    if (stats === undefined) return false;
+    const isOwn = stats.uid === uid;
+    const bits = isOwn ? stats.mode >> 6 : stats.mode;
+    return (bits & (stats.isDirectory() ? 0o1 : 0o4)) === 0;
+  });
+}
+
+function make(step: Step): void {
+  switch (step.kind) {
+    case 'user':
+      run('useradd', [
+        '--system',
+        '--user-group',
+        '--no-create-home',
+        '--home-dir',
+        step.home,
+        '--shell',
+        '/usr/sbin/nologin',
+        step.name,
+      ]);
+      return;
+    case 'reach':
+      return; // Somebody else must settle that.
+    case 'folder':
+      makeFolderFor(step.path, step.mode, step.owner);
+      return;
+    case 'file':
+      makeFolderFor(dirname(step.path), 0o755, undefined);
+      writeNew(step.path, step.text, step.mode);
+      return;
+    case 'link':
+      makeFolderFor(dirname(step.path), 0o755, undefined);
+      symlinkSync(step.to, step.path);
+      return;
+    case 'service':
+      run('systemctl', [...scope(step.manager), 'daemon-reload']);
+      run('systemctl', [...scope(step.manager), 'enable', '--quiet', '--now', step.unit]);
+  }
+}
+
+/** With exactly this mode, whatever the umask; those above it that are missing may be passed by everyone. */
+function makeFolderFor(path: string, mode: number, owner: string | undefined): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolderFor(dirname(path), 0o755, undefined);
+  mkdirSync(path, { mode: 0o700 });
+  const uid = owner === undefined ? undefined : uidOf(owner);
+  if (owner !== undefined) lchownSync(path, uid as number, groupOf(owner));
+  chmodSync(path, mode);
+}
+
+function groupOf(user: string): number {
+  return Number(execFileSync('id', ['-g', '--', user], { encoding: 'utf8' }));
+}
+
+/** On disk when this returns; a file that is there already is an error. */
+function writeNew(path: string, text: string, mode: number): void {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    writeFileSync(fd, text);
+    fchmodSync(fd, mode);
+    fsyncSync(fd);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const scope = (manager: Systemd) => (manager === 'user' ? ['--user'] : []);
+
+const systemctl = (manager: Systemd, words: readonly string[]) =>
+  spawnSync('systemctl', [...scope(manager), ...words], { timeout: commandLimitMs });
+
+/** @throws what the program said, or that there is none */
+function run(program: string, words: readonly string[]): void {
+  const { status, error, stderr } = spawnSync(program, words, { encoding: 'utf8', timeout: commandLimitMs });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${stderr.trim() || `exit ${status}`}`);
+}

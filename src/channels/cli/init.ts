@@ -1,0 +1,185 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Command, Option } from 'commander';
+import { Exit } from '../../base/exit.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
+import type { Concluding } from './concluding.ts';
+import type { Conclusion } from './conclusion.ts';
+import type { Door } from './door.ts';
+import { busUnitName } from './init/bus-unit.ts';
+import { type Outcome, outcomeDocument, outcomeLines } from './init/describe-step.ts';
+import { judge } from './init/judge.ts';
+import { planOf, type Units, type Wanted } from './init/plan.ts';
+import type { Server, Step } from './init/step.ts';
+
+type Options = { dryRun?: boolean; units?: Units; user?: string; start?: boolean; links?: boolean };
+
+const usualUser = 'leveredge';
+const userName = /^[a-z_][a-z0-9_-]{0,30}$/;
+const answerLimitMs = 30_000;
+const answerPauseMs = 250;
+
+/**
+ * leveredge init — makes what a server needs: folders, pages, configuration, a unit for the bus, links. What is there is never
+ * changed. Exit 0 all is there, 9 done but for what is named, 1 a step failed and those after it were not tried, 2 wrong usage,
+ * 3 only root may.
+ * --json: one document with the home and each step.
+ */
+export function init(concludes: Concluding): Command {
+  return new Command('init')
+    .description('Make what a server needs: folders, configuration, a unit; change nothing that is there')
+    .option('--dry-run', 'only say what would be done')
+    .addOption(
+      new Option('--units <kind>', 'the unit of the bus (default: system for root, else user)').choices([
+        'system',
+        'user',
+        'none',
+      ]),
+    )
+    .option('--user <name>', `who runs the bus, with --units system (default: ${usualUser})`)
+    .option('--no-links', 'as root too, make no links in /usr/local/bin')
+    .option('--start', 'enable the unit and start it')
+    .addHelpText(
+      'after',
+      `
+--units system: as root; the bus runs as a user of its own, and sees and writes
+only what it needs. --units user: weaker, the bus has all rights of its user.
+May be run again at any time: it says what is there and makes what is missing.`,
+    )
+    .action(concludes((door, options: Options) => setUp(door, options)));
+}
+
+async function setUp(door: Door, options: Options): Promise<Conclusion> {
+  const server = await door.server();
+  const dry = options.dryRun === true;
+  const wanted = await wantedBy(door, options, server);
+  const outcomes: Outcome[] = [];
+  for (const step of planOf(wanted, server)) {
+    const outcome = dry ? looked(step, server, outcomes) : await done(door, step, server, outcomes);
+    outcomes.push(outcome);
+    if (outcome.state === 'failed') break;
+  }
+  return conclude(wanted, outcomes, dry, door);
+}
+
+async function wantedBy(
+  door: Door,
+  { units, user, start = false, dryRun, links = true }: Options,
+  server: Server,
+): Promise<Wanted> {
+  const kind = units ?? (server.isRoot ? 'system' : 'user');
+  if (user !== undefined && kind !== 'system')
+    throw new Fault('usage', '--user goes with --units system: any other bus runs as whoever starts it.');
+  if (user !== undefined && (!userName.test(user) || user === 'root'))
+    throw new Fault('usage', `${JSON.stringify(user)} cannot be the user of the bus.`, {
+      hint: 'A name of small letters, digits, - and _, and not root: what listens to others should have few rights.',
+    });
+  if (start && kind === 'none') throw new Fault('usage', '--start goes with a unit, and --units none writes none.');
+  if (kind === 'system' && !server.isRoot && dryRun !== true)
+    throw new Fault('forbidden', 'Only root can write units of the system.', {
+      hint: 'Run it with sudo; or write a weaker unit of your own (--units user), or none (--units none).',
+    });
+  const home = door.findHome(door.home).dir;
+  const { host, port } = await door.busAddress({ home: door.home });
+  return {
+    home,
+    units: kind,
+    user: kind === 'system' ? (user ?? usualUser) : door.user,
+    start,
+    linked: links,
+    url: urlOf(host, port),
+    version: door.version,
+  };
+}
+
+function urlOf(host: string, port: number): string {
+  const at = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${at.includes(':') ? `[${at}]` : at}:${port}`;
+}
+
+/** What would become of it. What lies below something that is in the way is not judged. */
+function looked(step: Step, server: Server, before: readonly Outcome[]): Outcome {
+  if ('path' in step && before.some((each) => bars(each, step.path)))
+    return { step, state: 'left out', says: 'what is above it is in the way' };
+  const verdict = judge(step, server);
+  if (verdict.kind === 'missing') return { step, state: 'would do' };
+  if (verdict.kind === 'there')
+    return { step, state: 'there', ...(verdict.remark === undefined ? {} : { says: verdict.remark }) };
+  const { kind: state, ...more } = verdict;
+  return { step, state, ...more };
+}
+
+function bars({ step, isInTheWay }: Outcome, path: string): boolean {
+  return isInTheWay === true && step.kind === 'folder' && path.startsWith(`${step.path}/`);
+}
+
+async function done(door: Door, step: Step, server: Server, before: readonly Outcome[]): Promise<Outcome> {
+  const outcome = looked(step, server, before);
+  if (outcome.state !== 'would do') return outcome;
+  try {
+    server.make(step);
+  } catch (error) {
+    return { step, state: 'failed', says: reasonOf(error), ...remedy(error) };
+  }
+  if (step.kind !== 'service' || (await answers(door, step.url))) return { step, state: 'done' };
+  const todo = `${journal(step)}, and: ${door.program} doctor`;
+  return { step, state: 'failed', says: 'it was started, and does not answer', todo };
+}
+
+function remedy(error: unknown): Pick<Outcome, 'todo'> {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM')
+    return { todo: 'Run init as the user who may (root), or choose another home with --home.' };
+  if (code === 'EROFS') return { todo: 'That disk is mounted for reading only: choose another home with --home.' };
+  if (code === 'ENOSPC' || code === 'EDQUOT') return { todo: 'Make room, and run init again.' };
+  return { todo: 'Mend that and run init again, or choose another home with --home.' };
+}
+
+async function answers(door: Door, url: string): Promise<boolean> {
+  const end = door.clock() + answerLimitMs;
+  for (;;) {
+    const isWell = await door
+      .connect(url)
+      .health(answerLimitMs)
+      .then(
+        () => true,
+        () => false, // Not yet; the last word has the time.
+      );
+    if (isWell || door.clock() > end || door.signal.aborted) return isWell;
+    await pause(answerPauseMs);
+  }
+}
+
+const journal = ({ unit, manager }: { unit: string; manager: string }) =>
+  `journalctl ${manager === 'user' ? '--user ' : ''}-u ${unit} -n 50`;
+
+function conclude(
+  { home, units, start, user }: Wanted,
+  outcomes: readonly Outcome[],
+  dry: boolean,
+  door: Door,
+): Conclusion {
+  const count = (...states: Outcome['state'][]) => outcomes.filter(({ state }) => states.includes(state)).length;
+  const failed = count('failed');
+  const wrong = count('wrong', 'left out');
+  const unit = outcomes.find(({ step }) => step.kind === 'file' && step.path.endsWith('.service'));
+  const call = units === 'user' ? 'systemctl --user' : 'systemctl';
+  const isWritten = unit !== undefined && ['done', 'there'].includes(unit.state);
+  const summary = `${count('there')} there, ${dry ? `${count('would do')} to do` : `${count('done')} done`}, ${wrong} wrong.`;
+  return {
+    exit: failed > 0 ? Exit.failed : wrong > 0 ? Exit.partial : Exit.ok,
+    lines: outcomes.flatMap(outcomeLines),
+    json: { home, units, dry_run: dry, fine: failed + wrong === 0, steps: outcomes.map(outcomeDocument) },
+    notes: [
+      `Home: ${home} (${door.findHome(door.home).because}). ${summary}`,
+      ...(dry ? ['Nothing was changed.'] : []),
+      ...(failed > 0 ? ['What stands after the step that failed was not tried. Init may be run again.'] : []),
+      ...(units === 'user' && failed === 0 ? [weaker(user)] : []),
+      ...(isWritten && !start && failed === 0
+        ? [`To start the bus, now and after each boot: ${call} daemon-reload && ${call} enable --now ${busUnitName}`]
+        : []),
+    ],
+  };
+}
+
+const weaker = (user: string) =>
+  `The unit of a user is weaker than the one that init writes as root: the bus has all rights of ${user}, and ends when ${user} logs out, unless: loginctl enable-linger ${user}`;

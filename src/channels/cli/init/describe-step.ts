@@ -1,0 +1,52 @@
+import type { Step } from './step.ts';
+
+/** What became of a step. `left out`: what is above it is in the way. */
+export type Outcome = {
+  step: Step;
+  state: 'done' | 'there' | 'would do' | 'wrong' | 'failed' | 'left out';
+  says?: string;
+  todo?: string;
+  /** Something else lies where its folder should be, so nothing can be made below it. */
+  isInTheWay?: true;
+};
+
+const marks: Readonly<Record<Outcome['state'], string>> = {
+  done: 'done    ',
+  there: 'there   ',
+  'would do': 'would do',
+  wrong: 'WRONG   ',
+  failed: 'FAILED  ',
+  'left out': 'left out',
+};
+
+/** One line for the step, and one more where somebody must do something. */
+export function outcomeLines({ step, state, says, todo }: Outcome): string[] {
+  const line = `${marks[state]}  ${describeStep(step)}${says === undefined ? '' : `: ${says}`}`;
+  return todo === undefined ? [line] : [line, ...todo.split('\n').map((each) => `${' '.repeat(10)}→ ${each}`)];
+}
+
+/** As a document: what a program can compare. */
+export function outcomeDocument({ step, state, says, todo }: Outcome): Record<string, unknown> {
+  const named = step.kind === 'user' ? step.name : step.kind === 'service' ? step.unit : undefined;
+  const subject = named === undefined ? ('path' in step ? { path: step.path } : {}) : { name: named };
+  return { kind: step.kind, ...subject, what: describeStep(step), state, says, todo };
+}
+
+function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'user':
+      return `user ${step.name} of the system`;
+    case 'reach':
+      return `way of ${step.user} to Node, the program and the home`;
+    case 'folder':
+      return `folder ${step.path} (${octal(step.mode)}${step.owner === undefined ? '' : `, ${step.owner}`})`;
+    case 'file':
+      return `file ${step.path}`;
+    case 'link':
+      return `link ${step.path} to ${step.to}`;
+    case 'service':
+      return `${step.unit} is enabled, runs, and answers at ${step.url}`;
+  }
+}
+
+const octal = (mode: number) => mode.toString(8).padStart(4, '0');

@@ -1,0 +1,136 @@
+import { basename, join } from 'node:path';
+import { shellWord } from '../../../base/shell-word.ts';
+import type { Entry, FolderStep, Found, Server, Step } from './step.ts';
+
+/** What a step comes to before anything is done. `remark`: it counts as there, with something to know. */
+export type Verdict =
+  | { kind: 'there'; remark?: string }
+  | { kind: 'missing' }
+  /** What is there is not what should be. It is left alone. `isInTheWay`: nothing can be made below it. */
+  | { kind: 'wrong'; says: string; todo: string; isInTheWay?: true };
+
+type Looking = Omit<Server, 'make'>;
+
+const writableForAll = 0o002;
+const others = 0o077;
+
+/** Looks whether this is there, and as it should be. Changes nothing. */
+export function judge(step: Step, server: Looking): Verdict {
+  switch (step.kind) {
+    case 'user':
+      return server.uidOf(step.name) === undefined ? { kind: 'missing' } : { kind: 'there' };
+    case 'reach':
+      return judgeReach(step, server);
+    case 'folder':
+      return judgeFolder(step, server);
+    case 'file':
+      return judgeFile(step, server.look(step.path));
+    case 'link':
+      return judgeLink(step, server);
+    case 'service':
+      if (!server.hasSystemd)
+        return {
+          kind: 'wrong',
+          says: 'systemd does not run here',
+          todo: 'Start the bus by hand: leveredge bus --home HOME',
+        };
+      return server.isEnabledAndRuns(step.unit, step.manager) ? { kind: 'there' } : { kind: 'missing' };
+  }
+}
+
+function judgeReach({ user, paths }: Extract<Step, { kind: 'reach' }>, server: Looking): Verdict {
+  for (const path of paths) {
+    const barrier = server.barred(path, user);
+    if (barrier !== undefined)
+      return {
+        kind: 'wrong',
+        says: `${user} cannot come to ${path}: ${barrier} keeps it out`,
+        todo: `Let it pass (chmod o+x ${shellWord(barrier)}), or put home and program where everyone may pass, as below /opt.`,
+      };
+  }
+  return { kind: 'there' };
+}
+
+function judgeFolder(step: FolderStep, server: Looking): Verdict {
+  const { path, owner, mode: wanted, isPrivate = false } = step;
+  const found = server.look(path);
+  if (found.kind === 'nothing') return { kind: 'missing' };
+  if (found.kind !== 'folder') return inTheWay(path, found, 'a folder');
+  const word = shellWord(path);
+  if (isPrivate && (found.mode & others) !== 0)
+    return {
+      kind: 'wrong',
+      says: `has mode ${octal(found.mode)}, so that others than its owner may enter it`,
+      todo: `chmod ${octal(wanted)} ${word}`,
+    };
+  if ((found.mode & writableForAll) !== 0)
+    return {
+      kind: 'wrong',
+      says: `has mode ${octal(found.mode)}: everyone may write there`,
+      todo: `chmod o-w ${word}`,
+    };
+  const uid = owner === undefined ? undefined : server.uidOf(owner);
+  if (uid !== undefined && [found, ...found.entries].some((each) => each.uid !== uid))
+    return {
+      kind: 'wrong',
+      says: `is not all of the user ${owner}, who works in it`,
+      todo: `chown -R ${owner}: ${word}`,
+    };
+  const seen = openSecrets(step, found.entries);
+  if (seen.length > 0)
+    return {
+      kind: 'wrong',
+      says: `${seen.join(', ')} can be read by others, so what is in it is no secret`,
+      todo: `chmod 600 ${seen.map((name) => shellWord(join(path, name))).join(' ')}`,
+    };
+  return { kind: 'there' };
+}
+
+function openSecrets({ secrets }: FolderStep, entries: readonly Entry[]): string[] {
+  if (secrets === undefined) return [];
+  return entries
+    .filter(({ isFile, mode }) => isFile && (mode & others) !== 0)
+    .filter(({ name }) => (secrets === 'hidden' ? name.startsWith('.') : !name.endsWith('.pub')))
+    .map(({ name }) => name);
+}
+
+function judgeFile({ path, text, mustMatch }: Extract<Step, { kind: 'file' }>, found: Found): Verdict {
+  if (found.kind === 'nothing') return { kind: 'missing' };
+  if (found.kind !== 'file') return inTheWay(path, found, 'a file');
+  if (mustMatch !== true || found.text === text) return { kind: 'there' };
+  return {
+    kind: 'there',
+    remark: 'it is not as this version would write it; to have that, move it away and run init again',
+  };
+}
+
+function judgeLink({ path, to }: Extract<Step, { kind: 'link' }>, server: Looking): Verdict {
+  const found = server.look(path);
+  if (found.kind === 'nothing') return { kind: 'missing' };
+  const real = found.kind === 'file' ? found.real : undefined;
+  const own = server.look(to);
+  if (real !== undefined && own.kind === 'file' && own.real === real) return { kind: 'there' };
+  return {
+    kind: 'wrong',
+    says: `is something else${real === undefined || real === path ? '' : ` (${real})`}, and is left alone`,
+    todo: `Look at it; if it may go: rm ${shellWord(path)}, and run init again. ${basename(path)} is at ${to}.`,
+  };
+}
+
+function inTheWay(path: string, found: Exclude<Found, { kind: 'nothing' }>, wanted: string): Verdict {
+  const says = {
+    file: `is a file, and no ${wanted.replace('a ', '')}`,
+    folder: `is a folder, and no ${wanted.replace('a ', '')}`,
+    dangling: 'is a link that leads nowhere',
+    other: `is not ${wanted}`,
+    hidden: 'cannot be looked at',
+  }[found.kind];
+  const code = found.kind === 'hidden' ? ` (${found.code})` : '';
+  const todo =
+    found.kind === 'hidden'
+      ? 'Run init as the user who may, or choose another home with --home.'
+      : `Move it away (mv ${shellWord(path)} ELSEWHERE) and run init again, or choose another home with --home.`;
+  return { kind: 'wrong', says: says + code, todo, isInTheWay: true };
+}
+
+const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(3, '0');

@@ -1,0 +1,153 @@
+import { join } from 'node:path';
+import { Fault } from '../../../base/fault.ts';
+import { busUnit, busUnitName } from './bus-unit.ts';
+import { gaiaConfig } from './gaia-config.ts';
+import { architecturePage, homePage } from './home-pages.ts';
+import type { FolderStep, Server, Step, Systemd } from './step.ts';
+
+export type Units = Systemd | 'none';
+
+export type Wanted = {
+  home: string;
+  units: Units;
+  /** Whose process the bus is: of a unit of the system, that user's; else of whoever runs init. */
+  user: string;
+  /** Start the unit. */
+  start: boolean;
+  /** Link the programs to where everyone finds them, which takes root. */
+  linked: boolean;
+  /** Where the bus will answer, by the settings of the home. */
+  url: string;
+  version: string;
+};
+
+const buckets = ['hourly', 'daily', 'weekly', 'monthly'];
+const usualTargets = ['prod', 'dev'];
+const targetName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+/** A unit has its own /tmp, and what lies there does not outlive a reboot. */
+const passing = /^\/(tmp|var\/tmp|run|dev\/shm)(\/|$)/;
+const maxPath = 3000;
+
+/**
+ * Everything that a server with this home should have, in order, whether it is there or not. Changes nothing.
+ * @throws Fault `usage` where no such server can be
+ */
+export function planOf(
+  wanted: Wanted,
+  server: Pick<Server, 'look' | 'isRoot' | 'node' | 'programs' | 'units' | 'links'>,
+): Step[] {
+  const { home, units, user, start, url } = wanted;
+  judgePlace(wanted, server);
+  const owner = units === 'system' ? user : undefined;
+  const targets = targetsIn(home, server);
+  const bus = units === 'none' ? undefined : { unit: busUnitName, manager: units, user, url };
+  const page = {
+    home,
+    version: wanted.version,
+    user: owner,
+    unit: bus && { name: busUnitName, manager: bus.manager },
+    url,
+  };
+  const file = (path: string, text: string): Step => ({ kind: 'file', path: join(home, path), mode: 0o644, text });
+  return [
+    ...(owner === undefined ? [] : [{ kind: 'user', name: owner, home } as const]),
+    ...foldersOf(home, targets, owner),
+    ...(owner === undefined
+      ? []
+      : [{ kind: 'reach', user: owner, paths: [server.node, server.programs.leveredge, home] } as const]),
+    file('README.md', homePage(page)),
+    file('control-plane/docs/ARCHITECTURE.md', architecturePage(page)),
+    ...configs(home, server, gaiaConfig(targets, bus)),
+    ...(bus === undefined ? [] : unitSteps(wanted, bus.manager, server)),
+    ...(server.isRoot && wanted.linked ? links(server) : []),
+    ...(bus !== undefined && start ? [{ kind: 'service', unit: bus.unit, manager: bus.manager, url } as const] : []),
+  ];
+}
+
+function judgePlace({ home, units }: Wanted, { node, programs }: Pick<Server, 'node' | 'programs'>): void {
+  const place = [home, node, programs.leveredge];
+  // A line break would end a line of the unit, and the rest of the path begin another.
+  const odd = place.find((path) => /\p{Cc}/u.test(path) || path.length > maxPath);
+  if (odd !== undefined)
+    throw new Fault('usage', `${JSON.stringify(odd)} has control characters in its name, or is too long.`, {
+      hint: 'Choose another home with --home.',
+    });
+  const lost = units === 'system' ? place.find((path) => passing.test(path)) : undefined;
+  if (lost !== undefined)
+    throw new Fault('usage', `A unit of the system cannot work with ${lost}: what lies there is gone after a reboot.`, {
+      hint: 'Put home and program elsewhere, as below /opt; or write no unit: --units none',
+    });
+  if (home === '/') throw new Fault('usage', 'The whole machine is no home.', { hint: 'Name a folder with --home.' });
+}
+
+/** Whatever has a folder in `data-plane/` already, after the usual ones. */
+function targetsIn(home: string, { look }: Pick<Server, 'look'>): string[] {
+  const found = look(join(home, 'data-plane'));
+  const names = found.kind === 'folder' ? found.entries.filter(({ isFile }) => !isFile).map(({ name }) => name) : [];
+  const further = names.filter(
+    (name) => targetName.test(name) && !['full', 'control-plane', ...usualTargets].includes(name),
+  );
+  return [...usualTargets, ...further.sort()];
+}
+
+function foldersOf(home: string, targets: readonly string[], owner: string | undefined): FolderStep[] {
+  const folder = (path: string, mode = 0o755): FolderStep => ({ kind: 'folder', path: join(home, path), mode });
+  const ofBus = (path: string): FolderStep => ({
+    ...folder(path, 0o700),
+    ...(owner === undefined ? {} : { owner }),
+    isPrivate: true,
+  });
+  const all = (above: string, below: readonly string[]) => below.map((name) => `${above}/${name}`);
+  const backedUp = ['control-plane', ...targets];
+  return [
+    { kind: 'folder', path: home, mode: 0o755 },
+    { ...folder('gaia', 0o700), secrets: 'hidden' },
+    folder('config'),
+    ...['control-plane', ...all('control-plane', ['n8n', 'agents', 'workflows', 'dashboards', 'docs'])].map((path) =>
+      folder(path),
+    ),
+    ofBus('control-plane/event-bus'),
+    ...['data-plane', ...all('data-plane', targets)].map((path) => folder(path)),
+    ...['shared', ...all('shared', ['scripts', 'templates'])].map((path) => folder(path)),
+    { ...ofBus('shared/credentials'), secrets: 'all' },
+    // Whose files lie below differs, so everyone may pass; nobody else may look.
+    folder('shared/backups', 0o711),
+    ofBus('shared/backups/event-bus'),
+    ...backedUp.flatMap((name) =>
+      [name, ...all(name, buckets)].map((path): FolderStep => folder(`shared/backups/${path}`, 0o700)),
+    ),
+    ...['monitoring', ...all('monitoring', ['prometheus', 'grafana'])].map((path) => folder(path)),
+  ];
+}
+
+/** GAIA reads config.json first, so a home that has one is configured. */
+function configs(home: string, { look }: Pick<Server, 'look'>, text: string): Step[] {
+  const json = join(home, 'gaia', 'config.json');
+  const path = look(json).kind === 'file' ? json : join(home, 'gaia', 'config.yaml');
+  return [
+    { kind: 'file', path, mode: 0o644, text },
+    { kind: 'file', path: join(home, 'config', 'leveredge.yaml'), mode: 0o644, text: settings },
+  ];
+}
+
+const settings = `# Settings of the bus; all of them: docs/settings.md of LeverEdge. Without one the default counts.
+# After a change: leveredge doctor, and start the bus again.
+#
+# bus:
+#   port: 8099
+#   host: 127.0.0.1
+#   auth: loopback
+`;
+
+function unitSteps(
+  { home, user }: Wanted,
+  manager: Systemd,
+  { units, node, programs }: Pick<Server, 'units' | 'node' | 'programs'>,
+): Step[] {
+  const text = busUnit(manager, { home, node, program: programs.leveredge, user });
+  return [{ kind: 'file', path: join(units[manager], busUnitName), mode: 0o644, text, mustMatch: true }];
+}
+
+function links({ links: folder, programs }: Pick<Server, 'links' | 'programs'>): Step[] {
+  return Object.entries(programs).map(([name, to]) => ({ kind: 'link', path: join(folder, name), to }));
+}

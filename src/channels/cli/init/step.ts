@@ -1,0 +1,61 @@
+/** One thing that a server should have. The order of a plan is the order in which one builds on the other. */
+export type Step =
+  /** A user of the system without a password, whose home is the home. */
+  | { kind: 'user'; name: string; home: string }
+  /** That this user can come to these paths, through all the folders above them. */
+  | { kind: 'reach'; user: string; paths: readonly string[] }
+  | FolderStep
+  /** `mustMatch`: another text than this one is worth a remark. What is there stays as it is either way. */
+  | { kind: 'file'; path: string; mode: number; text: string; mustMatch?: boolean }
+  | { kind: 'link'; path: string; to: string }
+  /** A unit that is enabled, runs, and answers at this URL. */
+  | { kind: 'service'; unit: string; manager: Systemd; url: string };
+
+export type FolderStep = {
+  kind: 'folder';
+  path: string;
+  /** What it is made with. */
+  mode: number;
+  /** Whose it is; without one, of whoever makes it. */
+  owner?: string;
+  /** Others than its owner may have no right to it. */
+  isPrivate?: boolean;
+  /** Which files in it hold secrets. */
+  secrets?: 'all' | 'hidden';
+};
+
+/** Whose systemd. */
+export type Systemd = 'system' | 'user';
+
+/** What lies at a path. A link to a folder or a file counts as that, with `real` as where it leads. */
+export type Found =
+  | { kind: 'nothing' }
+  | { kind: 'dangling' }
+  | { kind: 'other' }
+  | { kind: 'file'; mode: number; uid: number; text: string | undefined; real: string }
+  | { kind: 'folder'; mode: number; uid: number; entries: readonly Entry[]; real: string }
+  /** It cannot be told: the code of the system, as EACCES. */
+  | { kind: 'hidden'; code: string };
+
+export type Entry = { name: string; isFile: boolean; mode: number; uid: number };
+
+/** The machine, as far as init looks at it and changes it. Looking never throws. */
+export type Server = {
+  isRoot: boolean;
+  /** Linux with systemd as its first process. */
+  hasSystemd: boolean;
+  /** Node, and the programs as they are started by it. */
+  node: string;
+  programs: { leveredge: string; gaia: string };
+  /** Where units lie. */
+  units: Readonly<Record<Systemd, string>>;
+  /** Where programs are found by everyone. */
+  links: string;
+  look(path: string): Found;
+  uidOf(user: string): number | undefined;
+  /** The first folder or file on the way to this path that the user cannot pass; what is not there yet bars nobody. */
+  barred(path: string, user: string): string | undefined;
+  isEnabledAndRuns(unit: string, manager: Systemd): boolean;
+  /** Does it. @throws the system's error */
+  make(step: Step): void;
+};
