@@ -54,7 +54,7 @@ async function setUp(door: Door, options: Options): Promise<Conclusion> {
   const wanted = await wantedBy(door, options, server);
   const outcomes: Outcome[] = [];
   for (const step of planOf(wanted, server)) {
-    const outcome = dry ? looked(step, server, outcomes) : await done(door, step, server, outcomes);
+    const outcome = dry ? looked(step, server, outcomes) : await done(door, wanted.home, step, server, outcomes);
     outcomes.push(outcome);
     if (outcome.state === 'failed') break;
   }
@@ -112,7 +112,13 @@ function bars({ step, isInTheWay }: Outcome, path: string): boolean {
   return isInTheWay === true && step.kind === 'folder' && path.startsWith(`${step.path}/`);
 }
 
-async function done(door: Door, step: Step, server: Server, before: readonly Outcome[]): Promise<Outcome> {
+async function done(
+  door: Door,
+  home: string,
+  step: Step,
+  server: Server,
+  before: readonly Outcome[],
+): Promise<Outcome> {
   const outcome = looked(step, server, before);
   if (outcome.state !== 'would do') return outcome;
   try {
@@ -120,9 +126,9 @@ async function done(door: Door, step: Step, server: Server, before: readonly Out
   } catch (error) {
     return { step, state: 'failed', says: reasonOf(error), ...remedy(error) };
   }
-  if (step.kind !== 'service' || (await answers(door, step.url))) return { step, state: 'done' };
+  if (step.kind !== 'service' || (await answers(door, home, step.url))) return { step, state: 'done' };
   const todo = `${journal(step)}, and: ${door.program} doctor`;
-  return { step, state: 'failed', says: 'it was started, and does not answer', todo };
+  return { step, state: 'failed', says: 'it was started, and the bus of this home does not answer there', todo };
 }
 
 function remedy(error: unknown): Pick<Outcome, 'todo'> {
@@ -134,17 +140,20 @@ function remedy(error: unknown): Pick<Outcome, 'todo'> {
   return { todo: 'Mend that and run init again, or choose another home with --home.' };
 }
 
-async function answers(door: Door, url: string): Promise<boolean> {
+/** Whether the bus of this home answers there, and not another that had the port before. */
+async function answers(door: Door, home: string, url: string): Promise<boolean> {
   const end = door.clock() + answerLimitMs;
   for (;;) {
-    const isWell = await door
+    const health = await door
       .connect(url)
       .health(answerLimitMs)
-      .then(
-        () => true,
-        () => false, // Not yet; the last word has the time.
-      );
-    if (isWell || door.clock() > end || door.signal.aborted) return isWell;
+      .catch(() => undefined /* not yet; the clock has the last word */);
+    if (health !== undefined) {
+      const life = await door.databaseLife(door.databaseFile(home));
+      if (life.kind === 'unknown' || (life.kind === 'known' && life.epoch === (health.epoch ?? life.epoch)))
+        return true;
+    }
+    if (door.clock() > end || door.signal.aborted) return false;
     await pause(answerPauseMs);
   }
 }

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { planOf, type Wanted } from './plan.ts';
+import type { Found } from './step.ts';
+
+const home = '/opt/leveredge';
+const usual: Wanted = {
+  ...{ home, units: 'system', user: 'leveredge', start: true, linked: true },
+  ...{ url: 'http://127.0.0.1:8099', version: '1.2.3' },
+};
+
+function machine(found: Readonly<Record<string, Found>> = {}, isRoot = true) {
+  return {
+    isRoot,
+    node: '/usr/bin/node',
+    programs: { leveredge: '/usr/lib/le/bin/leveredge.mjs', gaia: '/usr/lib/le/bin/gaia.mjs' },
+    units: { system: '/etc/systemd/system', user: '/srv/owner/.config/systemd/user' },
+    links: '/usr/local/bin',
+    look: (path: string): Found => found[path] ?? { kind: 'nothing' },
+  };
+}
+const plan = (wanted: Partial<Wanted> = {}, on = machine()) => planOf({ ...usual, ...wanted }, on);
+const paths = (steps: ReturnType<typeof plan>) => steps.flatMap((step) => ('path' in step ? [step.path] : []));
+const kinds = (steps: ReturnType<typeof plan>) => new Set(steps.map(({ kind }) => kind));
+
+describe('the plan of init', () => {
+  it('has every folder of a home, those above before those below', () => {
+    const all = paths(plan());
+    const wanted = [
+      'gaia',
+      ...['n8n', 'agents', 'workflows', 'dashboards', 'docs', 'event-bus'].map((name) => `control-plane/${name}`),
+      ...['prod', 'dev'].map((name) => `data-plane/${name}`),
+      ...['scripts', 'templates', 'credentials'].map((name) => `shared/${name}`),
+      ...['control-plane', 'prod', 'dev'].flatMap((target) =>
+        ['hourly', 'daily', 'weekly', 'monthly'].map((bucket) => `shared/backups/${target}/${bucket}`),
+      ),
+      ...['prometheus', 'grafana'].map((name) => `monitoring/${name}`),
+    ];
+    for (const path of wanted) assert.ok(all.includes(`${home}/${path}`), path);
+    for (const [n, path] of all.entries())
+      for (const above of all.slice(n + 1)) assert.ok(!path.startsWith(`${above}/`), `${path} before ${above}`);
+    assert.equal(new Set(all).size, all.length);
+  });
+
+  it('keeps secrets and backups from others', () => {
+    const closed = plan().filter((step) => step.kind === 'folder' && (step.mode & 0o066) === 0);
+    for (const path of ['gaia', 'shared/credentials', 'control-plane/event-bus', 'shared/backups/prod/daily'])
+      assert.ok(paths(closed).includes(`${home}/${path}`), path);
+  });
+
+  it('gives the user of the bus what the bus writes to, and nothing else', () => {
+    const owned = plan().filter((step) => step.kind === 'folder' && step.owner === 'leveredge');
+    assert.deepEqual(paths(owned), [
+      `${home}/control-plane/event-bus`,
+      `${home}/shared/credentials`,
+      `${home}/shared/backups/event-bus`,
+    ]);
+  });
+
+  it('has targets that the home has already', () => {
+    const entries = ['prod', 'staging', 'Not A Target'].map((name) => ({ name, isFile: false, mode: 0o755, uid: 0 }));
+    const on = machine({ [`${home}/data-plane`]: { kind: 'folder', mode: 0o755, uid: 0, entries, real: '/x' } });
+    const steps = plan({}, on);
+    assert.ok(paths(steps).includes(`${home}/shared/backups/staging/daily`));
+    assert.ok(steps.some((step) => step.kind === 'file' && step.text.includes('\n    staging:\n')));
+  });
+
+  it('takes config.json of GAIA for the configuration, where there is one', () => {
+    const json = `${home}/gaia/config.json`;
+    const all = paths(plan({}, machine({ [json]: { kind: 'file', mode: 0o644, uid: 0, text: '{}', real: json } })));
+    assert.ok(all.includes(json));
+    assert.ok(!all.includes(`${home}/gaia/config.yaml`));
+  });
+
+  it('is smaller without units, without root and without links', () => {
+    assert.deepEqual(kinds(plan({ units: 'none', start: false })), new Set(['folder', 'file', 'link']));
+    assert.deepEqual(kinds(plan({ units: 'user' }, machine({}, false))), new Set(['folder', 'file', 'service']));
+    assert.ok(!kinds(plan({ linked: false })).has('link'));
+    assert.ok(paths(plan({ units: 'user' })).includes('/srv/owner/.config/systemd/user/event-bus.service'));
+  });
+
+  for (const [what, wanted] of [
+    ['a home that is gone after a reboot', { home: '/tmp/le' }],
+    ['a home with a line break in its name', { home: '/srv/a\nUser=root' }],
+    ['the whole machine', { home: '/' }],
+  ] as const)
+    it(`refuses ${what}`, () => {
+      assert.throws(() => plan(wanted), { name: 'Fault', code: 'usage' });
+    });
+});
