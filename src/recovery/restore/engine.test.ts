@@ -151,6 +151,31 @@ describe('a run', () => {
     assert.equal((await beginRun(ignoring, seen)).kind, 'committed');
   });
 
+  it('restores what a unit has open, once that has let go of it', async (t) => {
+    const made = await makeScene(t);
+    const scene = { ...made, target: { ...made.target, units: [{ name: 'web.service', user: null }] } };
+    const folder = await requestRestore(scene);
+    let fd: number | undefined = openSync(join(scene.root, 'sub/file'), 'a');
+    const letGo = () => {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    };
+    t.after(letGo);
+    const services = (stops: boolean): Services => ({
+      ...quiet,
+      isEmpty: false,
+      async stop() {
+        if (stops) letGo();
+        return 'stopped';
+      },
+    });
+    const seen = (stops: boolean) => ({ ...deps(scene, undefined, services(stops)).made, ownPids: new Set<number>() });
+    const refused = await beginRun(folder, seen(false));
+    assert.deepEqual([refused.kind, refused.exit], ['refused', 6]);
+    assert.match(refused.says, /meanwhile/);
+    assert.equal((await beginRun(await requestRestore(scene), seen(true))).kind, 'committed');
+  });
+
   it('starts again what it stopped, however it ends', async (t) => {
     const scene = await makeScene(t);
     const calls: string[] = [];

@@ -10,6 +10,7 @@ import { loadBeside, unitNames } from '../postgres/load.ts';
 import type { JournalLine, Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
 import type { RunRequest } from '../run/run-folder.ts';
+import { stopsOf } from '../target.ts';
 import { compareStaged } from './compare.ts';
 import type { EngineDeps } from './engine.ts';
 import { flushTo } from './flush.ts';
@@ -85,7 +86,7 @@ function preflight(backup: OpenBackup, { request, stamp, deps }: Staging, fresh:
     only,
     freshFolders: fresh.flatMap(({ folder: at }) => at ?? []),
     // Those that are to be stopped may hold it until then.
-    ignoreOpen: request.ignore_open || (target.compose ?? []).length > 0,
+    ignoreOpen: request.ignore_open || stopsOf(target).length > 0,
     run: { id, stamp },
     uid: deps.uid,
     ownPids: deps.ownPids,
@@ -188,7 +189,7 @@ async function loadDumps(
 }
 
 function requireQuiet({ plan, scope, placement, keep }: Prepared, { request, deps }: Staging): void {
-  if (request.ignore_open || (request.target.compose ?? []).length > 0) return;
+  if (request.ignore_open || stopsOf(request.target).length > 0) return;
   const paths = [...plan.replaces, ...singleDatabases(scope, placement).map(({ live }) => live)];
   requireNoWriter(openFilesBelow(paths, deps.ownPids, keptPaths(keep)));
 }
