@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Home } from '../../base/home.ts';
 import { shellWord } from '../../base/shell-word.ts';
@@ -27,7 +28,7 @@ const maxSkewMs = 60_000;
 /** Every check, in the order in which one builds on the other. Changes nothing on the machine. */
 export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
   const home = door.findHome(door.home);
-  const findings = [checkNode(door), checkHome(door, home)];
+  const findings = [checkNode(door), checkHome(door, home, door.databaseFile(home.dir))];
   const file = door.databaseFile(home.dir);
   const mayHoldFiles = door.folder(home.dir).isFolder;
   const settings = mayHoldFiles ? await checkSettings(door, flags) : undefined;
@@ -77,8 +78,10 @@ function checkNode({ nodeVersion, version }: Door): Finding {
   };
 }
 
-function checkHome(door: Door, home: Home): Finding {
+function checkHome(door: Door, home: Home, databaseFile: string): Finding {
   const folder = door.folder(home.dir);
+  // A user who runs the bus and nothing else may have no right to the rest of the home.
+  const bus = door.folder(dirname(databaseFile));
   const says = `${home.dir} (${home.because})`;
   if (!folder.isFolder)
     return {
@@ -87,12 +90,12 @@ function checkHome(door: Door, home: Home): Finding {
       says: `${says} can be no home: ${folder.exists ? 'it' : folder.nearest} is a file, and no folder`,
       todo: 'Choose another home with --home or LEVEREDGE_HOME.',
     };
-  if (!folder.writable)
+  if (!bus.writable)
     return {
       check: 'home',
       state: 'wrong',
-      says: `${says}: ${folder.nearest} is not writable for ${door.user}`,
-      todo: `Give it to this user (chown ${door.user} ${folder.nearest}), or choose another home with --home or LEVEREDGE_HOME.`,
+      says: `${says}: ${bus.nearest} is not writable for ${door.user}`,
+      todo: `Give it to this user (chown ${door.user} ${bus.nearest}), or choose another home with --home or LEVEREDGE_HOME.`,
     };
   if (!folder.exists)
     return { check: 'home', state: 'note', says: `${says} is not there yet; the first start makes it` };
