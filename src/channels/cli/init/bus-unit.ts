@@ -38,7 +38,6 @@ StartLimitBurst=5
 [Service]
 Type=exec
 User=${user}
-Group=${user}
 ExecStart=${command(node, program, home)}
 Restart=on-failure
 RestartSec=2

@@ -52,6 +52,12 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     { '/c': folder(0o700, [entry('owner.token', 0o600, 0)]) },
     /chown -R leveredge: \/c/,
   ],
+  [
+    'a token that root made for another program',
+    secret,
+    { '/c': folder(0o700, [entry('GAIA.token', 0o600, 0)]) },
+    'there',
+  ],
   ['a file where a folder should be', secret, { '/c': file() }, /is a file, and no folder.*mv \/c ELSEWHERE/],
   ['a link to nothing', secret, { '/c': { kind: 'dangling' } }, /leads nowhere/],
   ['a folder that cannot be looked at', secret, { '/c': { kind: 'hidden', code: 'EACCES' } }, /EACCES/],
