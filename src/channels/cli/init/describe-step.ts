@@ -45,7 +45,7 @@ function describeStep(step: Step): string {
     case 'link':
       return `link ${step.path} to ${step.to}`;
     case 'service':
-      return `${step.unit} is enabled, runs, and answers at ${step.url}`;
+      return `service ${step.unit}, enabled and answering at ${step.url}`;
   }
 }
 

@@ -32,7 +32,7 @@ export function judge(step: Step, server: Looking): Verdict {
         return {
           kind: 'wrong',
           says: 'systemd does not run here',
-          todo: 'Start the bus by hand: leveredge bus --home HOME',
+          todo: 'Start the bus by hand (leveredge bus), or by what starts programs here.',
         };
       return server.isEnabledAndRuns(step.unit, step.manager) ? { kind: 'there' } : { kind: 'missing' };
   }
