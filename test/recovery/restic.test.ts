@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { copyOf, differences, fillDatabase, folder, isRoot, leftBehind, rowsOf, run } from './gaia.fixtures.ts';
 import { makeResticStand, notHere, type ResticStand, serve } from './restic.fixtures.ts';
 
@@ -157,6 +158,8 @@ describe('backups in a repository of restic', { skip: missing !== undefined, tim
     writeFileSync(join(stand.root, 'notes'), 'second');
     const second = await backUp(stand);
     rmSync(stand.backups, { recursive: true });
+    // A name has the second in it, and nothing knows any more that it is taken.
+    await pause(1_100);
     // One that is made before anybody thinks of it does not hide the others.
     writeFileSync(join(stand.root, 'notes'), 'third');
     const third = await backUp(stand);

@@ -15,7 +15,7 @@ export const usualStallMs = 300_000;
 const usualEveryMs = 15_000;
 /** Progress that is printed, and timers, are this much; a connection that is slower is none. */
 const idleBytesPerSecond = 4096;
-const idleCpuShare = 0.1;
+const idleCpuShare = 0.02;
 /** What `/proc` counts CPU time in. */
 const ticksPerSecond = 100;
 
