@@ -25,7 +25,7 @@ async function scene(t: TestContext, yaml?: string): Promise<Scene> {
 
 /** CHRONOS as a process of its own, once it hears; on SIGKILL its test ends it. */
 async function chronos(t: TestContext, { stand, bus }: Scene, ...flags: string[]) {
-  const where = ['--home', stand.home, '--url', bus.url, '--port', '0', '--lease', '2', '--json'];
+  const where = ['--home', stand.home, '--url', bus.url, '--port', '0', '--lease', '3', '--json'];
   const agent = start(['agent', 'chronos', ...where, ...flags]);
   t.after(() => agent.child.kill('SIGKILL'));
   const [line] = await agent.says('stdout', /^\{.*\}$/);
@@ -33,7 +33,7 @@ async function chronos(t: TestContext, { stand, bus }: Scene, ...flags: string[]
 }
 
 async function until<T>(what: () => T | undefined | false | Promise<T | undefined | false>, everyMs = 20): Promise<T> {
-  for (let n = 0; n < 20_000 / everyMs; n++) {
+  for (let n = 0; n < 40_000 / everyMs; n++) {
     const found = await what();
     if (found !== undefined && found !== false) return found;
     await pause(everyMs);
