@@ -77,11 +77,18 @@ export async function encryptionFinding(config: RecoveryConfig): Promise<Finding
     if (encryptionFault !== undefined) throw encryptionFault;
     await requireEncryption(config, targets);
     const recipients = [...new Set(targets.flatMap(({ encryptTo = [] }) => encryptTo))];
-    if (recipients.length === 0)
+    const archived = targets.filter(hasArchives);
+    if (archived.length === 0) return { what, level: 'ok', says: 'by restic, in its repository' };
+    if (recipients.length === 0) {
+      const which =
+        archived.length === targets.length && targets.every(({ restic }) => restic?.active !== true)
+          ? 'backups are'
+          : `archives of ${archived.map(({ name }) => name).join(', ')} are`;
       return {
         ...{ what, level: 'note', todo: 'gaia key new FILE' },
-        says: 'backups are not encrypted: who has the file has all that is in it, and secrets are left out',
+        says: `${which} not encrypted: who has the file has all that is in it, and secrets are left out`,
       };
+    }
     await newHeader(recipients);
     const lost = targets.filter(
       (target) => (target.encryptTo ?? []).length > 0 && lostRecipients(config, target).length > 0,
