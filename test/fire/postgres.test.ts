@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Leftover, leftovers, removeLeftover } from '../../src/recovery/restore/undo.ts';
@@ -180,5 +180,30 @@ describe('a target with a PostgreSQL database', { skip: missing !== undefined, t
     execFileSync('pg_restore', [...options, '--exit-on-error', '-d', 'app_by_hand', join(work, 'db', 'app.dump')]);
     assert.equal(at.server.sql('app_by_hand', 'SELECT sum(balance) FROM public.account'), '100000');
     assert.match(readFileSync(join(work, 'db', 'globals.sql'), 'utf8'), /CREATE ROLE app;/);
+  });
+
+  it('is put back by hand out of an encrypted backup, as its runbook says, with age, zstd, tar, sqlite3 and pg_restore', async () => {
+    at.reset();
+    const key = join(at.home, 'usb', 'recovery-key.txt');
+    mkdirSync(dirname(key));
+    await at.json(0, 'key', 'new', key);
+    const { name } = await at.json(0, 'backup', 'dev');
+    assert.match(String(name), /\.tar\.zst\.age$/);
+    const { script } = await at.json(0, 'runbook', String(name));
+    at.damage();
+    at.server.sql('postgres', 'ALTER DATABASE app RENAME TO app_before');
+    const work = join(at.home, 'runbook');
+    const env = { PATH: process.env.PATH, IDENTITY: key, WORK: work };
+    execFileSync('sh', ['-c', String(script)], { env, stdio: 'pipe' });
+    assert.equal(at.notes(), 'the first state');
+    // What it leaves to a person, who knows how the server is reached.
+    const typed = String(script)
+      .split('\n')
+      .flatMap((line) => /^# {6}((?:psql|pg_restore) .*)$/.exec(line)?.[1] ?? []);
+    assert.ok(typed.length >= 3, String(script));
+    const reach = { PGHOST: at.server.folder, PGPORT: String(port), PGUSER: 'postgres' };
+    for (const command of typed) execFileSync('sh', ['-c', command], { env: { ...env, ...reach }, stdio: 'pipe' });
+    assert.equal(at.server.sql('app', 'SELECT sum(balance) FROM public.account'), '100000');
+    assert.match(at.server.sql('app', 'SELECT count(*) FROM own."odd ""name"'), /^\d+$/);
   });
 });
