@@ -4,13 +4,13 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } f
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Client, makeClient } from '../src/client/client.ts';
-import type { Manifest } from '../src/recovery/archive/manifest.ts';
-import { identityOf } from '../src/recovery/run/live-process.ts';
-import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
-import { tokenFor } from './bus-token.fixtures.ts';
-import { inProcess, leveredge, start } from './cli-run.fixtures.ts';
-import { leftBehind, makeStand, type Stand } from './recovery/gaia.fixtures.ts';
+import { type Client, makeClient } from '../../src/client/client.ts';
+import type { Manifest } from '../../src/recovery/archive/manifest.ts';
+import { identityOf } from '../../src/recovery/run/live-process.ts';
+import { type BusProcess, startBusProcess } from '../bus-server.fixtures.ts';
+import { tokenFor } from '../bus-token.fixtures.ts';
+import { inProcess, leveredge, start } from '../cli-run.fixtures.ts';
+import { leftBehind, makeStand, type Stand } from '../recovery/gaia.fixtures.ts';
 
 /** Enough that a backup takes longer than it takes to stop it in the middle. */
 const manyBytes = 12 * 1024 * 1024;
