@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Exit, type ExitCode, exitCodeOf } from '../base/exit.ts';
 import { Fault, reasonOf } from '../base/fault.ts';
@@ -28,6 +28,7 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
     if (request === undefined) throw new Fault('not-found', `There is no run in ${folder}.`);
     const { place, kind, target, id } = request;
     lock = takeLock(place, `${kind} ${target.name} ${id}`, around.clock);
+    removeHalfWritten(folder);
     teller = tellerOf(folder, request, around);
     const deps = {
       place,
@@ -55,6 +56,12 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
     lock?.release();
     await teller?.end();
   }
+}
+
+/** What a process before this one was writing when it was killed. */
+function removeHalfWritten(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (name.startsWith('.') && name.endsWith('.partial')) rmSync(join(folder, name), { force: true });
 }
 
 /** Replaced as a whole, so that whoever reads it never sees half of it. */

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { readJournal } from '../../src/recovery/run/journal.ts';
 import {
   copyOf,
   differences,
@@ -141,6 +151,16 @@ async function tryPoint(
   assert.equal(JSON.parse(status.stdout).interrupted.length, 0, where);
 }
 
+/** What a kill leaves in the moment in which progress is written. */
+function leaveHalfWritten(backups: string): void {
+  const runs = join(backups, '.gaia', 'runs');
+  const newest = existsSync(runs) ? readdirSync(runs).sort().at(-1) : undefined;
+  const folder = newest === undefined ? undefined : join(runs, newest);
+  if (folder === undefined || readJournal(join(folder, 'journal.ndjson')).at(-1)?.step === 'end') return;
+  if (readJournal(join(folder, 'journal.ndjson')).length > 0)
+    writeFileSync(join(folder, '.progress.json.partial'), '{"pha');
+}
+
 describe('a restore that is killed', { timeout: 1_200_000 }, () => {
   it('at each line of its journal and between its renames ends whole, forward and back', async (t) => {
     const prepared = await prepare(t);
@@ -191,6 +211,7 @@ describe('a restore that is killed', { timeout: 1_200_000 }, () => {
       await pause(150 + round * 60);
       child.kill('SIGKILL');
       await ended;
+      leaveHalfWritten(stand.backups);
       const back = round % 2 === 1;
       const here = round % 4 < 2;
       const { exit, stderr } = await stand.gaia('resume', ...(back ? ['--back'] : []), ...(here ? ['--here'] : []));
@@ -201,7 +222,9 @@ describe('a restore that is killed', { timeout: 1_200_000 }, () => {
         await differences(oldTree, stand.root, ...ignore),
       ];
       assert.ok(fromNew === '' || fromOld === '', `round ${round}: ${fromNew}${fromOld}`);
-      assert.deepEqual(leftBehind(stand.home), []);
+      // Of one that was killed before it began, the note of who it is may be half written, in a folder of its own.
+      const left = leftBehind(stand.home).filter((name) => !name.endsWith('/.runner.json.partial'));
+      assert.deepEqual(left, []);
     }
   });
 
