@@ -23,6 +23,7 @@ import { syncFolder } from '../disk.ts';
 import { dumpDatabases } from '../postgres/dump.ts';
 import { keepList } from '../restic/list-cache.ts';
 import { expectedTree, type ListedFolder, listFolder } from '../restic/list-tree.ts';
+import { forgetBackups } from '../restic/maintain.ts';
 import { exactPattern } from '../restic/pattern.ts';
 import { readAdded } from '../restic/read-added.ts';
 import { type ResticRepository, wholeId } from '../restic/repository.ts';
@@ -76,12 +77,18 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
       await forgetSnapshots(at, [made.facts.snapshot.id]);
       made = await take(backup, at, work);
     }
-    if (at.readBack) await readAdded(at, made.facts.snapshot.id, backup.startedMs);
+    // Beside what says where it is: only its last name makes it a backup, here and for whoever fetches it.
+    const reading = at.readBack ? readAdded(at, made.facts.snapshot.id, backup.startedMs) : Promise.resolve();
+    reading.catch(() => undefined /* thrown below */);
     const text = pointerText(backup, made.facts, at);
     writeWhole(partial, text);
     const manifest = manifestOf(backup, made, text);
     writeManifest(file, manifest, signer);
     await saveCatalogue(backup, at, { work, partial });
+    await reading.catch(async (error: unknown) => {
+      await forgetBackups(at, [name]).catch(() => undefined /* The first failure is the one to tell. */);
+      throw error;
+    });
     keepList(backup.place, manifest.list.sha256, readFileSync(join(work, 'list', 'FILES.ndjson')));
     renameSync(partial, file);
     syncFolder(folder);
