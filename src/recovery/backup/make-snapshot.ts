@@ -77,7 +77,8 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
       await forgetSnapshots(at, [made.facts.snapshot.id]);
       made = await take(backup, at, work);
     }
-    // Beside what says where it is: only its last name makes it a backup, here and for whoever fetches it.
+    // Beside what says where it is. Here only its last name makes it a backup; of a run that is killed meanwhile the repository
+    // has one that nobody has read back, which a later fetch would bring.
     const reading = at.readBack ? readAdded(at, made.facts.snapshot.id, backup.startedMs) : Promise.resolve();
     reading.catch(() => undefined /* thrown below */);
     const text = pointerText(backup, made.facts, at);
