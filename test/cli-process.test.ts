@@ -246,15 +246,22 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
     const home = temporaryFolder(t);
     for (const command of ['up', 'bus']) {
       const bus = start([command, '--port', '0', '--home', home, '--json']);
+      t.after(() => bus.child.kill('SIGKILL'));
       const [line] = await bus.says('stdout', /.+/);
       const { url, ...rest } = JSON.parse(line);
       assert.deepEqual(rest, { database: join(home, 'control-plane/event-bus/events.db'), home, pid: bus.child.pid });
       await makeClient({ url }).health();
+      if (command === 'up') await bus.says('stdout', /CHRONOS/);
       bus.child.kill('SIGTERM');
       const { exit, stdout } = await bus.ended;
-      assert.deepEqual([exit, stdout], [0, `${line}\n`]);
+      assert.equal(exit, 0);
+      const [first, ...agents] = stdout.trimEnd().split('\n');
+      assert.equal(first, line);
+      const told = agents.map((each) => JSON.parse(each)).map(({ agent, bus, pid }) => ({ agent, bus, pid }));
+      assert.deepEqual(told, command === 'up' ? [{ agent: 'CHRONOS', bus: url, pid: bus.child.pid }] : []);
 
       const quiet = start([command, '--port', '0', '--home', home, '--quiet']);
+      t.after(() => quiet.child.kill('SIGKILL'));
       const [found] = await quiet.says('stdout', /.+/);
       await makeClient({ url: found }).health();
       quiet.child.kill('SIGTERM');

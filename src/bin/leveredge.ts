@@ -8,12 +8,13 @@ import { findHome } from '../base/home.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { remarkLines } from '../base/remark.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
-import type { Surroundings } from '../channels/cli/door.ts';
+import type { BusFlags, Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, isThisMachine, recordedBus } from './machine.ts';
 import { programName } from './program-name.ts';
 import { readText } from './read-text.ts';
+import type { RunningHere } from './run-bus.ts';
 
 /** The command line `leveredge`: reads the environment, wires, prints and exits. Nothing else here does any of it. */
 const { env, stdout, stderr } = process;
@@ -65,21 +66,8 @@ const around: Surroundings = {
   busPlace: async (flags) => (await import('./bus-settings.ts')).busPlace(flags, around.findHome(flags.home).dir, env),
   busAddress: async (flags) =>
     (await import('./bus-settings.ts')).busAddress(flags, around.findHome(flags.home).dir, env),
-  runBus: async (flags, look) => {
-    const { runBus } = await import('./run-bus.ts');
-    const home = around.findHome(flags.home);
-    return runBus({
-      version: manifest.version,
-      owner: around.user,
-      program: around.program,
-      flags,
-      ...look,
-      home,
-      env,
-      signal: around.signal,
-      say,
-    });
-  },
+  runBus: async (flags, look) => (await import('./run-bus.ts')).runBus(runningHere(flags, look)),
+  runUp: async (flags, look) => (await import('./run-up.ts')).runUp(runningHere(flags, look)),
   runAgent: async (name, flags, client, { json, quiet }) => {
     const { runAgent } = await import('./run-agent.ts');
     const home = around.findHome(flags.home).dir;
@@ -107,6 +95,12 @@ const rendered = await run(argv, around, color);
 stdout.write(rendered.stdout);
 stderr.write(rendered.stderr);
 process.exitCode = rendered.exit;
+
+function runningHere(flags: BusFlags, look: { json: boolean; quiet: boolean }): RunningHere {
+  const { user: owner, program, signal } = around;
+  const home = around.findHome(flags.home);
+  return { version: manifest.version, owner, program, flags, ...look, home, env, signal, say };
+}
 
 function tokenFile() {
   return import('../bus/store/sqlite/token-file.ts');

@@ -15,7 +15,7 @@ import { readConfig } from '../recovery/config/read-config.ts';
 import type { Env } from './bus-settings.ts';
 import { runGaia } from './gaia-process.ts';
 
-type Running = {
+export type RunningAgent = {
   name: AgentName;
   version: string;
   flags: AgentFlags;
@@ -25,10 +25,12 @@ type Running = {
   home: string;
   env: Env;
   signal: AbortSignal;
+  /** Beside others in one process: what it says at its start is one line. */
+  among?: boolean;
 };
 
 /** What each agent touches, by its name. */
-const agents: Readonly<Record<AgentName, (running: Running) => Agent>> = {
+const agents: Readonly<Record<AgentName, (running: RunningAgent) => Agent>> = {
   chronos({ home, env }) {
     // GAIA as a process, and not its code: it is the one path of a backup, with its lock and its refusals, and what packs and
     // encrypts for minutes must not keep a lease from being extended.
@@ -42,7 +44,7 @@ const agents: Readonly<Record<AgentName, (running: Running) => Agent>> = {
 };
 
 /** Runs an agent until the signal, in this process. @throws Fault when the bus refuses it for good */
-export async function runAgent(running: Running): Promise<Conclusion> {
+export async function runAgent(running: RunningAgent): Promise<Conclusion> {
   const { name, flags, client, signal, version } = running;
   const agent = agents[name](running);
   const log = makeLog((line) => process.stderr.write(line), systemClock);
@@ -87,10 +89,15 @@ async function healthOf(
 }
 
 /** It runs on after it has said this, so it is no conclusion but goes out at once. */
-function started({ json, quiet, client }: Running, { name, hears }: Agent, port: number | undefined): string {
+function started(
+  { json, quiet, client, among }: RunningAgent,
+  { name, hears }: Agent,
+  port: number | undefined,
+): string {
   const health = port === undefined ? null : `http://127.0.0.1:${port}/health`;
   if (json) return `${JSON.stringify({ agent: name, bus: client.url, health, pid: process.pid })}\n`;
   if (quiet) return '';
+  if (among) return `${name} runs with it; its health: ${health ?? 'cannot be asked'}\n`;
   return [
     `${name} hears ${Object.keys(hears).join(', ')} from the bus at ${client.url}`,
     `Its health: ${health ?? 'cannot be asked'}`,

@@ -11,7 +11,7 @@ import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { BusFlags } from '../channels/cli/door.ts';
 import { busConfig, type Env } from './bus-settings.ts';
 
-type Running = {
+export type RunningHere = {
   version: string;
   /** The user who runs it. */
   owner: string;
@@ -25,8 +25,14 @@ type Running = {
   say(line: string): void;
 };
 
-/** Runs the bus until the signal, and says what a person needs to go on. */
-export async function runBus(running: Running): Promise<Conclusion> {
+/**
+ * Runs the bus until the signal, and says what a person needs to go on. `beside`: what runs with it, from when it listens; the
+ * bus is stopped when that has ended, and that ends by the signal.
+ */
+export async function runBus(
+  running: RunningHere,
+  beside: (bus: RunningBus) => Promise<void> = async () => undefined,
+): Promise<Conclusion> {
   const { version, owner, flags, home, env, signal, say } = running;
   const config = busConfig(flags, home.dir, env);
   const log = makeLog((line) => process.stderr.write(line), systemClock);
@@ -43,11 +49,13 @@ export async function runBus(running: Running): Promise<Conclusion> {
       .map((line) => `${line}\n`)
       .join(''),
   );
+  const others = beside(bus);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
   say('Stopping.');
+  await others;
   const gone = bus.inPlace();
   await bus.close();
   if (gone) return { exit: Exit.damaged, notes: [`Stopped. ${gone.message}`, `  ${gone.hint}`] };
@@ -55,7 +63,7 @@ export async function runBus(running: Running): Promise<Conclusion> {
 }
 
 /** A bus runs on after it has said this, so it is no conclusion but goes out at once. */
-function started(running: Running, bus: RunningBus, asksForTokens: boolean): string[] {
+function started(running: RunningHere, bus: RunningBus, asksForTokens: boolean): string[] {
   const { json, quiet, home } = running;
   const notices = quiet ? [] : bus.notices;
   if (json) {
@@ -65,7 +73,7 @@ function started(running: Running, bus: RunningBus, asksForTokens: boolean): str
   return quiet ? [bus.url] : [...greeting(running, bus, asksForTokens), ...notices].map(printable);
 }
 
-function greeting({ program, home }: Running, { url, databaseFile }: RunningBus, asksForTokens: boolean): string[] {
+function greeting({ program, home }: RunningHere, { url, databaseFile }: RunningBus, asksForTokens: boolean): string[] {
   const token = ownersTokenIn(home.dir);
   const usual = url === 'http://127.0.0.1:8099' ? '' : ` --url ${shellWord(url)}`;
   // The token is found by the home, so a home that was named must be named again.

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Concluding } from './concluding.ts';
-import type { BusFlags } from './door.ts';
+import { agentNames, type BusFlags } from './door.ts';
 
 type Options = Omit<BusFlags, 'home'>;
 
@@ -10,15 +10,19 @@ type Options = Omit<BusFlags, 'home'>;
  * --json: one line with url, database, home and pid as soon as it listens; --quiet: the URL alone.
  */
 export function bus(concludes: Concluding): Command {
-  return running(new Command('bus').description('Run the event bus'), concludes);
+  return running(new Command('bus').description('Run the event bus'), concludes, 'runBus');
 }
 
-/** leveredge up — runs what belongs to this server; so far that is the bus. */
+/**
+ * leveredge up — runs the bus and the agents in one process until Ctrl-C, and makes a small example target in a home that has no
+ * configuration of backups. Exits as bus. --json: the line of the bus, then one for each agent with agent, bus, health and pid.
+ */
 export function up(concludes: Concluding): Command {
-  return running(new Command('up').description('Run LeverEdge on this machine (so far: the event bus)'), concludes);
+  const described = `Run the event bus and the agents (so far: ${agentNames.join(', ')}) in one process`;
+  return running(new Command('up').description(described), concludes, 'runUp');
 }
 
-function running(command: Command, concludes: Concluding): Command {
+function running(command: Command, concludes: Concluding, how: 'runBus' | 'runUp'): Command {
   return command
     .option('--port <n>', 'the port to listen on (default: 8099; 0 takes any free one)')
     .option('--host <address>', 'the address to listen on (default: 127.0.0.1)')
@@ -28,8 +32,8 @@ function running(command: Command, concludes: Concluding): Command {
       '\nSettings also come from LEVEREDGE_PORT, LEVEREDGE_HOST, LEVEREDGE_AUTH and\nconfig/leveredge.yaml in the home.',
     )
     .action(
-      concludes(({ runBus, home, json, quiet }, { port, host, auth }: Options) =>
-        runBus({ home, port, host, auth }, { json, quiet }),
+      concludes(({ [how]: run, home, json, quiet }, { port, host, auth }: Options) =>
+        run({ home, port, host, auth }, { json, quiet }),
       ),
     );
 }

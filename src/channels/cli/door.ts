@@ -149,6 +149,11 @@ export type Surroundings = {
    */
   runBus(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
   /**
+   * Runs the bus and the agents in this process until the signal, and says so as `runBus` does, with a line for each agent. A
+   * home without a configuration of backups gets one with a small example target.
+   */
+  runUp(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
+  /**
    * Runs an agent until the signal. What it says once it hears goes to stdout at once, its log to stderr.
    * @throws Fault when the bus refuses it for good, as for its token
    */

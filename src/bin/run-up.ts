@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { reasonOf } from '../base/fault.ts';
+import { makeLog } from '../base/log.ts';
+import { readPrivately } from '../base/private-file.ts';
+import { ownersTokenIn } from '../bus/owners-token.ts';
+import type { RunningBus } from '../bus/start.ts';
+import type { Conclusion } from '../channels/cli/conclusion.ts';
+import { type AgentName, agentNames } from '../channels/cli/door.ts';
+import { credentialsIn } from '../channels/cli/find-token.ts';
+import { makeClient } from '../client/client.ts';
+import { makeExampleTarget } from './example-target.ts';
+import { runAgent } from './run-agent.ts';
+import { type RunningHere, runBus } from './run-bus.ts';
+
+const leaseSeconds = 30;
+const graceSeconds = 20;
+
+/**
+ * Runs the bus and every agent in this process. The agents meet the bus over HTTP as they do apart, and one that cannot go on
+ * leaves the others and the bus working.
+ */
+export function runUp(running: RunningHere): Promise<Conclusion> {
+  const { env, home, say } = running;
+  if (!env.GAIA_CONFIG)
+    try {
+      if (makeExampleTarget(home.dir))
+        say(`An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}.`);
+    } catch (error) {
+      // What is wrong with the home is the bus' to say.
+      say(`No example target could be made: ${reasonOf(error)}.`);
+    }
+  return runBus(running, async (bus) => {
+    await Promise.all(agentNames.map((name) => runBeside(name, bus, running)));
+  });
+}
+
+async function runBeside(name: AgentName, bus: RunningBus, running: RunningHere): Promise<void> {
+  const { home, env, signal, version, json, quiet, flags } = running;
+  try {
+    const client = makeClient({ url: bus.url, token: tokenOf(name, home.dir) });
+    // A bus at any free port is one among others on this machine, and so are its agents.
+    const port = (flags.port ?? env.LEVEREDGE_PORT) === '0' ? 0 : undefined;
+    const of = { port, leaseSeconds, graceSeconds };
+    await runAgent({ name, version, flags: of, json, quiet, client, home: home.dir, env, signal, among: true });
+  } catch (error) {
+    const log = makeLog((line) => process.stderr.write(line), systemClock);
+    log.error('an agent cannot go on; the bus and the others do', {
+      agent: name.toUpperCase(),
+      because: reasonOf(error),
+    });
+  }
+}
+
+/** Its own, else the owner's; without either the bus decides. */
+function tokenOf(name: AgentName, home: string): string | undefined {
+  const own = join(credentialsIn(home), `${name.toUpperCase()}.token`);
+  return [own, ownersTokenIn(home)].map((file) => readPrivately(file)?.trim()).find(Boolean);
+}

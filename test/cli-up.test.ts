@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Client, makeClient } from '../src/client/client.ts';
+import { start, temporaryFolder } from './cli-run.fixtures.ts';
+
+/** `leveredge up` as `npm start` runs it: one process, real HTTP, GAIA as a process of its own. */
+describe('leveredge up', { concurrency: 2 }, () => {
+  async function running(t: TestContext, home: string) {
+    const process = start(['up', '--port', '0', '--home', home, '--json'], { GAIA_CONFIG: '' });
+    t.after(() => process.child.kill('SIGKILL'));
+    const [line] = await process.says('stdout', /.+/);
+    return { ...process, client: makeClient({ url: JSON.parse(line).url }) };
+  }
+
+  async function saidOf(client: Client, cause: string) {
+    for (let n = 0; n < 600; n++) {
+      const { events } = await client.events({ limit: 50, source_agent: 'CHRONOS' });
+      const found = events.find(({ causation_id }) => causation_id === cause);
+      if (found !== undefined) return found;
+      await pause(50);
+    }
+    assert.fail('CHRONOS has said nothing');
+  }
+
+  const deploy = (client: Client) =>
+    client.publish({ source_agent: 'HEPHAESTUS', action: 'deploy_started', target: 'dev' });
+
+  it('makes an example target in an empty home, and backs it up before a change of it', async (t) => {
+    const home = temporaryFolder(t);
+    const up = await running(t, home);
+    const { action, details } = await saidOf(up.client, (await deploy(up.client)).id);
+    assert.deepEqual([action, details?.state], ['backup_completed', 'sound']);
+    assert.ok(readdirSync(join(home, 'shared/backups/dev')).some((name) => name.endsWith('.tar.zst')));
+    up.child.kill('SIGTERM');
+    const { exit, stderr } = await up.ended;
+    assert.equal(exit, 0);
+    assert.match(stderr, /An example target, dev, was made in .*data-plane\/dev/);
+    assert.match(stderr, /is on disk/);
+  });
+
+  it('touches no configuration and no folder that is there', async (t) => {
+    const configured = temporaryFolder(t);
+    mkdirSync(join(configured, 'gaia'));
+    writeFileSync(join(configured, 'gaia/config.yaml'), 'restore_targets: {}\n');
+    const filled = temporaryFolder(t);
+    mkdirSync(join(filled, 'data-plane'));
+    for (const home of [configured, filled]) {
+      const up = await running(t, home);
+      await up.says('stdout', /CHRONOS/);
+      up.child.kill('SIGTERM');
+      assert.doesNotMatch((await up.ended).stderr, /example/);
+    }
+    assert.equal(readFileSync(join(configured, 'gaia/config.yaml'), 'utf8'), 'restore_targets: {}\n');
+    assert.ok(!existsSync(join(configured, 'data-plane')));
+    assert.ok(!existsSync(join(filled, 'gaia/config.yaml')));
+    assert.deepEqual(readdirSync(join(filled, 'data-plane')), []);
+  });
+
+  it('goes on as a bus when an agent cannot, and says which and why', async (t) => {
+    const home = temporaryFolder(t);
+    const token = join(home, 'shared/credentials/CHRONOS.token');
+    mkdirSync(join(home, 'shared/credentials'), { recursive: true });
+    writeFileSync(token, `lev_${'a'.repeat(40)}\n`);
+    chmodSync(token, 0o600);
+    const up = await running(t, home);
+    await up.says('stderr', /an agent cannot go on; the bus and the others do.*CHRONOS.*knows no such token/);
+    const { id } = await deploy(up.client);
+    assert.equal((await up.client.event(id)).status, 'pending');
+    up.child.kill('SIGTERM');
+    assert.equal((await up.ended).exit, 0);
+  });
+});
