@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -70,6 +70,20 @@ function forgetLists(stand: ResticStand): void {
 }
 
 describe('a repository of restic', { skip: missing !== undefined, timeout: 120_000 }, () => {
+  it('in which something reads back as something else than was written holds no backup', async (t) => {
+    const { stand, name } = await withBackup(t);
+    const wrong = join(stand.repository, 'data', '00', `00${'ab'.repeat(31)}`);
+    mkdirSync(dirname(wrong), { recursive: true });
+    writeFileSync(wrong, 'not what its name says');
+    await refused(stand, 7, /reads back as something else: .*\/data\/00\/00abab/, ['backup', 'dev']);
+    // What was stored of it is forgotten again, so that a fetch brings it from nowhere.
+    assert.equal(
+      (await stand.restic('snapshots', '--tag', 'leveredge-whole', '--json')).match(/"short_id"/g)?.length,
+      1,
+    );
+    assert.notEqual(await backUp(stand), name);
+  });
+
   it('that is not there, or does not open, is told in a sentence', async (t) => {
     const { stand } = await withBackup(t);
     const { passwordFile, repository } = stand;

@@ -86,6 +86,7 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
     const manifest = manifestOf(backup, made, text);
     writeManifest(file, manifest, signer);
     await saveCatalogue(backup, at, { work, partial });
+    if (at.readBack) backup.progress?.({ phase: 'read back', doneBytes: 0, totalBytes: undefined, doneFiles: 0 });
     await reading.catch(async (error: unknown) => {
       await forgetBackups(at, [name]).catch(() => undefined /* The first failure is the one to tell. */);
       throw error;
