@@ -6,7 +6,7 @@ import { Fault, type FaultCode } from '../base/fault.ts';
 import type { ProgressStep } from '../recovery/progress.ts';
 import { type JournalLine, readJournal } from '../recovery/run/journal.ts';
 import { isAlive, type ProcessIdentity } from '../recovery/run/live-process.ts';
-import { journalOf, logOf } from '../recovery/run/run-folder.ts';
+import { journalOf, logOf, requestOf } from '../recovery/run/run-folder.ts';
 import { type Outcome, progressText } from '../recovery/run/status.ts';
 import type { Call, Conclusion } from './command.ts';
 
@@ -54,7 +54,9 @@ async function letGo(folder: string): Promise<void> {
 
 function requireAlive(folder: string, waitedMs: number): void {
   const runner = runnerOf(folder);
-  if (runner === undefined ? waitedMs < startLimitMs : isAlive(runner)) return;
+  // What was done in this very process has ended, or nobody would be here.
+  const isWorking = runner !== undefined && runner.pid !== process.pid && isAlive(runner);
+  if (runner === undefined ? waitedMs < startLimitMs : isWorking) return;
   // It may have written its last line just now.
   if (readJournal(journalOf(folder)).at(-1)?.step === 'end') return;
   const failure = failureOf(folder);
@@ -112,7 +114,8 @@ function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLi
   const aside =
     (lines.find(({ step, state }) => step === 'commit' && state === 'begin')?.facts.aside as string[] | undefined) ??
     [];
-  const json = { run: id, outcome: kind, exit, says, health: health ?? null, aside };
+  const cause = requestOf(folder)?.cause ?? null;
+  const json = { run: id, outcome: kind, exit, says, health: health ?? null, aside, cause, done_before: false };
   const { hint } = outcome;
   if (kind === 'refused')
     return {

@@ -6,9 +6,11 @@ import { writeWhole } from '../recovery/archive/manifest-file.ts';
 import { knownKey } from '../recovery/archive/sign.ts';
 import type { Progress } from '../recovery/progress.ts';
 import { beginRun, resumeRun } from '../recovery/restore/engine.ts';
+import { runOfCause } from '../recovery/run/cause.ts';
 import { identityOf } from '../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../recovery/run/lock.ts';
-import { progressOf, requestOf } from '../recovery/run/run-folder.ts';
+import { progressOf, type RunRequest, requireRequest } from '../recovery/run/run-folder.ts';
+import { statusOf } from '../recovery/run/status.ts';
 import type { Around } from './command.ts';
 import { type RunTeller, tellerOf } from './tell-bus.ts';
 
@@ -24,10 +26,10 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
   let lock: Lock | undefined;
   let teller: RunTeller | undefined;
   try {
-    const request = requestOf(folder);
-    if (request === undefined) throw new Fault('not-found', `There is no run in ${folder}.`);
+    const request = requireRequest(folder);
     const { place, kind, target, id } = request;
     lock = takeLock(place, `${kind} ${target.name} ${id}`, around.clock);
+    if (how === 'begin') requireFirst(request);
     removeHalfWritten(folder);
     teller = tellerOf(folder, request, around);
     const deps = {
@@ -56,6 +58,15 @@ export async function runHere(around: Around, folder: string, how: 'begin' | 'fo
     lock?.release();
     await teller?.end();
   }
+}
+
+/** Of several that were asked for by one cause at once the first one is done. The lock is held. */
+function requireFirst({ place, cause }: RunRequest): void {
+  const first = cause === undefined ? undefined : runOfCause(statusOf(place).runs, cause);
+  if (first === undefined) return;
+  throw new Fault('conflict', `What is to be done for ${cause} was begun already (${first.id}).`, {
+    hint: 'What became of it says the same command with the same cause.',
+  });
 }
 
 /** What a process before this one was writing when it was killed. */

@@ -6,20 +6,26 @@ import { diskFault } from '../recovery/disk.ts';
 import { readJournal } from '../recovery/run/journal.ts';
 import { holderOf } from '../recovery/run/lock.ts';
 import { journalOf, logOf, makeRun, progressOf, type RunRequest } from '../recovery/run/run-folder.ts';
+import { causeOf } from './cause.ts';
 import type { Call, Conclusion } from './command.ts';
 import { followRun } from './follow-run.ts';
 import { runHere } from './runner.ts';
 
-type Wanted = Omit<RunRequest, 'place' | 'bus' | 'created_at' | 'tool'> & { atMs: number };
+type Wanted = Omit<RunRequest, 'place' | 'bus' | 'cause' | 'created_at' | 'tool'> & { atMs: number };
 
 /** Writes the request down, starts its process and watches it; with `--here` it is this process. */
 export async function startRun(call: Call, { atMs, ...wanted }: Wanted): Promise<Conclusion> {
   const { place, bus } = call.config();
+  const cause = causeOf(call);
   requireFree(call);
   let folder: string;
   try {
     const tool = `LeverEdge ${call.around.version}`;
-    folder = makeRun(place, { ...wanted, place, bus, created_at: rfc3339(atMs), tool });
+    folder = makeRun(place, {
+      ...wanted,
+      ...(cause === undefined ? {} : { cause }),
+      ...{ place, bus, created_at: rfc3339(atMs), tool },
+    });
   } catch (error) {
     throw diskFault(error, place.state);
   }

@@ -13,6 +13,7 @@ import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
 import { showBytes, showSpan } from '../amounts.ts';
+import { causeFlag, causeOf } from '../cause.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { keyReminders, lostRecipients, requireEncryption } from '../key-reminders.ts';
 import { requireNoInterrupted, targetsNamed } from '../targets.ts';
@@ -35,7 +36,7 @@ export const backup: Command = {
   flags: {
     only: { value: 'db', says: 'the databases and no files, as every hour between two whole backups' },
     reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` },
-    cause: { value: 'EVENT', says: 'the event it is made for, once however often it is asked; who asks tells the bus' },
+    ...causeFlag,
   },
   details: [
     'With engine: restic it goes into the repository; of control-plane there is one archive as well. One that fails leaves nothing that counts as a backup.',
@@ -115,11 +116,6 @@ function onlyOf({ flags }: Call): 'db' | undefined {
   throw new Fault('usage', `Only db can be backed up by itself, and not ${JSON.stringify(flags.only)}.`, {
     hint: 'What else is to be left out is said by exclude in the configuration.',
   });
-}
-
-function causeOf({ flags: { cause } }: Call): string | undefined {
-  if (cause === undefined || /^[\x21-\x7e]{1,200}$/.test(String(cause))) return cause as string | undefined;
-  throw new Fault('usage', 'A cause is the id of an event: 1 to 200 visible ASCII characters.');
 }
 
 /** Takes the lock, once nothing is in the way. */

@@ -5,8 +5,10 @@ import { type Backup, findBackup, listBackups } from '../../recovery/catalog/cat
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import type { Place } from '../../recovery/place.ts';
 import type { Target } from '../../recovery/target.ts';
+import { causeFlag } from '../cause.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { confirm } from '../confirm.ts';
+import { doneFor } from '../once.ts';
 import { type PreparedRestore, prepareRestore, requireNothingInTheWay } from '../prepare-restore.ts';
 import { requireFree, startRun } from '../start-run.ts';
 import { requireNoInterrupted, targetNamed } from '../targets.ts';
@@ -16,7 +18,7 @@ import { planLines } from './plan.ts';
 export const restore: Command = {
   name: 'restore',
   summary: 'Put a backup in the place of what is there, all or nothing',
-  usage: 'TARGET|full [--backup B] [--only WHAT] [--yes]',
+  usage: 'TARGET|full [--backup B] [--only WHAT] [--yes] [--cause EVENT]',
   words: [1, 1],
   flags: {
     backup: {
@@ -26,6 +28,7 @@ export const restore: Command = {
     only: { value: 'WHAT', says: 'db (the databases), files (all but them), or a path of the target' },
     yes: { says: 'do not ask for confirmation' },
     ...identityFlag,
+    ...causeFlag,
     plan: { value: 'HASH', says: 'do only what gaia plan showed under this hash' },
     'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
     'skip-missing': { says: 'for full: leave out targets that have no backup' },
@@ -37,6 +40,7 @@ export const restore: Command = {
   details: [
     'Everything is staged beside the live tree and compared first; then it is swapped in by renames. Interrupted anywhere, gaia resume finishes it and gaia resume --back takes it back.',
     'Its units and the services of its compose files are stopped before and started after; when its health is configured, a state that is not well in time is taken back.',
+    'With --cause the same asked again does nothing again: what was interrupted is finished, and what was done is told.',
     'What was there before is kept for 72 hours; gaia undo brings it back. What the configuration excludes is not touched.',
   ],
   example: 'gaia restore dev --backup dev-2026-01-16',
@@ -60,6 +64,9 @@ export const restore: Command = {
 };
 
 async function single(call: Call, target: Target): Promise<Conclusion> {
+  const { backup, only, plan: hash } = call.flags as Record<string, string | undefined>;
+  const done = await doneFor(call, { kind: 'restore', target: target.name, backup, only, plan: hash });
+  if (done !== undefined) return done;
   const prepared = await ready(call, target);
   const { plan } = prepared.prepared;
   if (call.flags.plan !== undefined && call.flags.plan !== plan.hash)
@@ -117,6 +124,8 @@ async function full(call: Call): Promise<Conclusion> {
   const config = call.config();
   if (call.flags.only !== undefined)
     throw new Fault('usage', 'Of everything there is no only.', { hint: 'Name one target.' });
+  if (call.flags.cause !== undefined)
+    throw new Fault('usage', 'A cause is for one target, and not for full.', { hint: 'Name one target.' });
   const wanted = backupsOfAll(config, call);
   const all: PreparedRestore[] = [];
   for (const { target, backup } of wanted) all.push(await ready(call, target, backup.file));

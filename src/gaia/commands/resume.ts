@@ -1,25 +1,9 @@
-import { existsSync } from 'node:fs';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
-import { requestOf, rewriteRequest } from '../../recovery/run/run-folder.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
 import { type Command, identityFlag } from '../command.ts';
-import { carryOut, requireFree } from '../start-run.ts';
-
-/**
- * A restore that was begun with a key from a stick needs it to go on: said before anything is tried. Another place of the key is
- * written into its request.
- * @throws Fault `not-found`
- */
-function requireKey({ folder }: { folder: string }, brought: string | undefined): void {
-  const request = requestOf(folder);
-  if (request === undefined) return;
-  if (brought !== undefined) rewriteRequest(folder, { ...request, place: { ...request.place, brought } });
-  else if (request.place.brought !== undefined && !existsSync(request.place.brought))
-    throw new Fault('not-found', `The key that this restore was begun with, ${request.place.brought}, is not there.`, {
-      hint: 'Bring it back to that place, or name another: gaia resume --identity FILE. For the old state no key is needed: gaia resume --back',
-    });
-}
+import { goOn } from '../go-on.ts';
+import { requireFree } from '../start-run.ts';
 
 /** gaia resume — finishes an interrupted run, or takes it back. */
 export const resume: Command = {
@@ -51,8 +35,7 @@ export const resume: Command = {
     const [first, ...others] = runs;
     if (first === undefined)
       throw new Fault('not-found', 'No restore was interrupted.', { hint: 'How the last ones ended: gaia status' });
-    if (call.flags.back !== true) requireKey(first, place.brought);
-    const conclusion = await carryOut(call, first.folder, call.flags.back === true ? 'back' : 'forward');
+    const conclusion = await goOn(call, first, call.flags.back === true ? 'back' : 'forward');
     const more = others.length > 0 ? [`${others.length} more were interrupted: gaia resume again.`] : [];
     const exit = others.length > 0 && conclusion.exit === Exit.ok ? Exit.partial : conclusion.exit;
     return { ...conclusion, exit, notes: [...(conclusion.notes ?? []), ...more] };

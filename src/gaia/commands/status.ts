@@ -43,7 +43,7 @@ function describe({ holder, runs }: Status, call: Call): Conclusion {
     ...interrupted.flatMap(waysOut),
     ...last.map(
       ({ id, request, outcome }) =>
-        `${showTime(Date.parse(outcome?.at ?? ''))} UTC  ${request.kind} of ${request.target.name}: ${outcome?.kind}. ${outcome?.says} (${id})`,
+        `${showTime(Date.parse(outcome?.at ?? ''))} UTC  ${request.kind} of ${request.target.name}: ${outcome?.kind}. ${outcome?.says} (${id}${request.cause === undefined ? '' : `, for ${request.cause}`})`,
     ),
     ...kept.map(({ run, paths, sinceMs }) => {
       const left = sinceMs + keepAsideHours * 3_600_000 - now;
@@ -71,13 +71,14 @@ function describe({ holder, runs }: Status, call: Call): Conclusion {
 }
 
 function jsonOf({ id, request, state, step, inSwap, outcome }: RunState) {
-  const { kind, target, backup, only, created_at } = request;
+  const { kind, target, backup, only, cause, created_at } = request;
   return {
     id,
     kind,
     target: target.name,
     backup: backup?.name ?? null,
     only,
+    cause: cause ?? null,
     state,
     step,
     in_swap: inSwap,

@@ -7,8 +7,10 @@ import { leftovers, undoable } from '../../recovery/restore/undo.ts';
 import { newRunId } from '../../recovery/run/run-folder.ts';
 import { stopsOf } from '../../recovery/target.ts';
 import { showSpan } from '../amounts.ts';
+import { causeFlag } from '../cause.ts';
 import type { Call, Command } from '../command.ts';
 import { confirm } from '../confirm.ts';
+import { doneFor } from '../once.ts';
 import { requireFree, startRun } from '../start-run.ts';
 import { requireNoInterrupted, targetNamed } from '../targets.ts';
 import { stopsAndAsks } from './plan.ts';
@@ -19,15 +21,17 @@ const maxShown = 10;
 export const undo: Command = {
   name: 'undo',
   summary: 'Bring back what was there before the last restore',
-  usage: '[TARGET] [--yes]',
+  usage: '[TARGET] [--yes] [--cause EVENT]',
   words: [0, 1],
   flags: {
     yes: { says: 'do not ask for confirmation' },
+    ...causeFlag,
     'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
     here: { says: 'in this process instead of one that outlives a lost connection' },
   },
   details: [
     'What the restore put aside is swapped back by renames, and what is there now is put aside in turn: an undo can be undone.',
+    'With --cause the same asked again does nothing again: what was interrupted is finished, and what was done is told.',
   ],
   example: 'gaia undo dev',
   exits: ['0 or 9 done', '2 not confirmed', '5 nothing to undo', '6 in the way', '10 failed, all is as before'],
@@ -35,6 +39,8 @@ export const undo: Command = {
   async run(call) {
     const { around, flags } = call;
     const { place } = call.config();
+    const done = await doneFor(call, { kind: 'undo', target: call.words[0] });
+    if (done !== undefined) return done;
     const name = targetOf(call);
     requireFree(call);
     requireNoInterrupted(place, name);

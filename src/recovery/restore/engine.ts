@@ -11,7 +11,7 @@ import { dropDatabases, swapDatabases } from '../postgres/database-units.ts';
 import type { Progress } from '../progress.ts';
 import { type Journal, type JournalLine, openJournal, type Step } from '../run/journal.ts';
 import { bootId } from '../run/live-process.ts';
-import { journalOf, ownStamp, type RunRequest, requestOf } from '../run/run-folder.ts';
+import { journalOf, ownStamp, type RunRequest, requireRequest } from '../run/run-folder.ts';
 import type { Outcome } from '../run/status.ts';
 import { askHealth } from './ask-health.ts';
 import { lateUnits, loadLate } from './load-late.ts';
@@ -54,21 +54,28 @@ type Run = { folder: string; request: RunRequest; journal: Journal; deps: Engine
  */
 export async function beginRun(folder: string, deps: EngineDeps): Promise<Outcome> {
   return withRun(folder, deps, async (run) => {
-    note(run, 'lock', 'done', { boot_id: bootId() });
+    const { cause } = run.request;
+    note(run, 'lock', 'done', { boot_id: bootId(), ...(cause === undefined ? {} : { cause }) });
     return forward(run);
   });
 }
 
 /**
  * Goes on with a run that was interrupted: `forward` to the new state, `back` to the old one. It may itself be interrupted
- * and repeated. What is on its way back goes back, and what is committed stays, whichever was asked for.
+ * and repeated. What is on its way back goes back, and what is committed stays, whichever was asked for; of a run that has
+ * ended meanwhile it answers how.
  */
 export async function resumeRun(folder: string, direction: 'forward' | 'back', deps: EngineDeps): Promise<Outcome> {
   return withRun(folder, deps, async (run) => {
+    const last = run.journal.lines.at(-1);
+    if (last?.step === 'end') return { ...last.facts, at: last.at } as Outcome;
     // Once the way back was begun it is gone to its end, because the staged tree may be removed in part already.
-    const isGoingBack = run.journal.lines.some(({ step }) => step === 'take back');
-    if ((direction === 'back' || isGoingBack) && !isCommitting(run)) return back(run, 'as asked for', Exit.ok);
-    return forward(run);
+    const goingBack = run.journal.lines.find(({ step }) => step === 'take back');
+    if (isCommitting(run) || (direction === 'forward' && goingBack === undefined)) return forward(run);
+    const { reason, exit } = goingBack?.facts ?? {};
+    // What failed has failed also when it was killed on its way back.
+    if (direction === 'forward' && exit === Exit.rolledBack) return back(run, String(reason), exit);
+    return back(run, 'as asked for', Exit.ok);
   });
 }
 
@@ -78,8 +85,8 @@ function isCommitting({ journal }: Run): boolean {
 }
 
 async function withRun(folder: string, deps: EngineDeps, act: (run: Run) => Promise<Outcome>): Promise<Outcome> {
-  const request = requestOf(folder);
-  if (request === undefined) throw new Fault('not-found', `There is no run in ${folder}.`);
+  // Read here, where the lock is held: until then it may have been withdrawn.
+  const request = requireRequest(folder);
   const journal = openJournal(journalOf(folder), deps.clock);
   try {
     return await act({
@@ -302,7 +309,7 @@ async function failed(run: Run, error: unknown): Promise<Outcome> {
 async function back(run: Run, reason: string, exit: number): Promise<Outcome> {
   const record = swapRecordOf(run.journal.lines);
   if (record !== undefined) {
-    note(run, 'take back', 'begin', { reason });
+    note(run, 'take back', 'begin', { reason, exit });
     const late = await takeLateBack(run);
     const stopped = await stopToGoBack(run);
     const intruders: string[] = [];

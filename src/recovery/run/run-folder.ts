@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
 import { writeWhole } from '../archive/manifest-file.ts';
 import { syncFolder } from '../disk.ts';
@@ -24,6 +25,8 @@ export type RunRequest = {
   /** What was confirmed; the runner makes the plan again and refuses when it is another. */
   plan_hash: string;
   ignore_open: boolean;
+  /** The event it is done for, once however often it is asked. Whoever names one tells the bus what became of it. */
+  cause?: string;
   /** Servers of databases get new data folders. */
   fresh_server?: boolean;
   /** Which bus hears of it; requests of older versions do not say. */
@@ -90,6 +93,25 @@ export function requestOf(folder: string): RunRequest | undefined {
   } catch {
     return undefined; // The machine stopped before the run began.
   }
+}
+
+/** The same for who is about to do the run. @throws Fault `conflict` when it was withdrawn, `not-found` */
+export function requireRequest(folder: string): RunRequest {
+  const request = requestOf(folder);
+  if (request !== undefined) return request;
+  if (existsSync(withdrawnOf(folder)))
+    throw new Fault('conflict', 'The same was asked for again before this had begun, and nothing was done.', {
+      hint: 'See: gaia status',
+    });
+  throw new Fault('not-found', `There is no run in ${folder}.`);
+}
+
+const withdrawnOf = (folder: string) => join(folder, 'withdrawn.json');
+
+/** Takes the request out of a run's folder, so that it never begins. The caller holds the lock and knows that it has not. */
+export function withdraw(folder: string): void {
+  renameSync(join(folder, 'request.json'), withdrawnOf(folder));
+  syncFolder(folder);
 }
 
 /** Folders of all runs, oldest first. */
