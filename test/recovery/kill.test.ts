@@ -25,10 +25,10 @@ import {
   run,
   type Stand,
 } from './gaia.fixtures.ts';
+import { killedAt } from './kill.fixtures.ts';
 
 /** Each point is tried in both directions; every so many also with a kill during the resume. */
 const killResumeEvery = 4;
-const stopLimitMs = 30_000;
 const randomRounds = 8;
 
 type Prepared = { stand: Stand; oldTree: string; newTree: string };
@@ -65,36 +65,6 @@ async function reset({ stand, oldTree }: Prepared): Promise<void> {
   for (const name of readdirSync(parent)) rmSync(join(parent, name), { recursive: true, force: true });
   await copyOf(oldTree, stand.root);
   rmSync(join(stand.backups, '.gaia', 'runs'), { recursive: true, force: true });
-}
-
-/** GAIA until it stops itself at a point; it is killed there. False when it ended before that point. */
-async function killedAt(stand: Stand, n: number, args: string[]): Promise<boolean> {
-  const child = spawn(process.execPath, [gaiaLauncher, ...args, '--here', '--config', stand.config], {
-    env: { PATH: process.env.PATH, LEVEREDGE_HOME: stand.home, GAIA_STOP_AT: String(n) },
-    stdio: 'ignore',
-  });
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  const began = performance.now();
-  while (child.exitCode === null && child.signalCode === null) {
-    if (stateOf(child.pid as number) === 'T') {
-      child.kill('SIGKILL');
-      await ended;
-      return true;
-    }
-    assert.ok(performance.now() - began < stopLimitMs, `it neither ended nor stopped at ${n}`);
-    await pause(5);
-  }
-  await ended;
-  return false;
-}
-
-function stateOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2)[0];
-  } catch {
-    return undefined;
-  }
 }
 
 const note = ['--ignore', 'state/RESTORED.json'];

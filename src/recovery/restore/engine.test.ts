@@ -105,6 +105,37 @@ describe('a run', () => {
     );
   });
 
+  it('that has ended is not done again', async (t) => {
+    const scene = await makeScene(t);
+    const folder = await requestRestore(scene, { plan_hash: 'another' });
+    const { kind, exit, says } = await beginRun(folder, deps(scene).made);
+    const journal = readFileSync(journalOf(folder), 'utf8');
+    for (const way of ['forward', 'back'] as const) {
+      const again = await resumeRun(folder, way, deps(scene).made);
+      assert.deepEqual([again.kind, again.exit, again.says], [kind, exit, says]);
+    }
+    assert.equal(readFileSync(journalOf(folder), 'utf8'), journal);
+  });
+
+  it('that dies while it takes back what failed ends as failed', async (t) => {
+    const scene = await makeScene(t);
+    const second = look(scene.root);
+    writeFileSync(`${scene.root}.pre-restore.20260116T103001Z`, 'of somebody else');
+    const folder = await requestRestore(scene);
+    const { made } = deps(scene);
+    const dying = {
+      ...made,
+      pause(point: string) {
+        if (point === 'after take back begin') throw new Crash(point);
+      },
+    };
+    assert.equal(await attempt(beginRun(folder, dying)), undefined);
+    const outcome = await resumeRun(folder, 'forward', made);
+    assert.deepEqual([outcome.kind, outcome.exit], ['taken back', 10]);
+    assert.match(outcome.says, /where something is already/);
+    assert.deepEqual(look(scene.root), second);
+  });
+
   it('takes back by itself what it cannot finish', async (t) => {
     const scene = await makeScene(t);
     const second = look(scene.root);
