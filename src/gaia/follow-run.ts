@@ -114,8 +114,9 @@ function concludeRun(outcome: Outcome, folder: string, lines: readonly JournalLi
   const aside =
     (lines.find(({ step, state }) => step === 'commit' && state === 'begin')?.facts.aside as string[] | undefined) ??
     [];
-  const cause = requestOf(folder)?.cause ?? null;
-  const json = { run: id, outcome: kind, exit, says, health: health ?? null, aside, cause, done_before: false };
+  const cause = requestOf(folder)?.cause;
+  const once = cause === undefined ? {} : { cause, done_before: false };
+  const json = { run: id, outcome: kind, exit, says, health: health ?? null, aside, ...once };
   const { hint } = outcome;
   if (kind === 'refused')
     return {
