@@ -49,16 +49,14 @@ export async function deliverWaiting({ place, bus }: RecoveryConfig, { clock }: 
 export type RunTeller = { noted(line: JournalLine): void; end(): Promise<void> };
 
 /** Makes a run tell that it began, as soon as it is sure that it can, and how it ended. */
-export function tellerOf(folder: string, { place, bus = 'home', cause }: RunRequest, { clock }: Around): RunTeller {
+export function tellerOf(folder: string, { place, bus = 'home' }: RunRequest, { clock }: Around): RunTeller {
   if (bus === 'none') return { noted: () => undefined, end: async () => undefined };
   const stop = new AbortController();
   let delivering = Promise.resolve();
-  // Whoever names a cause is an agent that tells the bus in its own name what became of it.
-  const isToldByOthers = cause !== undefined;
-  if (!isToldByOthers) quietly(() => beginTelling(folder));
+  quietly(() => beginTelling(folder));
   return {
     noted({ step, state }) {
-      if (isToldByOthers || step !== 'preflight' || state !== 'done') return;
+      if (step !== 'preflight' || state !== 'done') return;
       quietly(() => tellRun(folder));
       // Nobody waits for it: the work goes on meanwhile.
       delivering = deliver(place, { setting: bus, clock, signal: stop.signal });

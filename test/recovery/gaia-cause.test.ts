@@ -66,15 +66,26 @@ describe('a restore and an undo with a cause', { timeout: 600_000 }, () => {
     assert.equal(notesOf(stand), 'the first state\n');
   });
 
-  it('tell the bus nothing: who asks for them does', async (t) => {
+  it('tell the bus of what they follow from, once', async (t) => {
     const stand = await changed(t);
-    const waiting = async () => ((await stand.json(0, 'status')).bus as { waiting: number }).waiting;
-    const before = await waiting();
+    const outbox = join(stand.backups, '.gaia', 'outbox');
+    const told = () =>
+      readdirSync(outbox, { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => JSON.parse(readFileSync(join(outbox, name), 'utf8')))
+        .map(({ action, causation_id }) => `${action} ${causation_id}`)
+        .filter((said) => said.startsWith('restore'))
+        .sort();
     await restoreFor(stand, 0, 'e1');
+    await restoreFor(stand, 0, 'e1');
+    assert.deepEqual(told(), ['restore_completed e1', 'restore_started e1']);
     await ask(stand, 0, 'undo', 'dev', '--yes', '--cause', 'e2');
-    assert.equal(await waiting(), before);
     await ask(stand, 0, 'restore', 'dev', '--yes');
-    assert.equal(await waiting(), before + 2);
+    const all = ['e1', 'e2', 'undefined'].flatMap((cause) => [
+      `restore_completed ${cause}`,
+      `restore_started ${cause}`,
+    ]);
+    assert.deepEqual(told(), all.sort());
   });
 
   it('are refused when the cause has a run of something else', async (t) => {

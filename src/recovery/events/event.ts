@@ -16,6 +16,8 @@ export type OutboxEvent = {
   target: string;
   /** What belongs to one run has the same. */
   correlation_id?: string;
+  /** The event that a run was begun for. */
+  causation_id?: string;
   details: { happened_at: string } & Readonly<Record<string, unknown>>;
 };
 

@@ -74,7 +74,7 @@ function eventOf(part: Part, request: RunRequest, lines: readonly JournalLine[])
       : lines.find(({ step }) => step === 'end');
   if (line === undefined) return undefined;
   const outcome = part === 'end' ? (line.facts as Outcome) : undefined;
-  const { id, kind, target, backup, only, undoes } = request;
+  const { id, kind, target, backup, only, undoes, cause } = request;
   const began = Date.parse(lines[0]?.at ?? line.at);
   const staged = lines.findLast(({ step, state }) => step === 'stage' && state === 'done')?.facts;
   return {
@@ -83,6 +83,7 @@ function eventOf(part: Part, request: RunRequest, lines: readonly JournalLine[])
     action: outcome === undefined ? 'restore_started' : actionOf(outcome),
     target: target.name,
     correlation_id: id,
+    ...(cause === undefined ? {} : { causation_id: cause }),
     details: {
       happened_at: line.at,
       ...{ kind, run: id, backup: backup?.name ?? null, only, undoes },
