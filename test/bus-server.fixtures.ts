@@ -11,6 +11,8 @@ import { makeLog } from '../src/base/log.ts';
 import { parseBusConfig } from '../src/bus/config.ts';
 import { startBus } from '../src/bus/start.ts';
 import type { StreamLimits } from '../src/bus/streams/open-streams.ts';
+import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
+import { teaCapabilities } from './tea.fixtures.ts';
 
 /** A bus in a process of its own, on a home and a port of its own. */
 export type BusProcess = {
@@ -146,8 +148,9 @@ async function main(argument: string): Promise<void> {
       yaml: yaml === undefined ? undefined : { path: 'leveredge.yaml', text: yaml },
       home,
     });
+    const capabilities = [...allCapabilities, ...teaCapabilities];
     const storeWorker = worker ? new URL('../src/bin/store-worker.ts', import.meta.url) : undefined;
-    const deps = { log, clock, storeWorker, version: '0.0.0-test', streamLimits };
+    const deps = { log, clock, storeWorker, version: '0.0.0-test', streamLimits, capabilities };
     const { close, ...bus } = await startBus(config, deps);
     process.stdout.write(`${JSON.stringify(bus)}\n`);
     createInterface(process.stdin)

@@ -1,8 +1,15 @@
 import type { JsonObject } from '../base/json.ts';
+import type { Asker } from '../events/capability.ts';
 import type { Event } from '../events/event.ts';
 
 /** What an agent says. Id, source and cause are the runner's to add. */
-export type Said = { action: string; target: string | null; details: JsonObject };
+export type Said = {
+  action: string;
+  target: string | null;
+  details: JsonObject;
+  /** Another event than the one that was heard, where it follows from that: it is said once of it, whatever the target. */
+  because?: Pick<Event, 'id' | 'correlation_id'>;
+};
 
 /**
  * What comes of one delivery: what is said, each action once for a target, and what becomes of the delivery. `again`: given
@@ -25,6 +32,10 @@ export type Agent = {
   name: string;
   /** Where its health is asked. */
   port: number;
+  /** In whose name it speaks, when its deliveries come from a queue beside the agent's. */
+  speaksAs?: string;
+  /** How many deliveries it works on at once; one when left out. */
+  atOnce?: number;
   /** Pattern → priority, 1 the best. The table of the bus is the truth: this adds only what was never in it. */
   hears: Readonly<Record<string, number>>;
   /** A reaction that takes longer has failed. */
@@ -34,7 +45,27 @@ export type Agent = {
    * and throws its reason.
    */
   react(event: Event, signal: AbortSignal): Promise<Conclusion>;
+  /** What it can do for others, by the name of the capability. */
+  offers?: Readonly<Record<string, Handler>>;
 };
+
+/** One call of a capability, as its handler sees it. `id` is the same however often it comes again after a crash. */
+export type Call = { id: string; askedBy: Asker; signal: AbortSignal };
+
+/**
+ * Does what a capability says; `args` are what its schema lets through. Repeatable, as `react` is. A Fault is what the caller
+ * is told.
+ */
+export type Handler = {
+  /**
+   * Of a destructive one: what exactly would be done, and sentences for the person who decides. Changes nothing. The
+   * arguments it gives back are the ones that are approved, and that `run` is given.
+   */
+  prepare?(args: JsonObject, call: Call): Promise<Prepared>;
+  run(args: JsonObject, call: Call): Promise<JsonObject>;
+};
+
+export type Prepared = { arguments: JsonObject; says: readonly string[] };
 
 /** Nothing more to do for this event. */
 export function done(...says: Said[]): Conclusion {

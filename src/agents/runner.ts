@@ -44,8 +44,6 @@ export type Runner = {
 
 type Work = { agent: Agent; client: Client; options: RunnerOptions; tally: Tally; hardStop: AbortSignal };
 
-/** One at a time: what comes meanwhile waits at the bus. */
-const maxInFlight = 1;
 /** The longest that a claim waits at the bus. */
 const waitSeconds = 50;
 /** After a fault of the bus that is more than being away, as a full disk. */
@@ -60,7 +58,7 @@ const maxReasonLength = 1000;
 const refusals: readonly FaultCode[] = ['unauthorized', 'forbidden', 'usage', 'invalid', 'malformed', 'too-large'];
 
 /**
- * Runs an agent over the bus, one delivery at a time: claims under a lease and extends it, publishes what the agent
+ * Runs an agent over the bus, one delivery at a time unless it says more: claims under a lease and extends it, publishes what the agent
  * concludes under ids that come from the cause, then acknowledges, gives back or gives up. It claims instead of reading the
  * stream, because a lease of a stream ends with its connection, and a backup may take longer than a connection lives.
  */
@@ -80,7 +78,10 @@ export function makeRunner(agent: Agent, client: Client, options: RunnerOptions)
 
 async function run(work: Work): Promise<void> {
   const { agent, client, options } = work;
-  const claim = { max: maxInFlight, lease_seconds: options.leaseSeconds, wait_seconds: waitSeconds };
+  // No more than is worked on: what comes meanwhile waits at the bus.
+  const { atOnce = 1 } = agent;
+  const claim = { max: 1, lease_seconds: options.leaseSeconds, wait_seconds: waitSeconds };
+  const inHand = new Set<Promise<void>>();
   try {
     for (const [pattern, priority] of Object.entries(agent.hears)) {
       const own = { agent_name: agent.name, action_pattern: pattern, priority, only_if_new: true };
@@ -89,12 +90,20 @@ async function run(work: Work): Promise<void> {
     options.onReady?.();
     for (;;) {
       const { deliveries } = await stubbornly(work, () => client.claim(agent.name, claim, options.stop));
-      for (const delivery of deliveries) await handle(work, delivery);
+      for (const delivery of deliveries) {
+        const handled = handle(work, delivery).finally(() => inHand.delete(handled));
+        inHand.add(handled);
+      }
+      while (inHand.size >= atOnce) await Promise.race(inHand);
     }
   } catch (error) {
     if (!options.stop.aborted) throw error;
+  } finally {
+    await Promise.all(inHand);
   }
 }
+
+const speakerOf = ({ name, speaksAs = name }: Agent) => speaksAs;
 
 /** Aborted some time after `stop`. */
 function hardStopAfter(agent: string, { stop, graceMs }: RunnerOptions): AbortSignal {
@@ -150,7 +159,7 @@ async function handle(work: Work, { id, lease, event, attempt }: WireDelivery): 
     end = await conclude(work, event, AbortSignal.any([lost.signal, hardStop]));
   } finally {
     await keeping.stop();
-    tally.working_on = null;
+    if (tally.working_on === event.id) tally.working_on = null;
   }
   if (lost.signal.aborted)
     log.warn('the lease was lost; it comes again', { ...about, because: reasonOf(lost.signal.reason) });
@@ -161,7 +170,7 @@ async function handle(work: Work, { id, lease, event, attempt }: WireDelivery): 
 async function conclude(work: Work, event: Event, signal: AbortSignal): Promise<Conclusion['end']> {
   try {
     const { says, end } = await reactOrCut(work, event, signal);
-    for (const draft of draftsOf(work.agent.name, event, says))
+    for (const draft of draftsOf(speakerOf(work.agent), event, says))
       await publishPatiently(work.client, draft, { signal, patienceMs: publishPatienceMs });
     return end;
   } catch (error) {
@@ -174,7 +183,7 @@ async function conclude(work: Work, event: Event, signal: AbortSignal): Promise<
 async function reactOrCut(work: Work, event: Event, signal: AbortSignal): Promise<Conclusion> {
   const { agent, client, tally, options } = work;
   const again = patiently({ signal, clock: options.clock });
-  const verdict = judge(agent.name, event, await again(settlePatienceMs, () => ancestorsOf(client, event)));
+  const verdict = judge(speakerOf(agent), event, await again(settlePatienceMs, () => ancestorsOf(client, event)));
   if (verdict.kind === 'react') return react(agent, event, signal);
   tally.loops_cut++;
   options.log.warn('cut a loop', { event: event.id, action: event.action, because: verdict.because });

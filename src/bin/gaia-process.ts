@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { GaiaEnd } from '../agents/chronos/gaia-backup.ts';
+import type { GaiaEnd } from '../agents/gaia-end.ts';
 
 /** A GAIA that was asked to end and does not is ended so much later. */
 const endingMs = 10_000;

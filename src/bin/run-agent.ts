@@ -1,12 +1,16 @@
 import type { Agent } from '../agents/agent.ts';
+import { atlas } from '../agents/atlas/atlas.ts';
+import { callsOf } from '../agents/calls.ts';
 import { chronos } from '../agents/chronos/chronos.ts';
 import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
+import { hades } from '../agents/hades/hades.ts';
 import { type HealthServer, serveHealth } from '../agents/health.ts';
 import { makeRunner, type Runner } from '../agents/runner.ts';
 import { rfc3339, systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import { reasonOf } from '../base/fault.ts';
 import { type Log, makeLog } from '../base/log.ts';
+import { allCapabilities } from '../capabilities/all-capabilities.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { AgentFlags, AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
@@ -31,17 +35,27 @@ export type RunningAgent = {
 
 /** What each agent touches, by its name. */
 const agents: Readonly<Record<AgentName, (running: RunningAgent) => Agent>> = {
-  chronos({ home, env }) {
-    // GAIA as a process, and not its code: it is the one path of a backup, with its lock and its refusals, and what packs and
-    // encrypts for minutes must not keep a lease from being extended.
-    const ofHome = { ...env, LEVEREDGE_HOME: home };
+  atlas: ({ client }) => atlas(client),
+  chronos(running) {
+    const effects = recoveryOf(running);
     return chronos({
-      targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
-      backUp: async (target, cause, signal) => outcomeOf(await runGaia(backupWords(target, cause), ofHome, signal)),
-      sleep: sleepUnlessAborted,
+      ...effects,
+      backUp: async (target, cause, signal) => outcomeOf(await effects.gaia(backupWords(target, cause), signal)),
     });
   },
+  hades: (running) => hades({ ...recoveryOf(running), client: running.client }),
 };
+
+function recoveryOf({ home, env }: RunningAgent) {
+  // GAIA as a process, and not its code: it is the one path of a backup, with its lock and its refusals, and what packs and
+  // encrypts for minutes must not keep a lease from being extended.
+  const ofHome = { ...env, LEVEREDGE_HOME: home };
+  return {
+    gaia: (words: readonly string[], signal: AbortSignal) => runGaia(words, ofHome, signal),
+    targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
+    sleep: sleepUnlessAborted,
+  };
+}
 
 /** Runs an agent until the signal, in this process. @throws Fault when the bus refuses it for good */
 export async function runAgent(running: RunningAgent): Promise<Conclusion> {
@@ -50,22 +64,41 @@ export async function runAgent(running: RunningAgent): Promise<Conclusion> {
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   const startedAt = rfc3339(systemClock());
   let runner: Runner | undefined;
+  let calls: Runner | undefined;
   const health = await healthOf(log, flags.port ?? agent.port, () => ({
     service: name,
     version,
     started_at: startedAt,
     ...runner?.tally(),
+    ...(calls ? { calls: calls.tally() } : {}),
   }));
-  runner = makeRunner(agent, client, {
+  const options = {
     leaseSeconds: flags.leaseSeconds,
     graceMs: flags.graceSeconds * 1000,
-    stop: signal,
     log,
     clock: systemClock,
-    onReady: () => process.stdout.write(started(running, agent, health?.port)),
+  };
+  const toldStart = () => process.stdout.write(started(running, agent, health?.port));
+  // Where one of the two is refused for good, the other ends too.
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const called = callsOf(agent, allCapabilities, client);
+  const isReady = Promise.withResolvers<void>();
+  calls = called && makeRunner(called, client, { ...options, stop, onReady: isReady.resolve });
+  runner = makeRunner(agent, client, {
+    ...options,
+    stop,
+    onReady: () => (calls === undefined ? toldStart() : void isReady.promise.then(toldStart)),
   });
   try {
-    await runner.run();
+    await Promise.all(
+      [runner, calls].map((each) =>
+        each?.run().catch((error: unknown) => {
+          failed.abort(error);
+          throw error;
+        }),
+      ),
+    );
   } finally {
     await health?.close();
   }
@@ -99,7 +132,7 @@ function started(
   if (quiet) return '';
   if (among) return `${name} runs with it; its health: ${health ?? 'cannot be asked'}\n`;
   return [
-    `${name} hears ${Object.keys(hears).join(', ')} from the bus at ${client.url}`,
+    `${name} hears ${[...Object.keys(hears), 'calls'].join(', ')} from the bus at ${client.url}`,
     `Its health: ${health ?? 'cannot be asked'}`,
     'Ctrl-C stops it.',
     '',

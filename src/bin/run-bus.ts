@@ -6,6 +6,7 @@ import { makeLog, printable } from '../base/log.ts';
 import { shellWord } from '../base/shell-word.ts';
 import { ownersTokenIn } from '../bus/owners-token.ts';
 import { type RunningBus, startBus } from '../bus/start.ts';
+import { allCapabilities } from '../capabilities/all-capabilities.ts';
 import type { ProgramName } from '../channels/cli/as-typed.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { BusFlags } from '../channels/cli/door.ts';
@@ -43,6 +44,7 @@ export async function runBus(
     storeWorker: new URL(worker, import.meta.url),
     version,
     owner,
+    capabilities: allCapabilities,
   });
   process.stdout.write(
     started(running, bus, config.auth === 'required')

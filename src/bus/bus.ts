@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { Calls } from './calls.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Auth } from './config.ts';
 import type { MetricsText } from './metrics.ts';
@@ -15,6 +16,8 @@ export type Bus = {
   metrics: MetricsText;
   streams: Streams;
   turns: Turns;
+  /** Calls of what the agents can do. */
+  calls: Calls;
   /** Signs the audit chain. Absent where the log is only read. */
   checkpointer?: Pick<Checkpointer, 'make'>;
   /** Purges what the rules no longer keep. Absent where the log is only read. */

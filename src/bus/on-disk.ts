@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { makeLog } from '../base/log.ts';
 import type { Bus } from './bus.ts';
+import { makeCalls } from './calls.ts';
 import { openGate } from './gate.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
@@ -36,7 +37,8 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   const metrics = { text: async () => '', contentType: 'text/plain' };
   const streams = makeStreams(store, log);
   const at = { clock: systemClock, startedAt: systemClock() };
-  const bus: Bus = { store, waiters, turns, metrics, streams, ...at, version: '', auth: 'loopback', address };
+  const calls = makeCalls({ store, capabilities: [] });
+  const bus: Bus = { store, waiters, turns, calls, metrics, streams, ...at, version: '', auth: 'loopback', address };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),
     makeGuard([]),

@@ -1,6 +1,7 @@
 import { Fault } from '../base/fault.ts';
+import { callQueueOf, type Risk } from '../events/capability.ts';
 import type { Bearer, Principal, ScopeKind } from '../events/principal.ts';
-import { allows, isAdmin, mayPublish } from '../events/scope.ts';
+import { allows, isAdmin, mayCall, mayPublish } from '../events/scope.ts';
 import { quoted } from './refusals.ts';
 
 /**
@@ -9,7 +10,7 @@ import { quoted } from './refusals.ts';
  */
 export function requireKind(principal: Bearer, needs: ScopeKind | null, agent: string | undefined): void {
   if (needs === null || allows(principal, needs)) return;
-  if (needs === 'read' && agent === principal.name && allows(principal, 'ack')) return;
+  if (needs === 'read' && isOwn(principal, agent) && allows(principal, 'ack')) return;
   throw missing(principal, needs === 'ack' ? 'ack:self' : needs);
 }
 
@@ -19,12 +20,15 @@ export function requireKind(principal: Bearer, needs: ScopeKind | null, agent: s
  * @throws Fault `forbidden`
  */
 export function requireOwn(principal: Principal, agent: string): void {
-  if (principal.kind === 'anonymous' || agent === principal.name || isAdmin(principal)) return;
+  if (principal.kind === 'anonymous' || isOwn(principal, agent) || isAdmin(principal)) return;
   throw new Fault('forbidden', `The token of ${quoted(principal.name)} cannot act for the agent ${quoted(agent)}.`, {
     hint: 'Each agent has a token of its own; in the name of others only a token with the scope admin acts.',
     extra: { needs: 'admin' },
   });
 }
+
+/** An agent's own queue, or the one that its calls come from. */
+const isOwn = ({ name }: Bearer, agent: string | undefined) => agent === name || agent === callQueueOf(name);
 
 /**
  * Refuses an event that this token may not publish: in another's name, of an action that none of its patterns matches,
@@ -48,6 +52,16 @@ export function requireMayPublish(
       },
     );
   if (draft.requires_human && !allows(principal, 'ask')) throw missing(principal, 'ask');
+}
+
+/** Refuses a call of a capability that the token does not allow. @throws Fault `forbidden` */
+export function requireMayCall(principal: Principal, capability: { name: string; risk: Risk }): void {
+  if (principal.kind === 'anonymous' || mayCall(principal, capability)) return;
+  const { name, risk } = capability;
+  throw new Fault('forbidden', `The token of ${quoted(principal.name)} may not call ${name}, which is ${risk}.`, {
+    hint: `It needs the scope call:${name}, or a pattern that matches.`,
+    extra: { needs: `call:${name}` },
+  });
 }
 
 /**

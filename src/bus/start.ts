@@ -4,7 +4,9 @@ import { rfc3339 } from '../base/clock.ts';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import { urlOf } from '../base/url.ts';
+import type { Capability } from '../events/capability.ts';
 import type { Bus } from './bus.ts';
+import { type Calls, makeCalls } from './calls.ts';
 import { type Checkpointer, startCheckpointer } from './checkpointer.ts';
 import type { BusConfig } from './config.ts';
 import { makeGate } from './gate.ts';
@@ -37,6 +39,8 @@ export type BusDeps = {
   streamLimits?: Partial<StreamLimits> | undefined;
   /** Who owns this bus: given a token at the first start. Without a name nobody is. */
   owner?: string | undefined;
+  /** What the agents can do, and the bus lets in calls of. */
+  capabilities?: readonly Capability[] | undefined;
 };
 
 export type RunningBus = {
@@ -60,7 +64,7 @@ const drainStepMs = 10;
  * @throws Fault `usage`, `port-taken`, `locked`, `damaged`, `newer-schema`, `storage-full`.
  */
 export async function startBus(config: BusConfig, deps: BusDeps): Promise<RunningBus> {
-  const { log, clock, storeWorker, version, streamLimits, owner } = deps;
+  const { log, clock, storeWorker, version, streamLimits, owner, capabilities = [] } = deps;
   requireProtection(config);
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host;
   await requireFreePort(host, config.port);
@@ -89,6 +93,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const streams = makeStreams(store, log, streamLimits);
     const turns = makeTurns((listener) => store.onCommitted(listener));
+    const calls = makeCalls({ store, capabilities });
     const startedAt = clock();
     const checkpointer = await startCheckpointer(store, config.home, clock, log);
     undo.unshift(() => checkpointer.stop());
@@ -97,9 +102,10 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     let address = { url: '', port: 0 };
     metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
     metrics.gauge('leveredge_claims_waiting', 'Callers that wait for deliveries', () => turns.count);
+    metrics.gauge('leveredge_calls_waiting', 'Callers that wait for what comes of a call', () => calls.waiting);
     metrics.gauge('leveredge_streams', 'Streams that are open', () => streams.count);
     const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
-    const bus: Bus = { store, waiters, turns, metrics, streams, checkpointer, retention, clock, ...about };
+    const bus: Bus = { store, waiters, turns, calls, metrics, streams, checkpointer, retention, clock, ...about };
     const guard = makeGuard(config.allowedHosts, !isLoopback(host));
     const http = makeHttp(allRoutes(bus), guard, makeGate({ auth, store, clock, log }), log, metrics);
     metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
@@ -110,7 +116,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const parts = { http, waiters, turns, streams, sweeper, retention, checkpointer, store, lock };
+    const parts = { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, store, lock };
     const close = once(() => stop(parts, log));
     if (untold !== undefined) notices.push(untold);
     return { url, port, databaseFile: config.databaseFile, notices, inPlace, close };
@@ -125,6 +131,7 @@ type Parts = {
   http: Http;
   waiters: Waiters;
   turns: Turns;
+  calls: Calls;
   streams: Streams;
   sweeper: Sweeper;
   retention: Retention;
@@ -134,10 +141,11 @@ type Parts = {
 };
 
 async function stop(parts: Parts, log: Log): Promise<void> {
-  const { http, waiters, turns, streams, sweeper, retention, checkpointer, store, lock } = parts;
+  const { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, store, lock } = parts;
   const closed = http.server.close();
   waiters.release();
   turns.release();
+  calls.release();
   await streams.close();
   const until = performance.now() + maxDrainMs;
   while (http.inFlight() > 0 && performance.now() < until) await new Promise((go) => setTimeout(go, drainStepMs));

@@ -1,5 +1,7 @@
 import type { Mistake } from '../base/fault.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
+import type { Asker, Risk } from '../events/capability.ts';
 import type { WireDelivery } from '../events/delivery.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
@@ -106,6 +108,47 @@ export type RetentionRun = {
   dropped_deliveries: Record<string, number>;
 };
 
+/** A capability as it is listed. `input` and `output` are JSON Schemas. */
+export type ListedCapability = {
+  name: string;
+  agent: string;
+  summary: string;
+  risk: Risk;
+  input: JsonObject;
+  output: JsonObject;
+};
+
+/** A call of a capability and what came of it. */
+export type CallState = {
+  id: string;
+  capability: string;
+  status: 'running' | 'pending_approval' | 'refused' | 'done' | 'failed';
+  arguments: JsonObject;
+  asked_by: Asker;
+  via: string;
+  asked_at: string;
+  approval: {
+    id: string;
+    question: string;
+    payload_hash: string;
+    timeout_at: string | null;
+    response: string | null;
+    responded_by: string | null;
+    responded_via: string | null;
+  } | null;
+  result: JsonObject | null;
+  error: { code: string; message: string; hint?: string } | null;
+  took_ms: number | null;
+};
+
+export type CallOptions = Waiting & {
+  via?: string | undefined;
+  /** Id of the event that the call follows from. */
+  cause?: string | undefined;
+  /** Names this call, so that asking for just the same again is the same call. */
+  idempotencyKey?: string | undefined;
+};
+
 type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefined };
 
 /**
@@ -136,6 +179,14 @@ export type Client = DeliveryCalls & {
   changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription>;
   removeSubscription(id: string): Promise<Subscription>;
   explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
+  /** What this caller may call. */
+  capabilities(): Promise<{ capabilities: ListedCapability[] }>;
+  /** Calls a capability, and waits up to `waitSeconds` (0…50) for its end. @throws Fault as its agent said it */
+  callCapability(name: string, args: JsonObject, options?: CallOptions): Promise<CallState>;
+  /** A call; with `waitSeconds` when it is through or the time is over. */
+  callState(id: string, waiting?: Waiting): Promise<CallState>;
+  /** Has the bus ask a person whether a destructive call may be done; by its agent. Safe to repeat. */
+  askForCall(id: string, prepared: { arguments: JsonObject; says: string[] }, signal?: AbortSignal): Promise<CallState>;
   /** Signs what the audit chain is now, or answers the newest checkpoint when nothing is new. */
   makeCheckpoint(): Promise<Checkpoint>;
   /** What retention would purge now; purges nothing. */
@@ -153,6 +204,8 @@ export type Client = DeliveryCalls & {
 const maxPages = 100;
 /** How long the network may take beyond what the bus was asked to wait. */
 const graceMs = 10_000;
+/** How long the bus waits for the end of a call when nothing is said. */
+const usualCallSeconds = 10;
 
 type ClientOptions = { url: string; token?: string | undefined; fetcher?: typeof fetch };
 
@@ -182,6 +235,28 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
           timeoutMs: waitSeconds === undefined ? undefined : waitSeconds * 1000 + graceMs,
         }),
       ),
+    capabilities: () => as(call('GET', '/capabilities', { expect: ['capabilities'] })),
+    callCapability: (name, body, { waitSeconds, via, cause, signal, idempotencyKey } = {}) =>
+      as(
+        call('POST', `/capabilities/${encodeURIComponent(name)}`, {
+          body,
+          query: { wait: waitSeconds, via, cause },
+          ...once({ idempotencyKey, signal }),
+          expect: ['id', 'status'],
+          timeoutMs: (waitSeconds ?? usualCallSeconds) * 1000 + graceMs,
+        }),
+      ),
+    callState: (id, { waitSeconds, signal } = {}) =>
+      as(
+        call('GET', `/calls/${encodeURIComponent(id)}`, {
+          query: { wait: waitSeconds },
+          expect: ['id', 'status'],
+          signal,
+          timeoutMs: (waitSeconds ?? 0) * 1000 + graceMs,
+        }),
+      ),
+    askForCall: (id, body, signal) =>
+      as(call('POST', `/calls/${encodeURIComponent(id)}:ask`, { body, signal, expect: ['id', 'status'] })),
     acknowledge: (id, agent) => as(call('POST', `${at(id)}/acknowledge`, { query: { agent }, expect: ['status'] })),
     respond: (id, body) => as(call('POST', `${at(id)}/respond`, { body, expect: ['status', 'response'] })),
     cancel: (id, body) => as(call('POST', `${at(id)}:cancel`, { body, expect: ['status', 'resolution'] })),

@@ -1,8 +1,18 @@
+import type { Risk } from './capability.ts';
 import { compilePattern, type Matcher } from './pattern.ts';
 import type { Principal, ScopeKind } from './principal.ts';
 
-/** Every scope as it is written; `publish:` stands before a pattern. */
-export const scopeForms = ['publish:PATTERN', 'read', 'ack:self', 'ask', 'answer', 'approve', 'admin'] as const;
+/** Every scope as it is written; `publish:` and `call:` stand before a pattern. */
+export const scopeForms = [
+  'publish:PATTERN',
+  'call:PATTERN',
+  'read',
+  'ack:self',
+  'ask',
+  'answer',
+  'approve',
+  'admin',
+] as const;
 
 const plain: readonly string[] = ['read', 'ack:self', 'ask', 'answer', 'approve', 'admin'];
 const maxScopeLength = 200;
@@ -14,11 +24,12 @@ export function parseScope(text: string): string | undefined {
   if (text === 'publish') return 'publish:*';
   if (text === 'ack') return 'ack:self';
   if (plain.includes(text)) return text;
-  const pattern = text.startsWith('publish:') ? text.slice('publish:'.length) : '';
+  if (text === 'call') return 'call:*';
+  const [, pattern = ''] = /^(?:publish|call):(.*)$/s.exec(text) ?? [];
   return pattern !== '' && text.length <= maxScopeLength && !control.test(text) ? text : undefined;
 }
 
-type Rights = { kinds: ReadonlySet<ScopeKind>; actions: readonly Matcher[] };
+type Rights = { kinds: ReadonlySet<ScopeKind>; actions: readonly Matcher[]; calls: readonly Matcher[] };
 
 /** Compiled once for each list; whoever reads tokens hands out the same list for the same scopes. */
 const known = new WeakMap<readonly string[], Rights>();
@@ -31,10 +42,9 @@ function rightsOf(written: readonly string[]): Rights {
   const kinds = new Set(scopes.map((scope) => scope.split(':', 1)[0] as ScopeKind));
   // Whoever may approve what is risky may answer what is not.
   if (kinds.has('approve')) kinds.add('answer');
-  const patterns = scopes
-    .filter((scope) => scope.startsWith('publish:'))
-    .map((scope) => scope.slice('publish:'.length));
-  const rights = { kinds, actions: patterns.map(compilePattern) };
+  const after = (kind: string) =>
+    scopes.filter((scope) => scope.startsWith(kind)).map((scope) => compilePattern(scope.slice(kind.length)));
+  const rights = { kinds, actions: after('publish:'), calls: after('call:') };
   known.set(written, rights);
   return rights;
 }
@@ -59,4 +69,12 @@ export function mayPublish(principal: Principal, action: string): boolean {
   if (principal.kind === 'anonymous') return true;
   const { kinds, actions } = rightsOf(principal.scopes);
   return kinds.has('admin') || actions.some((matches) => matches(action));
+}
+
+/** Whether it may call this: what only reads with `read`, everything else with a pattern of `call:` that matches its name. */
+export function mayCall(principal: Principal, { name, risk }: { name: string; risk: Risk }): boolean {
+  if (principal.kind === 'anonymous') return true;
+  const { kinds, calls } = rightsOf(principal.scopes);
+  if (kinds.has('admin') || (risk === 'read' && kinds.has('read'))) return true;
+  return calls.some((matches) => matches(name));
 }

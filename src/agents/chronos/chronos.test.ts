@@ -24,6 +24,7 @@ function at(outcomes: BackupOutcome[], targets: () => string[] = () => ['dev', '
       asked.push(`${target} for ${cause}`);
       return outcomes.shift() ?? madeIt;
     },
+    gaia: () => assert.fail('GAIA is not called for this'),
     async sleep(ms, signal) {
       signal.throwIfAborted();
       slept += ms;

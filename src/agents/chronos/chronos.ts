@@ -1,17 +1,16 @@
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Event } from '../../events/event.ts';
-import { type Agent, type Conclusion, done } from '../agent.ts';
-import type { BackupOutcome } from './gaia-backup.ts';
+import { type Agent, type Call, type Conclusion, done } from '../agent.ts';
+import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
+import { type BackupOutcome, backupDetails, madeExits } from './gaia-backup.ts';
 
 /** What CHRONOS touches. */
-export type ChronosEffects = {
+export type ChronosEffects = GaiaEffects & {
   /** The names of what GAIA's configuration can back up. @throws Fault for a configuration that is missing or wrong */
   targets(): readonly string[];
   /** One backup for this event: asked again, the same one. Lets go on the signal, and throws its reason. */
   backUp(target: string, cause: string, signal: AbortSignal): Promise<BackupOutcome>;
-  /** @throws the signal's reason */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
 };
 
 /** Between two looks whether another run has let go of the backups, and for how long. */
@@ -47,6 +46,11 @@ export function chronos(effects: ChronosEffects): Agent {
       }
       if (!known.includes(target)) return skipped(event, `GAIA's configuration knows no target of this name.`);
       return concluded(target, await whenFree(effects, event, target, signal));
+    },
+    offers: {
+      'chronos.list': { run: (args, { signal }) => listBackups(effects, args, signal) },
+      'chronos.backup': { run: (args, call) => backUpNow(effects, args, call) },
+      'chronos.verify': { run: (args, call) => verify(effects, args, call) },
     },
   };
 }
@@ -89,4 +93,17 @@ function concluded(target: string, outcome: BackupOutcome): Conclusion {
 function failed(target: string, details: JsonObject, end: Conclusion['end']): Conclusion {
   const tried = { kind: 'backup', why_made: 'pre-change', ...details, tries_again: end.kind === 'again' };
   return { says: [{ action: 'backup_failed', target, details: tried }], end };
+}
+
+async function backUpNow(effects: ChronosEffects, { target }: JsonObject, { id, signal }: Call): Promise<JsonObject> {
+  const words = ['backup', target as string, '--cause', id, '--json', '--quiet'];
+  const { results } = resultOf(await inItsTurn(effects, words, signal), madeExits);
+  return backupDetails(results as JsonObject[]);
+}
+
+async function verify(effects: ChronosEffects, args: JsonObject, { signal }: Call): Promise<JsonObject> {
+  const { target, backup = 'latest' } = args as { target: string; backup?: string };
+  const words = ['verify', backup, '--target', target, '--json', '--quiet'];
+  const { name, state, says, seconds } = resultOf(await inItsTurn(effects, words, signal));
+  return { backup: name, state, says, seconds } as JsonObject;
 }

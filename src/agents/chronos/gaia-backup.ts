@@ -1,7 +1,5 @@
 import type { JsonObject } from '../../base/json.ts';
-
-/** How a process of GAIA ended; null when a signal has ended it. */
-export type GaiaEnd = { exit: number | null; stdout: string; stderr: string };
+import { failureOf, type GaiaEnd, lastDocument } from '../gaia-end.ts';
 
 /**
  * What became of a backup. `locked`: another run works on the backups. `ended`: somebody has ended it, as with the machine.
@@ -19,41 +17,34 @@ export function backupWords(target: string, cause: string): string[] {
 }
 
 /** Made, or made but not whole. */
-const madeExits: readonly unknown[] = [0, 9];
+export const madeExits: readonly number[] = [0, 9];
 const interruptedExit = 130;
 const passingCodes = ['storage-full', 'unavailable', 'unreachable', 'internal'];
 
 /** Reads what GAIA printed. */
-export function outcomeOf({ exit, stdout, stderr }: GaiaEnd): BackupOutcome {
+export function outcomeOf(end: GaiaEnd): BackupOutcome {
+  const { exit, stdout } = end;
   if (exit === null || exit === interruptedExit) return { kind: 'ended' };
   const results = lastDocument(stdout)?.results;
   if (madeExits.includes(exit) && Array.isArray(results) && results.length > 0)
     return { kind: 'made', details: detailsOf(results as JsonObject[], exit) };
-  const error = lastDocument(stderr)?.error as { code?: unknown; message?: unknown } | undefined;
-  const code = typeof error?.code === 'string' ? error.code : 'internal';
-  const says = typeof error?.message === 'string' ? error.message : `GAIA ended with ${exit} and did not say why.`;
+  const { code, says } = failureOf(end);
   if (code === 'locked') return { kind: 'locked', says };
   return { kind: 'failed', mayPass: passingCodes.includes(code), details: { exit, code, says } };
 }
 
-/** As GAIA tells of a backup itself. Of control-plane there may be two: the one in the repository comes last. */
 function detailsOf(results: readonly JsonObject[], exit: number): JsonObject {
+  return { ...backupDetails(results), why_made: 'pre-change', exit };
+}
+
+/** As GAIA tells of a backup itself. Of control-plane there may be two: the one in the repository comes last. */
+export function backupDetails(results: readonly JsonObject[]): JsonObject {
   const { name, state, bytes, content_bytes, files, degraded, seconds } = results.at(-1) as JsonObject;
   const others = results.slice(0, -1).map((each) => each.name as string);
   return {
-    ...{ backup: name as string, state: state as string, why_made: 'pre-change', exit },
+    ...{ backup: name as string, state: state as string },
     ...{ bytes: bytes as number, content_bytes: content_bytes as number, files: files as number },
     ...{ not_whole: Array.isArray(degraded) ? degraded.length : 0, seconds: seconds as number },
     ...(others.length > 0 ? { also_made: others } : {}),
   };
-}
-
-/** Notes may stand before it, a document a line. */
-function lastDocument(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text.trimEnd().split('\n').at(-1) ?? '');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined; // Judged by the caller: GAIA has printed nothing, or was cut off.
-  }
 }

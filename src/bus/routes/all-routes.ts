@@ -3,6 +3,7 @@ import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
 import { cancel } from './cancel.ts';
+import { capabilityRoutes } from './capabilities.ts';
 import { listCheckpoints, makeCheckpoint } from './checkpoints.ts';
 import { claim } from './claim.ts';
 import { discardDeadLetter, listDeadLetters, redriveAll, redriveOne } from './dead-letters.ts';
@@ -60,6 +61,7 @@ export function allRoutes(bus: Bus): Route[] {
     changeSubscription(bus),
     deleteSubscription(bus),
     explain(bus),
+    ...capabilityRoutes(bus),
     makeCheckpoint(bus),
     listCheckpoints(bus),
     planRetention(bus),

@@ -31,7 +31,7 @@ export type BusFlags = {
 };
 
 /** The agents that there are, as they are typed. */
-export const agentNames = ['chronos'] as const;
+export const agentNames = ['atlas', 'chronos', 'hades'] as const;
 export type AgentName = (typeof agentNames)[number];
 
 export type AgentFlags = {

@@ -10,6 +10,7 @@ import { audit } from './audit.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
 import { cancel } from './cancel.ts';
+import { agentCommands } from './capability.ts';
 import { claim } from './claim.ts';
 import { addCompletions, completion, isAboutCompletion } from './completion.ts';
 import type { Concluding } from './concluding.ts';
@@ -50,6 +51,7 @@ const commands = [
   deadLetters,
   subscriptions,
   explain,
+  ...agentCommands,
   token,
   backup,
   audit,

@@ -1,0 +1,158 @@
+import { Fault, reasonOf } from '../base/fault.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { Client } from '../client/client.ts';
+import {
+  approvalAction,
+  type CallDetails,
+  type Capability,
+  calledAction,
+  callQueueOf,
+  payloadHash,
+  returnedAction,
+  returnedId,
+} from '../events/capability.ts';
+import { busActions, busAgent, type Event } from '../events/event.ts';
+import { parseAs } from '../events/parse.ts';
+import { type Agent, type Conclusion, done, type Handler, type Said } from './agent.ts';
+
+/** A destructive call may take as long as a restore. */
+const longestMs = 12 * 3_600_000;
+const atOnce = 8;
+
+type Offer = { capability: Capability; handler: Handler };
+/** A call to be done. `id`: the event that it is. */
+type Due = Offer & { id: string; correlation_id: string | null; details: CallDetails };
+
+/**
+ * The calls of what an agent offers, as a second agent beside it with a queue of its own: reads at once, whatever changes
+ * something one after the other. A destructive call is prepared, and done when the bus says that a person has approved just
+ * that. Undefined where it offers nothing.
+ */
+export function callsOf(agent: Agent, known: readonly Capability[], client: Client): Agent | undefined {
+  const offers = Object.entries(agent.offers ?? {}).map(([name, handler]) => offerOf(name, handler, known));
+  if (offers.length === 0) return undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  /** After everything else of this agent that changes something. */
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const turn = last.then(act);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+  return {
+    name: callQueueOf(agent.name),
+    speaksAs: agent.name,
+    port: agent.port,
+    atOnce,
+    longestMs,
+    hears: {
+      ...Object.fromEntries(offers.map(({ capability }) => [calledAction(capability.name), 1])),
+      [busActions.humanResponded]: 1,
+    },
+    async react(event, signal) {
+      // Only the bus publishes under its name, and it has let this call through its gate.
+      if (event.source_agent !== busAgent) return done();
+      const due =
+        event.action === busActions.humanResponded ? await approved(client, offers, event) : dueOf(offers, event);
+      if (due === undefined) return done();
+      if ('end' in due) return due;
+      const isApproved = event.action === busActions.humanResponded;
+      if (due.capability.risk === 'destructive' && !isApproved) return prepare(client, due, signal);
+      if (due.capability.risk === 'read') return carriedOut(due, signal);
+      return inTurn(async () => {
+        // Done before, and killed before that could be acknowledged.
+        if ((await eventOrNone(client, returnedId(due.capability.name, due.id))) !== undefined) return done();
+        return carriedOut(due, signal);
+      });
+    },
+  };
+}
+
+function offerOf(name: string, handler: Handler, known: readonly Capability[]): Offer {
+  const capability = known.find((each) => each.name === name);
+  if (capability === undefined) throw new Error(`${name} is offered, and no capability of this name is defined`);
+  if ((capability.risk === 'destructive') !== (handler.prepare !== undefined))
+    throw new Error(`${name}: a destructive capability, and no other, is prepared before it is approved`);
+  return { capability, handler };
+}
+
+function dueOf(offers: readonly Offer[], { id, correlation_id, details }: Event): Due | undefined {
+  const call = details as CallDetails | null;
+  const offer = offers.find(({ capability }) => capability.name === call?.capability);
+  return offer === undefined || call === null ? undefined : { ...offer, id, correlation_id, details: call };
+}
+
+/** The call that a person has just approved; undefined for every other answer. */
+async function approved(
+  client: Client,
+  offers: readonly Offer[],
+  { causation_id }: Event,
+): Promise<Due | Conclusion | undefined> {
+  const question = await eventOrNone(client, causation_id ?? '');
+  if (question === undefined || question.source_agent !== busAgent || question.human_response !== 'yes')
+    return undefined;
+  const due = dueOf(offers, question);
+  if (due === undefined || question.action !== approvalAction(due.capability.name)) return undefined;
+  const call = question.causation_id;
+  if (payloadHash(due.details) !== question.payload_hash || call === null)
+    return { says: [], end: { kind: 'never', because: 'What was approved is not what the question says.' } };
+  return { ...due, id: call };
+}
+
+async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
+  const began = performance.now();
+  try {
+    const prepared = await due.handler.prepare?.(argumentsOf(due), callOf(due, signal));
+    if (prepared === undefined) throw new Error('nothing prepares it');
+    await client.askForCall(due.id, { arguments: prepared.arguments, says: [...prepared.says] }, signal);
+    return done();
+  } catch (error) {
+    return failed(due, error, began, signal);
+  }
+}
+
+async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
+  const { capability, handler } = due;
+  const began = performance.now();
+  try {
+    const result = await handler.run(argumentsOf(due), callOf(due, signal));
+    return done(returned(due, began, { ok: true, result: capability.output.parse(result) as JsonObject }));
+  } catch (error) {
+    return failed(due, error, began, signal);
+  }
+}
+
+const argumentsOf = ({ capability, details }: Due) =>
+  parseAs(capability.input, details.arguments, 'The arguments').value as JsonObject;
+
+const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: details.asked_by, signal });
+
+/** Told to who asked, once: whether to try again is theirs to decide. What was ended comes again instead. */
+function failed(due: Due, thrown: unknown, began: number, signal: AbortSignal): Conclusion {
+  if (signal.aborted) throw thrown;
+  const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
+  const error = { code, message: reasonOf(thrown), ...(hint === undefined ? {} : { hint }) };
+  return done(returned(due, began, { ok: false, error }));
+}
+
+function returned(
+  { capability, id, correlation_id, details }: Due,
+  began: number,
+  outcome: { ok: true; result: JsonObject } | { ok: false; error: JsonObject },
+): Said {
+  const target = details.arguments.target;
+  return {
+    action: returnedAction(capability.name),
+    target: typeof target === 'string' ? target : null,
+    details: { capability: capability.name, took_ms: Math.round(performance.now() - began), ...outcome },
+    because: { id, correlation_id },
+  };
+}
+
+async function eventOrNone(client: Client, id: string): Promise<Event | undefined> {
+  try {
+    return await client.event(id);
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { Fault } from '../../base/fault.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { Client } from '../../client/client.ts';
+import { approvalAction } from '../../events/capability.ts';
+import { busAgent, type Event } from '../../events/event.ts';
+import { type Agent, type Call, type Conclusion, done, type Handler, type Prepared } from '../agent.ts';
+import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
+
+/** What HADES touches. */
+export type HadesEffects = GaiaEffects & {
+  client: Pick<Client, 'pending' | 'callCapability'>;
+  /** The names of what GAIA's configuration can restore. @throws Fault for a configuration that is missing or wrong */
+  targets(): readonly string[];
+};
+
+const longestMs = 5 * 60_000;
+const rollback = 'hades.rollback';
+/** Whose failures are of the way back itself: another rollback mends none of them. */
+const ownSide: readonly string[] = ['GAIA', 'CHRONOS', 'HADES', busAgent];
+/** GAIA's: done, and done but not proven healthy. */
+const restored = [0, 9];
+
+/**
+ * HADES prepares a rollback when something fails that names a target, and asks a person; it rolls back what was approved, and
+ * takes a rollback back. What is done is GAIA's, as a run under its own journal: a call is one run, however often it is begun.
+ */
+export function hades(effects: HadesEffects): Agent {
+  return {
+    name: 'HADES',
+    port: 8008,
+    hears: { '*_failed': 1, audit_failed: 1, health_check_failed: 1 },
+    longestMs,
+    react: (event) => propose(effects, event),
+    offers: {
+      'hades.list': { run: (args, { signal }) => listBackups(effects, args, signal) },
+      'hades.plan': { run: async (args, call) => shownPlan(await planOf(effects, args, call)) },
+      [rollback]: rollbackBy(effects),
+      'hades.undo': undoBy(effects),
+    },
+  };
+}
+
+async function propose({ client, targets }: HadesEffects, event: Event): Promise<Conclusion> {
+  const { id, target, source_agent } = event;
+  if (!target || ownSide.includes(source_agent) || !targets().includes(target)) return done();
+  const { pending } = await client.pending({ limit: 200 });
+  const asked = pending.find((each) => each.action === approvalAction(rollback) && each.target === target);
+  if (asked !== undefined) {
+    const because = `Whether to roll ${target} back is asked already.`;
+    return done({ action: 'rollback_not_asked', target, details: { because, question: asked.id } });
+  }
+  await client.callCapability(rollback, { target }, { via: 'HADES', cause: id, idempotencyKey: id, waitSeconds: 0 });
+  return done();
+}
+
+type Plan = {
+  target: string;
+  backup: { name: string; created_at: string };
+  files: number;
+  bytes: number;
+  replaces: string[];
+  stops: string[];
+  warnings: string[];
+  refusals: string[];
+  hash: string;
+};
+
+async function planOf({ gaia }: GaiaEffects, args: JsonObject, { signal }: Call): Promise<Plan> {
+  const { target, backup } = args as { target: string; backup?: string };
+  const named = backup === undefined ? [] : ['--backup', backup];
+  // One that is refused is a plan all the same, which says why.
+  return resultOf(await gaia(['plan', target, ...named, '--json', '--quiet'], signal), [0, 6]) as Plan;
+}
+
+function shownPlan({ target, backup, files, bytes, replaces, stops, warnings, refusals, hash }: Plan): JsonObject {
+  const { name, created_at } = backup;
+  return { target, backup: name, created_at, files, bytes, replaces, stops, warnings, refusals, plan: hash };
+}
+
+function rollbackBy(effects: HadesEffects): Handler {
+  return {
+    async prepare(args, call): Promise<Prepared> {
+      const plan = await planOf(effects, args, call);
+      if (plan.refusals.length > 0)
+        throw new Fault('conflict', `${plan.target} cannot be rolled back now: ${plan.refusals.join(' ')}`);
+      if (typeof args.plan === 'string' && args.plan !== plan.hash)
+        throw new Fault('conflict', 'What would be done is not what that plan showed.', {
+          hint: 'Look at it again: hades.plan',
+        });
+      const { name, created_at } = plan.backup;
+      return {
+        arguments: { target: plan.target, backup: name, plan: plan.hash },
+        says: [
+          `It was taken ${created_at}, and has ${plan.files} files of ${plan.bytes} bytes.`,
+          `It replaces ${plan.replaces.join(', ')}; what is there now is put aside.`,
+          ...(plan.stops.length > 0 ? [`Stopped meanwhile: ${plan.stops.join(', ')}.`] : []),
+          ...plan.warnings,
+        ],
+      };
+    },
+    async run(args, { id, signal }) {
+      const { target, backup, plan } = args as { target: string; backup: string; plan: string };
+      const words = [
+        'restore',
+        target,
+        '--backup',
+        backup,
+        '--plan',
+        plan,
+        '--yes',
+        '--cause',
+        id,
+        '--json',
+        '--quiet',
+      ];
+      return { ...outcomeOf(target, resultOf(await inItsTurn(effects, words, signal), restored)), backup };
+    },
+  };
+}
+
+function undoBy(effects: HadesEffects): Handler {
+  return {
+    async prepare({ target }) {
+      if (!effects.targets().includes(target as string))
+        throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`);
+      return { arguments: { target: target as string }, says: ['What is there now is put aside in turn.'] };
+    },
+    async run(args, { id, signal }) {
+      const target = args.target as string;
+      const words = ['undo', target, '--yes', '--cause', id, '--json', '--quiet'];
+      return outcomeOf(target, resultOf(await inItsTurn(effects, words, signal), restored));
+    },
+  };
+}
+
+function outcomeOf(target: string, { outcome, says, run, health, aside }: JsonObject): JsonObject {
+  return { target, outcome, says, run, health, aside } as JsonObject;
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import { Fault, type FaultCode } from '../../base/fault.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { type Asker, type Capability, ownerOf, risks } from '../../events/capability.ts';
+import { name as nameSchema } from '../../events/name.ts';
+import type { Principal } from '../../events/principal.ts';
+import { mayCall } from '../../events/scope.ts';
+import type { Bus } from '../bus.ts';
+import { type Call, callStates } from '../calls.ts';
+import { keyHeader, keyHelp } from '../idempotency.ts';
+import { requireMayCall, requireOwn } from '../permission.ts';
+import { wholeNumber } from '../query.ts';
+import { bodyOf, type Route, route } from '../route.ts';
+import { warningsSchema } from './warnings.ts';
+
+/** Under the minute after which many proxies give up. */
+const maxWaitSeconds = 50;
+const usualWaitSeconds = 10;
+
+const time = z.string().meta({ format: 'date-time' });
+const object = z.custom<JsonObject>().meta({ type: 'object' });
+
+const callSchema = z
+  .object({
+    id: z.string().meta({ description: 'The event that is the call' }),
+    capability: z.string(),
+    status: z.enum(callStates).meta({
+      description:
+        'running also while its agent has not taken it; pending_approval until a person decides; refused after a no, or when nobody answered',
+    }),
+    arguments: object,
+    asked_by: z.object({ kind: z.string(), name: z.string().nullable() }),
+    via: z.string(),
+    asked_at: time,
+    approval: z
+      .object({
+        id: z.string().meta({ description: 'The question; answer it with POST /events/{id}/respond' }),
+        question: z.string(),
+        payload_hash: z.string(),
+        timeout_at: time.nullable(),
+        response: z.string().nullable(),
+        responded_by: z.string().nullable(),
+        responded_via: z.string().nullable(),
+      })
+      .nullable(),
+    result: object.nullable(),
+    error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
+    took_ms: z.number().nullable(),
+    warnings: warningsSchema,
+  })
+  .meta({ id: 'Call', description: 'A call of a capability and what came of it' });
+
+const listedSchema = z.object({
+  capabilities: z.array(
+    z.object({
+      name: z.string(),
+      agent: z.string(),
+      summary: z.string(),
+      risk: z.enum(risks),
+      input: object.meta({ description: 'JSON Schema of the arguments' }),
+      output: object.meta({ description: 'JSON Schema of the result' }),
+    }),
+  ),
+  warnings: warningsSchema,
+});
+
+/** GET /capabilities, POST /capabilities/{name} for each, GET /calls/{id} and POST /calls/{id}:ask. */
+export function capabilityRoutes(bus: Bus): Route[] {
+  return [listCapabilities(bus), ...bus.calls.capabilities.map((each) => callRoute(bus, each)), getCall(bus), ask(bus)];
+}
+
+function listCapabilities({ calls }: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/capabilities',
+    operationId: 'listCapabilities',
+    tag: 'Capabilities',
+    needs: 'read',
+    summary: 'What the agents can do for this caller',
+    description: 'Only what the token may call. Each is a call of its own, POST /capabilities/{name}.',
+    answers: { 200: { description: 'Those that may be called', schema: listedSchema } },
+    handle: ({ principal }) => ({
+      status: 200,
+      body: {
+        capabilities: calls.capabilities.filter((each) => mayCall(principal, each)).map(listed),
+      },
+    }),
+  });
+}
+
+function listed({ name, summary, risk, input, output }: Capability) {
+  const [takes, gives] = [input, output].map((schema) => z.toJSONSchema(schema, { io: 'input' }));
+  return { name, agent: ownerOf(name), summary, risk, input: takes, output: gives };
+}
+
+const wait = (usual: number) =>
+  wholeNumber(0, maxWaitSeconds).default(usual).meta({ description: 'Seconds to wait for its end' });
+
+function callRoute({ calls }: Bus, capability: Capability): Route {
+  const { name, summary, risk, input, example } = capability;
+  const isDestructive = risk === 'destructive';
+  const how = isDestructive
+    ? 'Destructive: its agent prepares it, a person is asked, and it is done once after a yes. Answered with 202 and pending_approval as soon as the question is there.'
+    : 'Answered with 200 and the result, or with 202 when it takes longer than wait.';
+  return route({
+    method: 'POST',
+    path: `/capabilities/${name}`,
+    operationId: name.replace('.', '_'),
+    tag: 'Capabilities',
+    needs: 'read',
+    summary,
+    description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both. What its agent refuses is answered as a problem.`,
+    headers: { [keyHeaderShown]: keyHelp },
+    query: z.object({
+      wait: wait(usualWaitSeconds),
+      via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
+      cause: z.string().optional().meta({ description: 'Id of the event that the call follows from' }),
+    }),
+    body: { ...bodyOf(input, 'The arguments', example), isOptional: true },
+    answers: {
+      200: { description: 'Done', schema: callSchema },
+      202: { description: 'Waits for a person, or still goes on', schema: callSchema },
+    },
+    faults: ['not-found', 'conflict', 'queue-full', 'unavailable'],
+    async handle({ body, query, headers, principal, gone }) {
+      requireMayCall(principal, capability);
+      const key = headers[keyHeader];
+      const from = {
+        askedBy: askerOf(principal),
+        via: query.via,
+        cause: query.cause,
+        key: typeof key === 'string' ? key : undefined,
+      };
+      const id = await calls.begin(capability, body as JsonObject, from);
+      const call = await calls.after(['running'], id, query.wait * 1000, gone());
+      if (call.error !== null) throw faultOf(call);
+      return { status: call.status === 'done' ? 200 : 202, body: call, location: `/calls/${encodeURIComponent(id)}` };
+    },
+  });
+}
+
+const keyHeaderShown = 'Idempotency-Key';
+
+function getCall({ calls }: Bus): Route {
+  return route({
+    method: 'GET',
+    path: '/calls/{id}',
+    operationId: 'getCall',
+    tag: 'Capabilities',
+    needs: 'read',
+    summary: 'Read a call, or wait for its end',
+    params: { id: 'The id of the call' },
+    query: z.object({ wait: wait(0) }),
+    answers: { 200: { description: 'The call', schema: callSchema } },
+    faults: ['not-found', 'queue-full'],
+    handle: async ({ params, query, gone }) => ({
+      status: 200,
+      body: await calls.after(['running', 'pending_approval'], params.id as string, query.wait * 1000, gone()),
+    }),
+  });
+}
+
+const preparedSchema = z
+  .object({
+    arguments: object.meta({ description: 'What exactly would be done; the approval is bound to it' }),
+    says: z.array(z.string()).meta({ description: 'Sentences for the person who decides' }),
+  })
+  .meta({ id: 'Prepared' });
+
+function ask({ calls }: Bus): Route {
+  return route({
+    method: 'POST',
+    path: '/calls/{id}:ask',
+    operationId: 'askForCall',
+    tag: 'Capabilities',
+    needs: 'ack',
+    summary: 'Ask a person whether a destructive call may be done',
+    description: 'By the agent whose capability it is, when it has prepared the call. The bus asks, and only once.',
+    params: { id: 'The id of the call' },
+    body: bodyOf(preparedSchema, 'What was prepared', {
+      arguments: { target: 'dev', backup: 'dev-2026-11-29-031500.tar.zst' },
+      says: ['Replaces 2 files of 355 B with those of 3 hours ago.'],
+    }),
+    answers: { 200: { description: 'The call, with its question', schema: callSchema } },
+    faults: ['not-found', 'asks-nothing', 'invalid'],
+    async handle({ params, body, principal }) {
+      const id = params.id as string;
+      const { capability } = await calls.call(id);
+      requireOwn(principal, ownerOf(capability));
+      return { status: 200, body: await calls.ask(id, body.arguments, body.says) };
+    },
+  });
+}
+
+function askerOf(principal: Principal): Asker {
+  if (principal.kind === 'anonymous') return { kind: 'anonymous', name: null };
+  return { kind: principal.kind, name: principal.name };
+}
+
+/** What the agent refused, as if the bus had. */
+function faultOf({ id, error }: Call): Fault {
+  const { code, message, hint } = error as NonNullable<Call['error']>;
+  return new Fault(code as FaultCode, message, { hint, extra: { call: id } });
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import type { Capability } from '../events/capability.ts';
+
+const eventLine = z.object({
+  id: z.string(),
+  timestamp: z.string(),
+  source_agent: z.string(),
+  action: z.string(),
+  target: z.string().nullable(),
+  status: z.string(),
+});
+
+const question = z.object({
+  id: z.string(),
+  asked_by: z.string(),
+  question: z.string(),
+  options: z.array(z.string()),
+  timeout_at: z.string().nullable(),
+  fallback: z.string().nullable(),
+  is_approval: z.boolean().describe('Only a person with a token may answer it'),
+});
+
+const count = z.int('must be a whole number').min(1, 'must be at least 1');
+
+/** What ATLAS offers. */
+export const atlasCapabilities: readonly Capability[] = [
+  {
+    name: 'atlas.status',
+    summary: 'Say how the whole is doing',
+    risk: 'read',
+    input: z.strictObject({}),
+    output: z.object({
+      status: z.string(),
+      version: z.string(),
+      uptime_seconds: z.number(),
+      events: z.number().describe('How many there ever were'),
+      open_questions: z.number(),
+      open_deliveries: z.number(),
+      dead_letters: z.number(),
+      failures: z.array(eventLine).describe('What failed lately, the newest first'),
+    }),
+    example: {},
+    columns: ['timestamp', 'source_agent', 'action', 'target'],
+    withoutBus: 'leveredge doctor',
+  },
+  {
+    name: 'atlas.pending',
+    summary: 'List the questions that wait for a person',
+    risk: 'read',
+    input: z.strictObject({ limit: count.max(200).default(50) }),
+    output: z.object({ pending: z.array(question) }),
+    example: {},
+    columns: ['id', 'asked_by', 'question', 'options', 'timeout_at', 'fallback'],
+    withoutBus: 'leveredge pending',
+  },
+  {
+    name: 'atlas.events',
+    summary: 'List what happened, the newest first',
+    risk: 'read',
+    input: z.strictObject({
+      limit: count.max(200).default(20),
+      action: z.string().min(1).max(200).optional(),
+      source: z.string().min(1).max(200).optional().describe('Who said it'),
+    }),
+    output: z.object({ events: z.array(eventLine) }),
+    example: { limit: 5 },
+    columns: ['timestamp', 'id', 'source_agent', 'action', 'target', 'status'],
+    withoutBus: 'leveredge events',
+  },
+  {
+    name: 'atlas.trace',
+    summary: 'Tell what led to an event and what followed from it',
+    risk: 'read',
+    input: z.strictObject({ event: z.string('must be a string').min(1, 'must not be empty').max(200) }),
+    output: z.object({
+      matter: z.string().describe('The event that began it'),
+      trace: z.array(
+        eventLine.extend({
+          depth: z.number().describe('How many causes up to the first event'),
+          says: z.string().nullable(),
+        }),
+      ),
+      is_whole: z.boolean().describe('false when there were more events than are looked through'),
+    }),
+    columns: ['timestamp', 'source_agent', 'action', 'target', 'says'],
+    withoutBus: 'leveredge events',
+    example: { event: '01a204e2-9e86-7000-aae8-730529ce6554' },
+  },
+];

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+
+/** The name of a target of GAIA's configuration. */
+export const target = z
+  .string('must be a string')
+  .min(1, 'must not be empty')
+  .max(200)
+  .describe('A target of GAIA’s configuration');
+
+/** A backup, as it is named. */
+export const backupName = z.string('must be a string').min(1, 'must not be empty').max(400);
+
+const time = z.string().nullable();
+
+/** A backup as it is listed. */
+export const listedBackup = z.object({
+  name: z.string(),
+  target: z.string(),
+  created_at: z.string(),
+  state: z.string().describe('sound, degraded, damaged …'),
+  reason: z.string().nullable(),
+  bytes: z.number(),
+  files: z.number(),
+  why_made: z.string().nullable(),
+  verified_at: time,
+  drilled_at: time,
+});
+
+/** What is shown of a backup in a table. */
+export const backupColumns = ['name', 'created_at', 'state', 'bytes', 'why_made', 'verified_at'];
+
+/** The newest first. */
+export const listedBackups = z.object({ backups: z.array(listedBackup) });

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { JsonObject } from '../base/json.ts';
+import type { Capability } from '../events/capability.ts';
+import { backupColumns, backupName, listedBackups, target } from './backup-shapes.ts';
+
+const outcome = z.object({
+  target: z.string(),
+  outcome: z.string().describe('committed, or rolled back'),
+  says: z.string(),
+  run: z.string().describe('The run of GAIA'),
+  health: z.string(),
+  aside: z.array(z.string()).describe('Where lies what was there before'),
+});
+
+/** What HADES offers. */
+export const hadesCapabilities: readonly Capability[] = [
+  {
+    name: 'hades.list',
+    summary: 'List what a target can be rolled back to',
+    risk: 'read',
+    input: z.strictObject({ target: target.optional() }),
+    output: listedBackups,
+    example: { target: 'dev' },
+    columns: backupColumns,
+    withoutBus: 'gaia list',
+  },
+  {
+    name: 'hades.plan',
+    summary: 'Show what a rollback would do, and do nothing',
+    risk: 'read',
+    input: z.strictObject({ target, backup: backupName.optional().describe('The newest sound one when left out') }),
+    output: z.object({
+      target: z.string(),
+      backup: z.string(),
+      created_at: z.string(),
+      files: z.number(),
+      bytes: z.number(),
+      replaces: z.array(z.string()),
+      stops: z.array(z.string()),
+      warnings: z.array(z.string()),
+      refusals: z.array(z.string()).describe('Why it would be refused; empty when it would not'),
+      plan: z.string().describe('Names just this plan'),
+    }),
+    example: { target: 'dev' },
+    withoutBus: 'gaia plan TARGET',
+  },
+  {
+    name: 'hades.rollback',
+    summary: 'Bring a target back to a backup, when a person approves',
+    risk: 'destructive',
+    input: z.strictObject({
+      target,
+      backup: backupName.optional().describe('The newest sound one when left out'),
+      plan: z.string().max(100).optional().describe('Only what hades.plan showed under this name'),
+    }),
+    output: outcome.extend({ backup: z.string() }),
+    example: { target: 'dev' },
+    withoutBus: 'gaia restore TARGET',
+    question: (args: JsonObject) => `Roll ${args.target} back to ${args.backup}?`,
+  },
+  {
+    name: 'hades.undo',
+    summary: 'Bring back what was there before the last rollback, when a person approves',
+    risk: 'destructive',
+    input: z.strictObject({ target }),
+    output: outcome,
+    example: { target: 'dev' },
+    withoutBus: 'gaia undo TARGET',
+    question: (args: JsonObject) => `Undo the last rollback of ${args.target}?`,
+  },
+];

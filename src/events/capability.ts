@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { canonicalJson } from '../base/canonical-json.ts';
+import type { JsonObject } from '../base/json.ts';
+
+/** `read` changes nothing; `write` does; `destructive` may destroy something, so a person approves each call before. */
+export const risks = ['read', 'write', 'destructive'] as const;
+export type Risk = (typeof risks)[number];
+
+/**
+ * Something that an agent can do for someone, as every door shows it. The agent's process does it (src/agents); this says
+ * what it is called, takes and gives, and how risky it is. All of it appears in events: nothing in it may be secret.
+ */
+export type Capability = {
+  /** `hades.rollback`: the agent in small letters, a dot, and what it does. */
+  name: string;
+  /** One sentence, imperative, without a full stop. */
+  summary: string;
+  risk: Risk;
+  /** Strict: an unknown argument is refused. */
+  input: z.ZodObject;
+  output: z.ZodObject;
+  /** Arguments as somebody might send them, for the documentation. */
+  example: JsonObject;
+  /** What the person is asked who approves a destructive call. */
+  question?: (args: JsonObject) => string;
+  /** Of a result with a list, which members make its columns, in order. */
+  columns?: readonly string[];
+  /** What tells the same when no bus answers: a command of GAIA or of leveredge. */
+  withoutBus?: string;
+};
+
+/** Who asked for a call, whatever door it came through. No name on loopback without a token. */
+export type Asker = { kind: 'anonymous' | 'agent' | 'person' | 'tool'; name: string | null };
+
+/** The details of the event that is a call. */
+export type CallDetails = { capability: string; arguments: JsonObject; asked_by: Asker; via: string };
+
+/** The details of the event that says what came of a call. */
+export type ReturnDetails = { capability: string; took_ms: number } & (
+  | { ok: true; result: JsonObject }
+  | { ok: false; error: { code: string; message: string; hint?: string } }
+);
+
+/** Where an agent takes its calls from: a queue of its own, so that a long reaction does not hold them up. */
+export const callQueueOf = (agent: string) => `${agent}.calls`;
+
+/** The agent that a capability belongs to. */
+export const ownerOf = (capability: string) => capability.slice(0, capability.indexOf('.')).toUpperCase();
+
+const stem = (capability: string) => capability.replace('.', '_');
+/** What the events about a call are named: the call, what came of it, and the question whether it may be done. */
+export const calledAction = (capability: string) => `${stem(capability)}_called`;
+export const returnedAction = (capability: string) => `${stem(capability)}_returned`;
+export const approvalAction = (capability: string) => `${stem(capability)}_approval`;
+
+/**
+ * The id of what somebody says because of an event: from who says what because of which event, so that it is on the bus
+ * once, however often it is said.
+ */
+export function consequenceId(source: string, cause: string, action: string, target: string | null): string {
+  const digest = createHash('sha256').update(JSON.stringify([source, cause, action, target]));
+  return `${source.toLowerCase()}-${digest.digest('hex').slice(0, 40)}`;
+}
+
+/** The id of the event that says what came of a call, before there is one. */
+export const returnedId = (capability: string, call: string) =>
+  consequenceId(ownerOf(capability), call, returnedAction(capability), null);
+
+/** What an approval is bound to: what is done with what for whom. SHA-256, hex. */
+export function payloadHash({ capability, arguments: args, asked_by }: Omit<CallDetails, 'via'>): string {
+  const payload = { capability, arguments: args, asked_by };
+  return createHash('sha256').update(canonicalJson(payload)).digest('hex');
+}
