@@ -174,7 +174,7 @@ async function askOnce(store: CallsDeps['store'], { capability, details, says, c
     source_agent: busAgent,
     action: approvalAction(name),
     target: targetIn(details.arguments),
-    details: { ...details, says: [...says] } as unknown as JsonObject,
+    details: details as unknown as JsonObject,
     requires_human: true,
     human_question: [question(details.arguments), ...says].join('\n').slice(0, maxQuestion),
     human_options: ['yes', 'no'],

@@ -72,6 +72,8 @@ function saidIn({ human_question, human_response, human_responded_by, details }:
       ? (asked ?? '')
       : `${asked} ${human_response}, by ${human_responded_by ?? 'nobody: the time was over'}`;
   }
+  const { result, error } = (details ?? {}) as { result?: { says?: unknown }; error?: { message?: unknown } };
+  for (const said of [error?.message, result?.says]) if (typeof said === 'string') return said;
   for (const key of ['says', 'because', 'backup', 'response', 'capability']) {
     const value = details?.[key];
     if (typeof value === 'string') return value;
