@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { archiveReport, benchArchive } from './archive.ts';
+import { benchArchive } from './archive.ts';
+import { archiveReport } from './archive-report.ts';
 import { benchDatabases, databasesReport } from './databases.ts';
 import { benchDeliver } from './deliver.ts';
 import { benchDrill, drillReport } from './drill.ts';

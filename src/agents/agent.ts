@@ -63,6 +63,8 @@ export type Handler = {
    */
   prepare?(args: JsonObject, call: Call): Promise<Prepared>;
   run(args: JsonObject, call: Call): Promise<JsonObject>;
+  /** What others hear of it when it is done, beside its result. */
+  says?(result: JsonObject, args: JsonObject): Said[];
 };
 
 export type Prepared = { arguments: JsonObject; says: readonly string[] };

@@ -114,8 +114,12 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   const { capability, handler } = due;
   const began = performance.now();
   try {
-    const result = await handler.run(argumentsOf(due), callOf(due, signal));
-    return done(returned(due, began, { ok: true, result: capability.output.parse(result) as JsonObject }));
+    const args = argumentsOf(due);
+    const result = capability.output.parse(await handler.run(args, callOf(due, signal))) as JsonObject;
+    const because = { id: due.id, correlation_id: due.correlation_id };
+    const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
+    // The result last: once it is there nothing of it is said again.
+    return done(...says, returned(due, began, { ok: true, result }));
   } catch (error) {
     return failed(due, error, began, signal);
   }

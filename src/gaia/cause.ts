@@ -3,7 +3,7 @@ import type { Call, Flag } from './command.ts';
 
 /** For commands that an agent runs because of an event. */
 export const causeFlag: Readonly<Record<string, Flag>> = {
-  cause: { value: 'EVENT', says: 'the event it is made for, once however often it is asked; who asks tells the bus' },
+  cause: { value: 'EVENT', says: 'the event that it is done for: once, however often it is asked' },
 };
 
 /** The event that something is done for, if one is named. @throws Fault `usage` */

@@ -49,7 +49,12 @@ export function chronos(effects: ChronosEffects): Agent {
     },
     offers: {
       'chronos.list': { run: (args, { signal }) => listBackups(effects, args, signal) },
-      'chronos.backup': { run: (args, call) => backUpNow(effects, args, call) },
+      'chronos.backup': {
+        run: (args, call) => backUpNow(effects, args, call),
+        says: (result, { target }) => [
+          { action: 'backup_completed', target: target as string, details: { ...result, why_made: 'manual' } },
+        ],
+      },
       'chronos.verify': { run: (args, call) => verify(effects, args, call) },
     },
   };
