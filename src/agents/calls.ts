@@ -35,7 +35,7 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
   /** After everything else of this agent that changes something. */
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const turn = last.then(act);
-    last = turn.catch(() => undefined);
+    last = turn.catch(() => undefined /* told to whoever asked for it */);
     return turn;
   };
   return {

@@ -13,7 +13,7 @@ export const backupName = z.string('must be a string').min(1, 'must not be empty
 const time = z.string().nullable();
 
 /** A backup as it is listed. */
-export const listedBackup = z.object({
+const listedBackup = z.object({
   name: z.string(),
   target: z.string(),
   created_at: z.string(),
