@@ -60,6 +60,8 @@ const entries: Record<string, Entry> = {
   },
   shown: { send: async ({ question }) => ({ params: { id: question }, body: { via: 'test' } }), foreign: 'same' },
   inbox: { send: () => ({ params: { agent: 'ADA' } }), foreign: 'same', own: ['ack'] },
+  listAgents: { send: () => ({}), foreign: 'same' },
+  heartbeat: { send: () => ({ params: { agent: 'ADA' }, body: { every_seconds: 10 } }), foreign: 'refused' },
   acknowledge: { send: ({ event }) => ({ params: { id: event }, query: '?agent=ADA' }), foreign: 'refused' },
   listSubscriptions: { send: () => ({}), foreign: 'same' },
   addSubscription: {

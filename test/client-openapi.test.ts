@@ -92,6 +92,10 @@ describe('the client', () => {
     await client.explain('a_b', true);
     await client.health();
     await tryDeliveries(client);
+    const beat = { every_seconds: 10, version: '1', health: 'http://127.0.0.1:1/health', working_on: null, handled: 1 };
+    assert.equal((await client.heartbeat('WORKER', beat)).lost_after_seconds, 30);
+    assert.equal((await client.heartbeat('WORKER', { stopped: true })).state, 'stopped');
+    assert.ok((await client.agents()).some(({ agent, state }) => agent === 'WORKER' && state === 'stopped'));
     await client.makeCheckpoint();
     await client.planRetention();
     await client.runRetention();
