@@ -34,7 +34,6 @@ export function heartbeat({ heartbeats, clock }: Bus): Route {
     body: bodyOf(heartbeatSchema, 'The heartbeat', {
       every_seconds: 10,
       version: '1.4.0',
-      health: 'http://127.0.0.1:8010/health',
       working_on: null,
       handled: 12,
     }),

@@ -12,7 +12,7 @@ export function agents(concludes: Concluding): Command {
     .description('Show which agents are alive, lost or stopped')
     .addHelpText(
       'after',
-      '\nWAITING is what is ready for it; it grows where nobody claims, or not fast enough.\nAn agent is lost when it was silent for three of its heartbeats, and at least 15 seconds.',
+      '\nWAITING is what is ready for it; it grows where nobody claims, or too slowly.\nLost is who was silent for three heartbeats, and for 15 seconds at least.',
     )
     .action(
       concludes(async (door) => {
