@@ -60,6 +60,8 @@ const entries: Record<string, Entry> = {
   },
   shown: { send: async ({ question }) => ({ params: { id: question }, body: { via: 'test' } }), foreign: 'same' },
   inbox: { send: () => ({ params: { agent: 'ADA' } }), foreign: 'same', own: ['ack'] },
+  listAgents: { send: () => ({}), foreign: 'same' },
+  heartbeat: { send: () => ({ params: { agent: 'ADA' }, body: { every_seconds: 10 } }), foreign: 'refused' },
   acknowledge: { send: ({ event }) => ({ params: { id: event }, query: '?agent=ADA' }), foreign: 'refused' },
   listSubscriptions: { send: () => ({}), foreign: 'same' },
   addSubscription: {
@@ -73,6 +75,12 @@ const entries: Record<string, Entry> = {
   },
   deleteSubscription: { send: async ({ hear }) => ({ params: { id: await hear() } }), foreign: 'same' },
   explain: { send: () => ({ query: '?action=a' }), foreign: 'same' },
+  listCapabilities: { send: () => ({}), foreign: 'same' },
+  getCall: { send: async ({ call }) => ({ params: { id: await call() } }), foreign: 'same' },
+  askForCall: {
+    send: async ({ call }) => ({ params: { id: await call() }, body: { arguments: { target: 'dev' }, says: [] } }),
+    foreign: 'refused',
+  },
   health: { send: () => ({}), foreign: 'same' },
   openapi: { send: () => ({}), foreign: 'same' },
   docs: { send: () => ({}), foreign: 'same' },
@@ -91,6 +99,8 @@ type Owner = {
   hear(): Promise<string>;
   /** Claims a delivery for ADA. */
   owe(): Promise<{ id: string; lease: string }>;
+  /** Calls something of ADA's that destroys. */
+  call(): Promise<string>;
   /** Makes a dead letter of ADA's, and answers its id. */
   bury(): Promise<string>;
 };
@@ -163,13 +173,14 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
     subscription: await hear(),
     ask,
     hear,
+    call: () => post('/capabilities/ada.spill?wait=0', { target: 'dev' }),
     owe,
     bury,
   };
 }
 
 describe('every route, every scope', () => {
-  const routes = allRoutes({} as Bus); // Declared, never called.
+  const routes = allRoutes({ calls: { capabilities: [] } } as unknown as Bus); // Declared, never called.
   let bus: BusProcess;
   let open: BusProcess;
   let [owner, ownerOfOpen]: Owner[] = [];

@@ -90,8 +90,20 @@ describe('the client', () => {
     await client.subscriptions({ agent: 'SCRIBE', deleted: true });
     await client.removeSubscription(added.id);
     await client.explain('a_b', true);
+    assert.ok((await client.capabilities()).capabilities.some(({ name }) => name === 'tea.spill'));
+    const spill = await client.callCapability('tea.spill', { target: 'dev' }, { waitSeconds: 0, via: 'test' });
+    assert.equal((await client.callState(spill.id, { waitSeconds: 0 })).status, 'running');
+    const pendingCall = await client.askForCall(spill.id, {
+      arguments: { target: 'dev', cups: 2 },
+      says: ['There are 2.'],
+    });
+    assert.equal(pendingCall.status, 'pending_approval');
     await client.health();
     await tryDeliveries(client);
+    const beat = { every_seconds: 10, version: '1', health: 'http://127.0.0.1:1/health', working_on: null, handled: 1 };
+    assert.equal((await client.heartbeat('WORKER', beat)).lost_after_seconds, 30);
+    assert.equal((await client.heartbeat('WORKER', { stopped: true })).state, 'stopped');
+    assert.ok((await client.agents()).some(({ agent, state }) => agent === 'WORKER' && state === 'stopped'));
     await client.makeCheckpoint();
     await client.planRetention();
     await client.runRetention();

@@ -19,3 +19,9 @@ export const teaCapabilities: readonly Capability[] = [
     question: ({ target, cups }) => `Spill ${cups} of ${target}?`,
   },
 ];
+
+/** What an agent ADA has, for tests of who may do what in its name. */
+export const adaCapabilities: readonly Capability[] = teaCapabilities.map((each) => ({
+  ...each,
+  name: each.name.replace('tea.', 'ada.'),
+}));

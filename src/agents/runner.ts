@@ -8,6 +8,7 @@ import type { WireDelivery } from '../events/delivery.ts';
 import type { Event } from '../events/event.ts';
 import { type Agent, type Conclusion, done } from './agent.ts';
 import { ancestorsOf, judge } from './chain.ts';
+import { whileBeating } from './heartbeat.ts';
 import { keepLease } from './keep-lease.ts';
 import { draftsOf } from './said.ts';
 
@@ -20,6 +21,10 @@ export type RunnerOptions = {
   stop: AbortSignal;
   log: Log;
   clock: Clock;
+  /** How often it tells the bus that it is alive; usual when left out. */
+  heartbeatSeconds?: number | undefined;
+  /** What it tells of itself beside its tally. */
+  about?: { version: string; health: string | null } | undefined;
   /** Called once, when its subscriptions are there. */
   onReady?: (() => void) | undefined;
 };
@@ -73,7 +78,17 @@ export function makeRunner(agent: Agent, client: Client, options: RunnerOptions)
     last_heard_at: null,
   };
   const work = { agent, client, options, tally, hardStop: hardStopAfter(agent.name, options) };
-  return { run: () => run(work), tally: () => ({ ...tally }) };
+  const { heartbeatSeconds: everySeconds, about } = options;
+  const beating = { everySeconds, says: () => ({ ...about, ...saidOf(tally) }) };
+  return {
+    // A queue beside an agent's own is no agent.
+    run: () => (agent.speaksAs ? run(work) : whileBeating(agent.name, client, beating, () => run(work))),
+    tally: () => ({ ...tally }),
+  };
+}
+
+function saidOf({ working_on, handled, given_back, dead_lettered, loops_cut }: Tally) {
+  return { working_on, handled, given_back, dead_lettered, loops_cut };
 }
 
 async function run(work: Work): Promise<void> {

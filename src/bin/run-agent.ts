@@ -75,6 +75,8 @@ export async function runAgent(running: RunningAgent): Promise<Conclusion> {
   const options = {
     leaseSeconds: flags.leaseSeconds,
     graceMs: flags.graceSeconds * 1000,
+    heartbeatSeconds: flags.heartbeatSeconds,
+    about: { version, health: healthUrl(health?.port) },
     log,
     clock: systemClock,
   };
@@ -121,13 +123,17 @@ async function healthOf(
   }
 }
 
+function healthUrl(port: number | undefined): string | null {
+  return port === undefined ? null : `http://127.0.0.1:${port}/health`;
+}
+
 /** It runs on after it has said this, so it is no conclusion but goes out at once. */
 function started(
   { json, quiet, client, among }: RunningAgent,
   { name, hears }: Agent,
   port: number | undefined,
 ): string {
-  const health = port === undefined ? null : `http://127.0.0.1:${port}/health`;
+  const health = healthUrl(port);
   if (json) return `${JSON.stringify({ agent: name, bus: client.url, health, pid: process.pid })}\n`;
   if (quiet) return '';
   if (among) return `${name} runs with it; its health: ${health ?? 'cannot be asked'}\n`;

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Calls } from './calls.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Auth } from './config.ts';
+import type { Heartbeats } from './heartbeats.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Retention } from './retention-loop.ts';
 import type { Store } from './store/store.ts';
@@ -22,6 +23,8 @@ export type Bus = {
   checkpointer?: Pick<Checkpointer, 'make'>;
   /** Purges what the rules no longer keep. Absent where the log is only read. */
   retention?: Omit<Retention, 'stop'>;
+  /** Knows which agents are alive. Absent where the log is only read. */
+  heartbeats?: Omit<Heartbeats, 'stop'>;
   clock: Clock;
   version: string;
   /** Whether callers without a token are let in. */

@@ -136,6 +136,25 @@ export function isAfter(cursor: string | undefined): (subscription: Subscription
 
 const subscriptionPlace = z.tuple([z.string(), z.number(), z.string()]);
 
+/** A place among the agents, which are listed by name; as the wire has it: opaque. */
+export function agentCursorOf(agent: string): string {
+  return Buffer.from(JSON.stringify([agent])).toString('base64url');
+}
+
+/**
+ * Whether an agent comes after this cursor.
+ * @throws Fault `invalid` for what was never a cursor.
+ */
+export function isAgentAfter(cursor: string | undefined): (agent: string) => boolean {
+  if (cursor === undefined) return () => true;
+  const place = agentPlace.safeParse(jsonIn(cursor));
+  if (!place.success) throw noBookmark('after');
+  const [before] = place.data;
+  return (agent) => agent > before;
+}
+
+const agentPlace = z.tuple([z.string()]);
+
 function jsonIn(cursor: string): unknown {
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));

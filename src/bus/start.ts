@@ -11,9 +11,10 @@ import { type Checkpointer, startCheckpointer } from './checkpointer.ts';
 import type { BusConfig } from './config.ts';
 import { makeGate } from './gate.ts';
 import { isLoopback, makeGuard, requireProtection } from './guard.ts';
+import { type Heartbeats, startHeartbeats } from './heartbeats.ts';
 import { type Http, makeHttp } from './http.ts';
 import { type Lock, takeLock } from './lock.ts';
-import { makeMetrics } from './metrics.ts';
+import { type Metrics, makeMetrics } from './metrics.ts';
 import { giveOwnerToken } from './owners-token.ts';
 import { portTaken } from './port-taken.ts';
 import { readRestored } from './restored.ts';
@@ -99,13 +100,24 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     undo.unshift(() => checkpointer.stop());
     const retention = startRetention(store, config.retention, log);
     undo.unshift(() => retention.stop());
+    const heartbeats = await startHeartbeats(store, clock, log);
+    undo.unshift(() => heartbeats.stop());
     let address = { url: '', port: 0 };
-    metrics.gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
-    metrics.gauge('leveredge_claims_waiting', 'Callers that wait for deliveries', () => turns.count);
-    metrics.gauge('leveredge_calls_waiting', 'Callers that wait for what comes of a call', () => calls.waiting);
-    metrics.gauge('leveredge_streams', 'Streams that are open', () => streams.count);
+    showWaiting(metrics, { waiters, turns, calls, streams, heartbeats });
     const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
-    const bus: Bus = { store, waiters, turns, calls, metrics, streams, checkpointer, retention, clock, ...about };
+    const bus: Bus = {
+      store,
+      waiters,
+      turns,
+      calls,
+      metrics,
+      streams,
+      checkpointer,
+      retention,
+      heartbeats,
+      clock,
+      ...about,
+    };
     const guard = makeGuard(config.allowedHosts, !isLoopback(host));
     const http = makeHttp(allRoutes(bus), guard, makeGate({ auth, store, clock, log }), log, metrics);
     metrics.gauge('http_server_active_requests', 'Requests that have arrived and are not answered yet', http.inFlight);
@@ -116,7 +128,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const parts = { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, store, lock };
+    const parts = { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, heartbeats, store, lock };
     const close = once(() => stop(parts, log));
     if (untold !== undefined) notices.push(untold);
     return { url, port, databaseFile: config.databaseFile, notices, inPlace, close };
@@ -125,6 +137,17 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
       await step().catch((reason) => log.error('a failed start left something behind', { reason: reasonOf(reason) }));
     throw error;
   }
+}
+
+function showWaiting(
+  { gauge }: Metrics,
+  { waiters, turns, calls, streams, heartbeats }: Pick<Parts, 'waiters' | 'turns' | 'calls' | 'streams' | 'heartbeats'>,
+): void {
+  gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
+  gauge('leveredge_claims_waiting', 'Callers that wait for deliveries', () => turns.count);
+  gauge('leveredge_calls_waiting', 'Callers that wait for what comes of a call', () => calls.waiting);
+  gauge('leveredge_streams', 'Streams that are open', () => streams.count);
+  gauge('leveredge_agents_lost', 'Agents that fell silent without a goodbye', heartbeats.lost);
 }
 
 type Parts = {
@@ -136,12 +159,13 @@ type Parts = {
   sweeper: Sweeper;
   retention: Retention;
   checkpointer: Checkpointer;
+  heartbeats: Heartbeats;
   store: Store;
   lock: Lock;
 };
 
 async function stop(parts: Parts, log: Log): Promise<void> {
-  const { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, store, lock } = parts;
+  const { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, heartbeats, store, lock } = parts;
   const closed = http.server.close();
   waiters.release();
   turns.release();
@@ -158,6 +182,7 @@ async function stop(parts: Parts, log: Log): Promise<void> {
   await sweeper.stop();
   await retention.stop();
   await checkpointer.stop();
+  await heartbeats.stop();
   await store.close();
   lock.release();
 }

@@ -5,9 +5,10 @@ import type { Asker, Risk } from '../events/capability.ts';
 import type { WireDelivery } from '../events/delivery.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
+import type { HeartbeatBody, WireAgent } from '../events/heartbeat.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
-import { makeCall } from './call.ts';
+import { type Call, type CallOptions, makeCall } from './call.ts';
 import { type DeliveryCalls, deliveriesOver } from './deliveries.ts';
 import { type FollowOptions, follow, type TakeOptions, takeDeliveries } from './follow.ts';
 import { streamOpener } from './open-stream.ts';
@@ -55,6 +56,14 @@ export type InboxQuery = {
 export type InboxPage = EventsPage & { agent: string };
 
 export type PendingPage = { pending: PendingQuestion[]; count: number; next: string | null };
+
+/** `lost_after_seconds`: the silence after which it is lost; null after a goodbye. */
+export type HeartbeatReceipt = {
+  status: 'noted';
+  agent: string;
+  state: 'alive' | 'stopped';
+  lost_after_seconds: number | null;
+};
 
 export type AnswerReceipt = {
   status: 'responded';
@@ -141,7 +150,7 @@ export type CallState = {
   took_ms: number | null;
 };
 
-export type CallOptions = Waiting & {
+export type CapabilityCall = Waiting & {
   via?: string | undefined;
   /** Id of the event that the call follows from. */
   cause?: string | undefined;
@@ -173,6 +182,10 @@ export type Client = DeliveryCalls & {
   shown(id: string, via: string): Promise<void>;
   /** Open questions, soonest deadline first. */
   pending(query?: { limit?: number | undefined; after?: string | undefined }): Promise<PendingPage>;
+  /** Every agent that ever sent a heartbeat or has a subscription. */
+  agents(): Promise<WireAgent[]>;
+  /** Says that an agent is there, or with `stopped` that it ends. */
+  heartbeat(agent: string, body: HeartbeatBody, timeoutMs?: number): Promise<HeartbeatReceipt>;
   inbox(agent: string, query?: InboxQuery): Promise<InboxPage>;
   subscriptions(query?: { agent?: string | undefined; deleted?: boolean | undefined }): Promise<Subscription[]>;
   addSubscription(subscription: SubscriptionBody): Promise<Subscription & { warnings?: Warning[] }>;
@@ -182,7 +195,7 @@ export type Client = DeliveryCalls & {
   /** What this caller may call. */
   capabilities(): Promise<{ capabilities: ListedCapability[] }>;
   /** Calls a capability, and waits up to `waitSeconds` (0…50) for its end. @throws Fault as its agent said it */
-  callCapability(name: string, args: JsonObject, options?: CallOptions): Promise<CallState>;
+  callCapability(name: string, args: JsonObject, options?: CapabilityCall): Promise<CallState>;
   /** A call; with `waitSeconds` when it is through or the time is over. */
   callState(id: string, waiting?: Waiting): Promise<CallState>;
   /** Has the bus ask a person whether a destructive call may be done; by its agent. Safe to repeat. */
@@ -200,7 +213,7 @@ export type Client = DeliveryCalls & {
   takeDeliveries(agent: string, options?: TakeOptions): AsyncGenerator<WireDelivery, void, undefined>;
 };
 
-/** Pages of subscriptions that are read together, of 1,000 each. */
+/** Pages of subscriptions or agents that are read together, of 1,000 each. */
 const maxPages = 100;
 /** How long the network may take beyond what the bus was asked to wait. */
 const graceMs = 10_000;
@@ -266,15 +279,16 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
     pending: (query) => as(call('GET', '/events/pending/human', { query, expect: ['pending', 'count'] })),
     inbox: (agent, query) =>
       as(call('GET', `/agents/${encodeURIComponent(agent)}/events`, { query, expect: ['agent', 'events'] })),
-    subscriptions: async (query) => {
-      const found: Subscription[] = [];
-      for (let after: string | undefined, page = 1; ; page++) {
-        const answer = await call('GET', '/subscriptions', { query: { ...query, after }, expect: ['subscriptions'] });
-        found.push(...(answer.subscriptions as Subscription[]));
-        after = (answer.next as string | null) ?? undefined;
-        if (after === undefined || page >= maxPages) return found;
-      }
-    },
+    agents: () => allPages<WireAgent>(call, '/agents', { limit: 1000 }, 'agents'),
+    heartbeat: (agent, body, timeoutMs) =>
+      as(
+        call('POST', `/agents/${encodeURIComponent(agent)}/heartbeat`, {
+          body,
+          timeoutMs,
+          expect: ['status', 'state'],
+        }),
+      ),
+    subscriptions: (query) => allPages<Subscription>(call, '/subscriptions', query, 'subscriptions'),
     addSubscription: (body) => as(call('POST', '/subscriptions', { body, expect: subscription })),
     changeSubscription: (id, body) =>
       as(call('PATCH', `/subscriptions/${encodeURIComponent(id)}`, { body, expect: subscription })),
@@ -290,6 +304,17 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
     runRetention: () => as(call('POST', '/retention:run', { expect: ['status', 'purged'] })),
     health: (timeoutMs) => as(call('GET', '/health', { expect: ['service', 'status'], timeoutMs })),
   };
+}
+
+/** Every page of a list, up to `maxPages`. */
+async function allPages<T>(call: Call, path: string, query: CallOptions['query'], member: string): Promise<T[]> {
+  const found: T[] = [];
+  for (let after: string | undefined, page = 1; ; page++) {
+    const answer = await call('GET', path, { query: { ...query, after }, expect: [member] });
+    found.push(...(answer[member] as T[]));
+    after = (answer.next as string | null) ?? undefined;
+    if (after === undefined || page >= maxPages) return found;
+  }
 }
 
 function once({ idempotencyKey, signal }: PublishOptions = {}) {

@@ -76,6 +76,8 @@ export const busActions = {
   eventsPurged: 'events_purged',
   auditKeyChanged: 'audit_key_changed',
   busRestored: 'bus_restored',
+  agentLost: 'agent_lost',
+  agentBack: 'agent_back',
 } as const;
 
 /** The names by which an event can be heard: its action, and for a question also `human_input_required`. */

@@ -2,6 +2,7 @@ import type { Bus } from '../bus.ts';
 import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
+import { listAgents } from './agents.ts';
 import { cancel } from './cancel.ts';
 import { capabilityRoutes } from './capabilities.ts';
 import { listCheckpoints, makeCheckpoint } from './checkpoints.ts';
@@ -11,6 +12,7 @@ import { documentation } from './documentation.ts';
 import { explain } from './explain.ts';
 import { getEvent } from './get-event.ts';
 import { health } from './health.ts';
+import { heartbeat } from './heartbeat.ts';
 import { inbox } from './inbox.ts';
 import { listEvents } from './list-events.ts';
 import { metrics } from './metrics.ts';
@@ -44,6 +46,8 @@ export function allRoutes(bus: Bus): Route[] {
     respond(bus),
     cancel(bus),
     shown(bus),
+    listAgents(bus),
+    heartbeat(bus),
     inbox(bus),
     streamDeliveries(bus),
     acknowledge(bus),

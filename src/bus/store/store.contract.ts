@@ -6,6 +6,7 @@ import { testBatches } from './store-batch.contract.ts';
 import { testChain } from './store-chain.contract.ts';
 import { testDeadLetters } from './store-dead-letters.contract.ts';
 import { testDeliveries } from './store-deliveries.contract.ts';
+import { testHeartbeats } from './store-heartbeats.contract.ts';
 import { testInbox } from './store-inbox.contract.ts';
 import { testOnward } from './store-onward.contract.ts';
 import { testQuestions } from './store-questions.contract.ts';
@@ -308,6 +309,7 @@ export function testStore(driver: string, open: OpenStore): void {
   testBatches(driver, fresh);
   testSubscriptions(driver, fresh);
   testOnward(driver, fresh);
+  testHeartbeats(driver, fresh);
   testTokens(driver, fresh);
   testInbox(driver, fresh);
   testQuestions(driver, fresh);

@@ -4,6 +4,7 @@ import type { Event, PendingQuestion, Status } from '../../events/event.ts';
 import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Token } from '../../events/token.ts';
 import type { DeliveryStore } from './deliveries.ts';
+import type { HeartbeatStore } from './heartbeats.ts';
 import type { Purged, RetentionPlace, RetentionRule, RetentionScan } from './retention.ts';
 import type { Checkpoint } from './signed-checkpoint.ts';
 import type { ChainLink } from './verify-chain.ts';
@@ -14,7 +15,7 @@ import type { ChainLink } from './verify-chain.ts';
  * nothing is stored then.
  *
  */
-export interface Store extends DeliveryStore {
+export interface Store extends DeliveryStore, HeartbeatStore {
   /** The log's epoch: half of every bookmark. */
   readonly epoch: string;
   /** What was done at opening that the owner should know (a takeover, a migration), as sentences. */

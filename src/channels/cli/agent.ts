@@ -1,10 +1,11 @@
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { maxLeaseSeconds } from '../../events/delivery.ts';
+import { maxHeartbeatSeconds, usualHeartbeatSeconds } from '../../events/heartbeat.ts';
 import type { Concluding } from './concluding.ts';
 import { type AgentName, agentNames } from './door.ts';
 import { wholeNumber, wholeOrNone } from './option-values.ts';
 
-type Options = { port?: number; lease: number; grace: number };
+type Options = { port?: number; lease: number; grace: number; heartbeat: number };
 
 const usualLeaseSeconds = 30;
 const usualGraceSeconds = 20;
@@ -23,14 +24,16 @@ export function agent(concludes: Concluding): Command {
     .option('--token-file <file>', 'the file of its token (default: shared/credentials/NAME.token in the home)')
     .option('--lease <seconds>', 'how long what it holds stays with it when it is killed', lease, usualLeaseSeconds)
     .option('--grace <seconds>', 'how long what it works on may take after Ctrl-C', wholeOrNone, usualGraceSeconds)
+    .option('--heartbeat <seconds>', 'how often it tells the bus that it is alive', heartbeat, usualHeartbeatSeconds)
     .addHelpText(
       'after',
       `\nAgents: ${agentNames.join(', ')}.\nchronos backs a target up before a change of it that is announced on the bus.\nIt waits while the bus is away, and writes its log to stderr.`,
     )
     .action(
-      concludes((door, name: AgentName, { port, lease, grace }: Options) =>
-        door.runAgent(name, { home: door.home, port, leaseSeconds: lease, graceSeconds: grace }, door.client, door),
-      ),
+      concludes((door, name: AgentName, { port, lease, grace, heartbeat }: Options) => {
+        const flags = { home: door.home, port, leaseSeconds: lease, graceSeconds: grace, heartbeatSeconds: heartbeat };
+        return door.runAgent(name, flags, door.client, door);
+      }),
     );
 }
 
@@ -50,5 +53,12 @@ function port(text: string): number {
 function lease(text: string): number {
   const seconds = wholeNumber(text);
   if (seconds > maxLeaseSeconds) throw new InvalidArgumentError(`A lease is ${maxLeaseSeconds} seconds at most.`);
+  return seconds;
+}
+
+function heartbeat(text: string): number {
+  const seconds = wholeNumber(text);
+  if (seconds > maxHeartbeatSeconds)
+    throw new InvalidArgumentError(`Between two heartbeats lie ${maxHeartbeatSeconds} seconds at most.`);
   return seconds;
 }

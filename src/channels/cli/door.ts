@@ -39,6 +39,8 @@ export type AgentFlags = {
   port?: number | undefined;
   leaseSeconds: number;
   graceSeconds: number;
+  /** How often it tells the bus that it is alive; usual when left out. */
+  heartbeatSeconds?: number | undefined;
 };
 
 /** The tokens in a database file, whether its bus runs or not. Each throws a Fault when the file cannot be used. */

@@ -3,6 +3,7 @@ import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { ack } from './ack.ts';
 import { agent } from './agent.ts';
+import { agents } from './agents.ts';
 import { answer } from './answer.ts';
 import { hintAsTyped, type ProgramName } from './as-typed.ts';
 import { ask } from './ask.ts';
@@ -37,6 +38,7 @@ const commands = [
   up,
   bus,
   agent,
+  agents,
   publish,
   events,
   tail,

@@ -4,6 +4,7 @@ import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
 import type { Token } from '../../../events/token.ts';
 import type { Nack } from '../deliveries.ts';
+import type { Heartbeat, LastHeard } from '../heartbeats.ts';
 import type { Checkpoint } from '../signed-checkpoint.ts';
 import type { AuditKey, Once, Restored } from '../store.ts';
 
@@ -50,6 +51,8 @@ export type Command =
   | { op: 'change-subscription'; id: string; change: SubscriptionChange }
   | { op: 'delete-subscription'; id: string }
   | { op: 'note-token-used'; id: string; at: number }
+  | { op: 'note-heartbeat'; heartbeat: Heartbeat }
+  | { op: 'note-agent-lost'; last: LastHeard }
   | { op: 'add-owners-token'; token: Token; hash: string }
   | { op: 'add-checkpoint'; checkpoint: Checkpoint }
   | { op: 'note-audit-key'; key: AuditKey }

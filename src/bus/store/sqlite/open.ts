@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type Clock, systemClock } from '../../../base/clock.ts';
 import type { Draft } from '../../../events/draft.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
+import type { HeartbeatStore } from '../heartbeats.ts';
 import type { Commit, NewLife, Restored, Store, StoreObserver } from '../store.ts';
 import { outcomesIn } from './batch-text.ts';
 import type { Command, Committed, WrittenBatch, WrittenDraft } from './commands.ts';
@@ -156,6 +157,7 @@ function storeOn(
     readAfter: (after, limit, passes) => read((r) => r.readAfter(latest.head, after, limit, passes)),
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
     ...tokensOf(write, read),
+    ...heartbeatsOf(write, read),
     ...auditOf(write, read, clock),
     onCommitted(listener) {
       listeners.add(listener);
@@ -179,6 +181,15 @@ function tokensOf(write: Write, read: Read) {
     ownersTokenWasMade: () => read((r) => r.ownersTokenWasMade()),
     addOwnersToken: (token, hash) => write({ op: 'add-owners-token', token, hash }),
   } satisfies Partial<Store>;
+}
+
+function heartbeatsOf(write: Write, read: Read): HeartbeatStore {
+  return {
+    heartbeats: () => read((r) => r.heartbeats()),
+    noteHeartbeat: (heartbeat) => write({ op: 'note-heartbeat', heartbeat }),
+    noteAgentLost: (last) => write({ op: 'note-agent-lost', last }),
+    owedTo: (agents) => read((r) => r.owedTo(agents)),
+  };
 }
 
 function auditOf(write: Write, read: Read, clock: Clock) {

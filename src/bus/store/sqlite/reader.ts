@@ -8,6 +8,7 @@ import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } fr
 import { type AuditReader, auditReaderOf } from './audit-reader.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
+import { type HeartbeatReader, heartbeatReaderOf } from './heartbeat-rows.ts';
 import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
 import { type OnwardReader, onwardReaderOf } from './read-onward.ts';
 import { readSubscriptions } from './subscription-rows.ts';
@@ -29,7 +30,8 @@ export type Reader = OnwardReader & {
   /** In this order; those that are not there are left out. */
   eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
   deadLetters(agent: string | undefined, page: DeadLetterPageRequest): DeadLetterPage;
-} & AuditReader;
+} & AuditReader &
+  HeartbeatReader;
 
 /** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
 const rowsAtOnce = 64;
@@ -125,5 +127,6 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     },
     ...onwardReaderOf(db, epoch),
     ...auditReaderOf(db),
+    ...heartbeatReaderOf(db),
   };
 }

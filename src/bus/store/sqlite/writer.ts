@@ -17,6 +17,7 @@ import { batchPublisherOf, keptOutcomesOf } from './write-batch.ts';
 import { checkpointAdderOf, keyNoterOf } from './write-checkpoint.ts';
 import { type DeliveryWriter, delivererOf, deliveryWriterOf } from './write-delivery.ts';
 import { type EventWriter, eventWriterOf } from './write-event.ts';
+import { heartbeatWriterOf } from './write-heartbeat.ts';
 import { lifeBeginnerOf } from './write-new-life.ts';
 import { purgerOf } from './write-purge.ts';
 import { type QuestionsSwept, type QuestionWriter, questionWriterOf } from './write-question.ts';
@@ -130,6 +131,7 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
   const noteKey = keyNoterOf(ledger, events);
   const beginLife = lifeBeginnerOf(ledger, events);
   const purge = purgerOf(ledger, rows, events);
+  const heartbeats = heartbeatWriterOf(ledger, events);
   return (command) => {
     switch (command.op) {
       case 'publish':
@@ -160,6 +162,10 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
         return beginLife(command.restored);
       case 'purge':
         return purge(command.seqs);
+      case 'note-heartbeat':
+        return heartbeats.note(command.heartbeat);
+      case 'note-agent-lost':
+        return heartbeats.noteLost(command.last);
       case 'note-token-used':
         return noteTokenUsed(ledger.db, command.id, command.at);
       case 'add-owners-token':
