@@ -251,14 +251,19 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       const { url, ...rest } = JSON.parse(line);
       assert.deepEqual(rest, { database: join(home, 'control-plane/event-bus/events.db'), home, pid: bus.child.pid });
       await makeClient({ url }).health();
-      if (command === 'up') await bus.says('stdout', /CHRONOS/);
+      const runs = command === 'up' ? ['ATLAS', 'CHRONOS', 'HADES'] : [];
+      for (const _ of runs) await bus.says('stdout', /"agent"/);
       bus.child.kill('SIGTERM');
       const { exit, stdout } = await bus.ended;
       assert.equal(exit, 0);
       const [first, ...agents] = stdout.trimEnd().split('\n');
       assert.equal(first, line);
       const told = agents.map((each) => JSON.parse(each)).map(({ agent, bus, pid }) => ({ agent, bus, pid }));
-      assert.deepEqual(told, command === 'up' ? [{ agent: 'CHRONOS', bus: url, pid: bus.child.pid }] : []);
+      told.sort((a, b) => a.agent.localeCompare(b.agent));
+      assert.deepEqual(
+        told,
+        runs.map((agent) => ({ agent, bus: url, pid: bus.child.pid })),
+      );
 
       const quiet = start([command, '--port', '0', '--home', home, '--quiet']);
       t.after(() => quiet.child.kill('SIGKILL'));

@@ -44,6 +44,27 @@ export const atlasCapabilities: readonly Capability[] = [
     withoutBus: 'leveredge doctor',
   },
   {
+    name: 'atlas.agents',
+    summary: 'List the agents: who is alive, who is lost, and what waits for each',
+    risk: 'read',
+    input: z.strictObject({}),
+    output: z.object({
+      agents: z.array(
+        z.object({
+          agent: z.string(),
+          state: z.string().describe('alive, lost, stopped or never_heard_of'),
+          last_heartbeat_at: z.string().nullable(),
+          waiting: z.number().describe('Deliveries that wait for it'),
+          dead_letters: z.number(),
+          offers: z.array(z.string()).describe('What it can do for others'),
+        }),
+      ),
+    }),
+    example: {},
+    columns: ['agent', 'state', 'last_heartbeat_at', 'waiting', 'offers'],
+    withoutBus: 'leveredge subscriptions',
+  },
+  {
     name: 'atlas.pending',
     summary: 'List the questions that wait for a person',
     risk: 'read',

@@ -5,7 +5,7 @@ import { lineOf } from './event-line.ts';
 import { traceOf } from './trace.ts';
 
 /** What ATLAS asks the bus. */
-export type AtlasBus = Pick<Client, 'health' | 'events' | 'event' | 'pending'>;
+export type AtlasBus = Pick<Client, 'health' | 'events' | 'event' | 'pending' | 'agents' | 'capabilities'>;
 
 const longestMs = 60_000;
 /** Among so many events the latest failures are looked for. */
@@ -22,6 +22,7 @@ export function atlas(bus: AtlasBus): Agent {
     react: async () => done(),
     offers: {
       'atlas.status': { run: () => statusOf(bus) },
+      'atlas.agents': { run: () => agentsOf(bus) },
       'atlas.pending': { run: ({ limit }) => pendingOf(bus, limit as number) },
       'atlas.events': { run: (args) => eventsOf(bus, args) },
       'atlas.trace': { run: ({ event }, { signal }) => traceOf(bus, event as string, signal) },
@@ -37,6 +38,16 @@ async function statusOf(bus: AtlasBus): Promise<JsonObject> {
   return {
     ...{ status, version, uptime_seconds, events: head, open_questions, open_deliveries, dead_letters },
     failures: failures.map(lineOf),
+  };
+}
+
+async function agentsOf(bus: AtlasBus): Promise<JsonObject> {
+  const [agents, { capabilities }] = await Promise.all([bus.agents(), bus.capabilities()]);
+  return {
+    agents: agents.map(({ agent, state, last_heartbeat_at, deliveries: { ready, dead } }) => ({
+      ...{ agent, state, last_heartbeat_at, waiting: ready, dead_letters: dead },
+      offers: capabilities.filter((each) => each.agent === agent).map(({ name }) => name),
+    })),
   };
 }
 
