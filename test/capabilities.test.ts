@@ -134,6 +134,18 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
   });
 
+  it('is taken by an agent whose token is for itself alone', async (t) => {
+    const { did } = await tea(t, await as('TEA', 'agent', 'publish:tea_*', 'ack:self', 'read'));
+    const { id } = await client.callCapability('tea.spill', { target: 'dev' });
+    assert.equal((await client.callCapability('tea.brew', { target: 'dev' })).status, 'done');
+    assert.equal((await client.callState(id)).status, 'pending_approval');
+    assert.equal(did.length, 1);
+    const eve = await as('EVE', 'agent', 'publish:tea_*', 'ack:self', 'read');
+    const wanted = { agent_name: 'TEA.calls', action_pattern: 'x', only_if_new: true };
+    await assert.rejects(eve.addSubscription(wanted), { code: 'forbidden' });
+    await assert.rejects(eve.claim('TEA.calls', { max: 1 }), { code: 'forbidden' });
+  });
+
   it('waits for an agent that is not there', async (t) => {
     const { id } = await client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
     const { did } = await tea(t, client);

@@ -28,7 +28,7 @@ export function requireOwn(principal: Principal, agent: string): void {
 }
 
 /** An agent's own queue, or the one that its calls come from. */
-const isOwn = ({ name }: Bearer, agent: string | undefined) => agent === name || agent === callQueueOf(name);
+export const isOwn = ({ name }: Bearer, agent: string | undefined) => agent === name || agent === callQueueOf(name);
 
 /**
  * Refuses an event that this token may not publish: in another's name, of an action that none of its patterns matches,

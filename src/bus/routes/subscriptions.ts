@@ -12,6 +12,7 @@ import {
 } from '../../events/subscription.ts';
 import type { Bus } from '../bus.ts';
 import { after, isAfter, subscriptionCursorOf } from '../paging.ts';
+import { isOwn } from '../permission.ts';
 import { flag, limit } from '../query.ts';
 import { noSuchSubscription, quoted } from '../refusals.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -159,7 +160,7 @@ export function deleteSubscription({ store }: Bus): Route {
 /** What others hear, and what an operator decided about an agent, is not the agent's to change. */
 function requireOwnList(principal: Principal, wanted: NewSubscription): void {
   if (principal.kind === 'anonymous' || isAdmin(principal)) return;
-  if (wanted.agent_name === principal.name && wanted.only_if_new) return;
+  if (isOwn(principal, wanted.agent_name) && wanted.only_if_new) return;
   throw new Fault('forbidden', `The token of ${quoted(principal.name)} may only add to its own list.`, {
     hint: `Give ${quoted(principal.name)} as agent_name and set only_if_new; all else needs a token with the scope admin.`,
     extra: { needs: 'admin' },
