@@ -20,12 +20,16 @@ type Options = Record<string, Json | undefined> & { wait: boolean };
 /** leveredge atlas, chronos, hades … — what an agent can do, one command for each of its capabilities. */
 export const agentCommands: readonly ((concludes: Concluding) => Command)[] = [
   ...new Set(allCapabilities.map(({ name }) => ownerOf(name))),
-].map((agent) => (concludes) => {
-  const command = new Command(agent.toLowerCase()).description(`Ask ${agent}: ${verbsOf(agent).join(', ')}`);
+].map((agent) => (concludes) => agentCommand(agent.toLowerCase(), concludes));
+
+/** The commands of one agent, which is named in small letters. */
+export function agentCommand(name: string, concludes: Concluding): Command {
+  const agent = name.toUpperCase();
+  const command = new Command(name).description(`Ask ${agent}: ${verbsOf(agent).join(', ')}`);
   for (const each of allCapabilities.filter(({ name }) => ownerOf(name) === agent))
     command.addCommand(commandOf(each, concludes));
   return command;
-});
+}
 
 const verbOf = (capability: string) => capability.slice(capability.indexOf('.') + 1);
 const verbsOf = (agent: string) =>

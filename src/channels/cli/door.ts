@@ -108,6 +108,8 @@ export type Surroundings = {
   version: string;
   /** What stands before each command that is suggested, so that it can be pasted. */
   program: ProgramName;
+  /** Where it was started as the program of an agent: whose, and how that is typed. It has the commands of this agent alone. */
+  as?: { agent: AgentName; program: string } | undefined;
   nodeVersion: string;
   /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, `LEVEREDGE_TOKEN_FILE`, as they are set. */
   env: { url: string | undefined; port: string | undefined; host: string | undefined; tokenFile?: string | undefined };
