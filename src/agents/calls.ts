@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Client } from '../client/client.ts';
@@ -35,7 +36,7 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
   /** After everything else of this agent that changes something. */
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const turn = last.then(act);
-    last = turn.catch(() => undefined);
+    last = turn.catch(() => undefined /* told to who asked; the next has its turn */);
     return turn;
   };
   return {
@@ -115,14 +116,19 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   const began = performance.now();
   try {
     const result = await handler.run(argumentsOf(due), callOf(due, signal));
-    return done(returned(due, began, { ok: true, result: capability.output.parse(result) as JsonObject }));
+    const { data, error } = capability.output.safeParse(result);
+    if (error !== undefined)
+      throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
+    return done(returned(due, began, { ok: true, result: data as JsonObject }));
   } catch (error) {
     return failed(due, error, began, signal);
   }
 }
 
+const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
+
 const argumentsOf = ({ capability, details }: Due) =>
-  parseAs(capability.input, details.arguments, 'The arguments').value as JsonObject;
+  parseAs(capability.input, details.arguments, 'The call').value as JsonObject;
 
 const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: details.asked_by, signal });
 

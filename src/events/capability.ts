@@ -49,9 +49,11 @@ export const callQueueOf = (agent: string) => `${agent}.calls`;
 export const ownerOf = (capability: string) => capability.slice(0, capability.indexOf('.')).toUpperCase();
 
 const stem = (capability: string) => capability.replace('.', '_');
-/** What the events about a call are named: the call, what came of it, and the question whether it may be done. */
+/** What a call is named. */
 export const calledAction = (capability: string) => `${stem(capability)}_called`;
+/** What the event is named that says what came of a call. */
 export const returnedAction = (capability: string) => `${stem(capability)}_returned`;
+/** What the question is named whether a call may be done. */
 export const approvalAction = (capability: string) => `${stem(capability)}_approval`;
 
 /**

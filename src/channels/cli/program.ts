@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { allCapabilities } from '../../capabilities/all-capabilities.ts';
+import type { Capability } from '../../events/capability.ts';
 import { ack } from './ack.ts';
 import { agent } from './agent.ts';
 import { answer } from './answer.ts';
@@ -10,7 +12,7 @@ import { audit } from './audit.ts';
 import { backup } from './backup.ts';
 import { bus, up } from './bus.ts';
 import { cancel } from './cancel.ts';
-import { agentCommand, agentCommands } from './capability.ts';
+import { agentCommands } from './capability.ts';
 import { claim } from './claim.ts';
 import { addCompletions, completion, isAboutCompletion } from './completion.ts';
 import type { Concluding } from './concluding.ts';
@@ -51,14 +53,9 @@ const commands = [
   deadLetters,
   subscriptions,
   explain,
-  ...agentCommands,
-  token,
-  backup,
-  audit,
-  retention,
-  init,
-  doctor,
 ];
+/** After those of the agents. */
+const lastCommands = [token, backup, audit, retention, init, doctor];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
 const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
@@ -132,8 +129,9 @@ function exitOf(error: CommanderError, argv: readonly string[]): ExitCode {
 }
 
 function programOf(concludes: Concluding, around: Surroundings, said: Said, showsCompletion: boolean): Command {
-  const { as } = around;
-  const program = as === undefined ? wholeProgram(concludes) : agentCommand(as.agent, concludes);
+  const { as, capabilities = allCapabilities } = around;
+  const ofAgent = agentCommands(capabilities, concludes).find((command) => command.name() === as?.agent);
+  const program = ofAgent ?? wholeProgram(concludes, capabilities);
   program.version(around.version, '-V, --version', 'print the version').addHelpText(
     'after',
     `
@@ -154,11 +152,13 @@ in shared/credentials/owner.token in the home, when it is the home's bus.`,
 const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions and explain
 read from disk. `;
 
-function wholeProgram(concludes: Concluding): Command {
+function wholeProgram(concludes: Concluding, capabilities: readonly Capability[]): Command {
   const program = new Command('leveredge').description(
     'The safety net and the nervous system for people who run their own automation server.',
   );
-  for (const make of commands) program.addCommand(make(concludes));
+  const ofAgents = agentCommands(capabilities, concludes);
+  const all = [...commands.map((make) => make(concludes)), ...ofAgents, ...lastCommands.map((make) => make(concludes))];
+  for (const command of all) program.addCommand(command);
   return program;
 }
 
