@@ -174,6 +174,8 @@ describe('every door to what the agents can do', { timeout: 120_000 }, () => {
       const { exit, error } = await typed(ada, wordsOf(look, look.example));
       assert.deepEqual([http.code, http.message], [code, 'It cannot be done.']);
       assert.deepEqual([exit, error.code, error.message], [exitCodeOf(code), code, 'It cannot be done.']);
+      assert.equal(typeof error.call, 'string');
+      assert.doesNotMatch(error.hint ?? '', /without the bus/i);
     });
 
   it('takes a code that nobody knows for a mistake of the agent', async () => {

@@ -11,7 +11,7 @@ import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
 import { wholeNumber } from './option-values.ts';
-import { resultLines, resultTable } from './result-table.ts';
+import { showResult } from './result-table.ts';
 
 /** The longest that one request waits. */
 const waitSeconds = 50;
@@ -100,7 +100,8 @@ function asHere(fault: Fault, { input, withoutBus }: Capability, { program }: Do
       said.replace(`${pointer} ${detail}`, () => `${mistakes[at]?.pointer} ${mistakes[at]?.detail}`),
     fault.message,
   );
-  const isAway = code === 'unreachable' && withoutBus !== undefined;
+  // With a call it is something else that its agent could not reach.
+  const isAway = code === 'unreachable' && withoutBus !== undefined && extra.call === undefined;
   // In a checkout gaia is found as leveredge is.
   const before = program === 'npx leveredge' && withoutBus?.startsWith('gaia ') ? 'npx ' : '';
   const hint = isAway
@@ -142,5 +143,5 @@ function concluded(door: Door, capability: Capability, state: CallState): Conclu
   }
   if (result === null)
     return { exit, json: state, lines: [id], notes: approval === null ? ['It goes on.'] : asksLines(door, state) };
-  return { exit, lines: resultLines(door, result), ...resultTable(door, capability, result), json: result };
+  return { exit, ...showResult(door, capability, result), json: result };
 }
