@@ -6,6 +6,7 @@ import type { Bus } from '../src/bus/bus.ts';
 import type { Route } from '../src/bus/route.ts';
 import { allRoutes } from '../src/bus/routes/all-routes.ts';
 import { revokeTokens } from '../src/bus/store/sqlite/token-file.ts';
+import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
 import { type ScopeKind, scopeKinds } from '../src/events/principal.ts';
 import type { Wire } from './bus-caller.fixtures.ts';
 import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
@@ -169,7 +170,7 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
 }
 
 describe('every route, every scope', () => {
-  const routes = allRoutes({} as Bus); // Declared, never called.
+  const routes = allRoutes({ calls: { capabilities: allCapabilities } } as unknown as Bus); // Declared, never called.
   let bus: BusProcess;
   let open: BusProcess;
   let [owner, ownerOfOpen]: Owner[] = [];

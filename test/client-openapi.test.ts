@@ -67,6 +67,16 @@ async function tryDeliveries(client: Client): Promise<void> {
   await client.discardDeadLetter('WORKER', again?.id as string);
 }
 
+async function tryCalls(client: Client, cause: string): Promise<void> {
+  const { capabilities } = await client.capabilities();
+  assert.ok(capabilities.some(({ name }) => name === 'hades.undo'));
+  const options = { via: 'mcp', cause, idempotencyKey: 'undo', waitSeconds: 0 };
+  const { id, status } = await client.callCapability('hades.undo', { target: 'dev' }, options);
+  assert.equal(status, 'running');
+  await client.askForCall(id, { arguments: { target: 'dev' }, says: ['It is old.'] });
+  assert.equal((await client.callState(id, { waitSeconds: 0 })).status, 'pending_approval');
+}
+
 describe('the client', () => {
   it('calls only what the OpenAPI document describes, as it describes it, and gets such answers', async (t) => {
     const bus = await startBusProcess({}, t);
@@ -92,6 +102,7 @@ describe('the client', () => {
     await client.explain('a_b', true);
     await client.health();
     await tryDeliveries(client);
+    await tryCalls(client, id);
     await client.makeCheckpoint();
     await client.planRetention();
     await client.runRetention();

@@ -6,7 +6,7 @@ import { openApiOf } from './openapi.ts';
 import { statusOf } from './problem.ts';
 import { allRoutes } from './routes/all-routes.ts';
 
-const routes = allRoutes({ version: '1.2.3' } as Bus); // Declared, never called.
+const routes = allRoutes({ version: '1.2.3', calls: { capabilities: [] as unknown } } as Bus); // Declared, never called.
 const document = openApiOf(routes, '1.2.3');
 const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
 

@@ -44,7 +44,7 @@ function create(concludes: Concluding): Command {
     .option('--file [path]', 'write it into a file that only you can read (default: shared/credentials/NAME.token)')
     .addHelpText(
       'after',
-      `\nScopes: ${scopeForms.join(', ')}.\nA pattern has * for any run of characters: publish:workflow_*`,
+      `\nScopes: ${scopeForms.slice(0, 5).join(', ')},\n${scopeForms.slice(5).join(', ')}.\nA pattern has * for any run of characters: publish:workflow_*`,
     )
     .action(
       concludes(async (door, name: string, options: CreateOptions) => {
