@@ -74,6 +74,16 @@ const entries: Record<string, Entry> = {
   },
   deleteSubscription: { send: async ({ hear }) => ({ params: { id: await hear() } }), foreign: 'same' },
   explain: { send: () => ({ query: '?action=a' }), foreign: 'same' },
+  listCapabilities: { send: () => ({}), foreign: 'same' },
+  getCall: { send: ({ call }) => ({ params: { id: call } }), foreign: 'same' },
+  ...Object.fromEntries(
+    allCapabilities
+      .filter(({ risk }) => risk === 'read')
+      .map(({ name, example }): [string, Entry] => [
+        name.replace('.', '_'),
+        { send: () => ({ query: '?wait=0', body: example }), foreign: 'same' },
+      ]),
+  ),
   health: { send: () => ({}), foreign: 'same' },
   openapi: { send: () => ({}), foreign: 'same' },
   docs: { send: () => ({}), foreign: 'same' },
@@ -88,6 +98,7 @@ type Owner = {
   event: string;
   question: string;
   subscription: string;
+  call: string;
   ask(asker: string): Promise<string>;
   hear(): Promise<string>;
   /** Claims a delivery for ADA. */
@@ -162,6 +173,7 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
     event: await post('/events', { source_agent: 'OWNER', action: 'table_set' }),
     question: await ask('ASKER'),
     subscription: await hear(),
+    call: await post('/capabilities/atlas.status?wait=0', {}),
     ask,
     hear,
     owe,
@@ -170,7 +182,11 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
 }
 
 describe('every route, every scope', () => {
-  const routes = allRoutes({ calls: { capabilities: allCapabilities } } as unknown as Bus); // Declared, never called.
+  // Declared, never called. What changes something is called with a scope of its own: see capability-doors.test.ts.
+  const elsewhere = allCapabilities.filter(({ risk }) => risk !== 'read').map(({ name }) => name.replace('.', '_'));
+  const routes = allRoutes({ calls: { capabilities: allCapabilities } } as unknown as Bus).filter(
+    ({ operationId }) => ![...elsewhere, 'askForCall'].includes(operationId),
+  );
   let bus: BusProcess;
   let open: BusProcess;
   let [owner, ownerOfOpen]: Owner[] = [];

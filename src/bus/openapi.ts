@@ -51,6 +51,7 @@ const tags = [
   { name: 'Agents', description: 'What an agent heard and has taken note of.' },
   { name: 'Deliveries', description: 'Claim under a lease, settle, and what could not be delivered.' },
   { name: 'Subscriptions', description: 'Who hears what.' },
+  { name: 'Capabilities', description: 'What the agents can do, and what came of it.' },
   { name: 'Audit', description: 'What can be proven of the log, and what is kept of it.' },
   { name: 'The bus', description: 'Its health and its description.' },
 ];
