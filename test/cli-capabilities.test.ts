@@ -22,7 +22,7 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
   const usual = (name: string) => someResult(capability(name));
 
   /** A command line that keeps what is said while it waits. */
-  function seat(columns?: number, url = bus.url) {
+  function seat(columns?: number, url = bus.url, signal = new AbortController().signal) {
     const said: string[] = [];
     const terminal = { is: columns !== undefined, columns: columns ?? 80 };
     const heard = Promise.withResolvers<void>();
@@ -30,7 +30,7 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
       said.push(line);
       if (line.startsWith('Whoever may approve')) heard.resolve();
     };
-    const cli = inProcess(url, terminal, undefined, undefined, { say, capabilities: everyCapability });
+    const cli = inProcess(url, terminal, undefined, undefined, { say, signal, capabilities: everyCapability });
     return { cli, said, heard: heard.promise };
   }
 
@@ -106,8 +106,9 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
     const go = Promise.withResolvers<JsonObject>();
     end = () => go.promise;
     const { exit, stdout, stderr } = await seat().cli('chronos', 'backup', 'dev', '--no-wait');
-    assert.deepEqual([exit, stderr], [9, 'It goes on.\n']);
     const id = stdout.trim();
+    const how = `What comes of it: leveredge atlas trace ${id} --url ${bus.url}`;
+    assert.deepEqual([exit, stderr], [9, `It goes on. ${how}\n`]);
     assert.equal((await client.callState(id)).status, 'running');
     go.resolve(usual('chronos.backup'));
     assert.equal((await client.callState(id, { waitSeconds: 20 })).status, 'done');
@@ -147,6 +148,21 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
     end = () => assert.fail('it is done');
     const { exit, stdout, stderr } = await answered('no');
     assert.deepEqual([exit, stdout, stderr], [9, '', 'Nothing was done: anna said no.\n']);
+  });
+
+  it('says which call goes on when whoever waits for it goes', async () => {
+    const ctrlC = new AbortController();
+    const { cli, said, heard } = seat(undefined, bus.url, ctrlC.signal);
+    const ended = cli('hades', 'rollback', 'dev', '--backup', 'b');
+    await heard;
+    ctrlC.abort(new Error('Ctrl-C'));
+    const { exit, stdout, stderr } = await ended;
+    assert.deepEqual([exit, stdout], [130, '']);
+    const [, id = ''] =
+      /^Interrupted\. The call (\S+) goes on\.\n {2}What comes of it: leveredge atlas trace /.exec(stderr) ?? [];
+    const { status, approval } = await client.callState(id);
+    assert.equal(status, 'pending_approval');
+    assert.ok(said.at(-1)?.includes(approval?.id as string));
   });
 
   it('fails after a yes as its agent says', async () => {

@@ -51,7 +51,7 @@ export const atlasCapabilities: readonly Capability[] = [
     input: z.strictObject({ limit: count.default(50) }),
     output: z.object({ pending: z.array(question) }),
     example: {},
-    columns: ['id', 'asked_by', 'question', 'options', 'timeout_at', 'fallback'],
+    columns: ['id', 'asked_by', 'question', 'options', 'timeout_at'],
     withoutBus: 'leveredge pending',
   },
   {

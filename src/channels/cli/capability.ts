@@ -67,10 +67,11 @@ const lowered = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
 async function call(door: Door, capability: Capability, args: JsonObject, wait: boolean): Promise<Conclusion> {
   const { client, signal } = door;
+  let state: CallState | undefined;
   try {
     // Of what is destructive this ends with the question.
     const first = capability.risk === 'destructive' ? prepareSeconds : wait ? waitSeconds : 0;
-    let state = await client.callCapability(capability.name, args, { via: 'cli', waitSeconds: first, signal });
+    state = await client.callCapability(capability.name, args, { via: 'cli', waitSeconds: first, signal });
     let isTold = false;
     while (wait && (state.status === 'running' || state.status === 'pending_approval')) {
       if (state.approval !== null && !isTold) {
@@ -82,13 +83,33 @@ async function call(door: Door, capability: Capability, args: JsonObject, wait: 
     }
     return concluded(door, capability, state);
   } catch (error) {
-    throw error instanceof Fault ? asHere(error, capability, door) : error;
+    if (signal.aborted && state !== undefined) return interrupted(door, state);
+    throw error instanceof Fault ? asHere(error, capability, door, state) : error;
   }
 }
 
+/** Who waits no more has taken nothing back. */
+function interrupted(door: Door, { id }: CallState): Conclusion {
+  const message = `Interrupted. The call ${id} goes on.`;
+  const hint = whatCame(door, id);
+  return {
+    exit: Exit.interrupted,
+    error: { code: 'interrupted', message, hint, call: id },
+    notes: [message, `  ${hint}`],
+  };
+}
+
+const whatCame = (door: Door, id: string) => `What comes of it: ${commandFor(door, `atlas trace ${id}`)}`;
+
 /** With what to type: the words of this command for its arguments, and what tells the same when no bus answers. */
-function asHere(fault: Fault, { input, withoutBus }: Capability, { program }: Door): Fault {
-  const { code, extra, cause } = fault;
+function asHere(
+  fault: Fault,
+  { input, withoutBus }: Capability,
+  { program }: Door,
+  begun: CallState | undefined,
+): Fault {
+  const { code, cause } = fault;
+  const extra = begun === undefined ? fault.extra : { call: begun.id, ...fault.extra };
   const required = Object.entries(input.shape).filter(([, schema]) => !schema.safeParse(undefined).success);
   const typed = (key: string) => (required.some(([each]) => each === key) ? `<${key}>` : `--${key}`);
   const mistakes = fault.mistakes.map(({ pointer, detail }) => ({
@@ -100,7 +121,7 @@ function asHere(fault: Fault, { input, withoutBus }: Capability, { program }: Do
       said.replace(`${pointer} ${detail}`, () => `${mistakes[at]?.pointer} ${mistakes[at]?.detail}`),
     fault.message,
   );
-  // With a call it is something else that its agent could not reach.
+  // With a call it goes on, or it is something else that its agent could not reach.
   const isAway = code === 'unreachable' && withoutBus !== undefined && extra.call === undefined;
   // In a checkout gaia is found as leveredge is.
   const before = program === 'npx leveredge' && withoutBus?.startsWith('gaia ') ? 'npx ' : '';
@@ -142,6 +163,11 @@ function concluded(door: Door, capability: Capability, state: CallState): Conclu
     return { exit, json: state, notes: [`Nothing was done: ${why}.`] };
   }
   if (result === null)
-    return { exit, json: state, lines: [id], notes: approval === null ? ['It goes on.'] : asksLines(door, state) };
+    return {
+      exit,
+      json: state,
+      lines: [id],
+      notes: approval === null ? [`It goes on. ${whatCame(door, id)}`] : asksLines(door, state),
+    };
   return { exit, ...showResult(door, capability, result), json: result };
 }
