@@ -248,17 +248,22 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       const bus = start([command, '--port', '0', '--home', home, '--json']);
       t.after(() => bus.child.kill('SIGKILL'));
       const [line] = await bus.says('stdout', /.+/);
+      const names = command === 'up' ? ['ATLAS', 'CHRONOS', 'HADES'] : [];
+      const ready = Promise.all(names.map((name) => bus.says('stdout', new RegExp(name))));
       const { url, ...rest } = JSON.parse(line);
       assert.deepEqual(rest, { database: join(home, 'control-plane/event-bus/events.db'), home, pid: bus.child.pid });
       await makeClient({ url }).health();
-      if (command === 'up') await bus.says('stdout', /CHRONOS/);
+      await ready;
       bus.child.kill('SIGTERM');
       const { exit, stdout } = await bus.ended;
       assert.equal(exit, 0);
       const [first, ...agents] = stdout.trimEnd().split('\n');
       assert.equal(first, line);
       const told = agents.map((each) => JSON.parse(each)).map(({ agent, bus, pid }) => ({ agent, bus, pid }));
-      assert.deepEqual(told, command === 'up' ? [{ agent: 'CHRONOS', bus: url, pid: bus.child.pid }] : []);
+      assert.deepEqual(
+        told.sort((a, b) => a.agent.localeCompare(b.agent)),
+        names.map((agent) => ({ agent, bus: url, pid: bus.child.pid })),
+      );
 
       const quiet = start([command, '--port', '0', '--home', home, '--quiet']);
       t.after(() => quiet.child.kill('SIGKILL'));
