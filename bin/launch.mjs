@@ -12,8 +12,9 @@ const program = dirname(dirname(fileURLToPath(import.meta.url)));
 const parentWatchMs = 500;
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Runs `src/bin/<name>.ts`, or its bundle in dist/. */
-export async function launch(name) {
+/** Runs `src/bin/<name>.ts`, or its bundle in dist/. `as`: the agent whose commands alone it has, and whose name. */
+export async function launch(name, as) {
+  if (as !== undefined) process.argv.splice(2, 0, `--as=${as}`);
   if (process.env.npm_lifecycle_event && process.platform !== 'win32') endWithParent();
   if (Number.parseInt(process.versions.node, 10) >= oldestNode) {
     const cache = cacheFolder();
@@ -24,7 +25,7 @@ export async function launch(name) {
     if (node) handOver(node, name);
     else {
       process.stderr.write(
-        `${name}: this is Node ${process.versions.node}, and LeverEdge needs Node ${oldestNode}. npm brings it along for ` +
+        `${as ?? name}: this is Node ${process.versions.node}, and LeverEdge needs Node ${oldestNode}. npm brings it along for ` +
           `${process.platform}-${process.arch} unless optional packages are left out.\n` +
           `  Run "npm ci" without --omit=optional in ${program}, or put Node ${oldestNode} on the PATH.\n`,
       );

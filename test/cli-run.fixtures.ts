@@ -94,6 +94,7 @@ export function inProcess(
   terminal: Surroundings['terminal'] = { is: false, columns: 80 },
   connect: Surroundings['connect'] = (to, token) => makeClient({ url: to, token }),
   tokenFile?: string,
+  more: Partial<Surroundings> = {},
 ) {
   const around = {
     version: '0.0.0',
@@ -112,6 +113,7 @@ export function inProcess(
     say: () => undefined,
     print: async () => undefined,
     connect,
+    ...more,
   } as unknown as Surroundings;
   return (...args: string[]) => run(args, around, false);
 }

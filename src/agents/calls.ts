@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Client } from '../client/client.ts';
@@ -115,7 +116,10 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   const began = performance.now();
   try {
     const args = argumentsOf(due);
-    const result = capability.output.parse(await handler.run(args, callOf(due, signal))) as JsonObject;
+    const { data, error } = capability.output.safeParse(await handler.run(args, callOf(due, signal)));
+    if (error !== undefined)
+      throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
+    const result = data as JsonObject;
     const because = { id: due.id, correlation_id: due.correlation_id };
     const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
     // The result last: once it is there nothing of it is said again.
@@ -125,8 +129,10 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   }
 }
 
+const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
+
 const argumentsOf = ({ capability, details }: Due) =>
-  parseAs(capability.input, details.arguments, 'The arguments').value as JsonObject;
+  parseAs(capability.input, details.arguments, 'The call').value as JsonObject;
 
 const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: details.asked_by, signal });
 

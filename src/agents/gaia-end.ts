@@ -25,10 +25,13 @@ export function failureOf({ exit, stdout, stderr }: GaiaEnd): {
   const said = error?.message ?? lastDocument(stdout)?.says;
   return {
     code: typeof error?.code === 'string' ? error.code : 'internal',
-    says: typeof said === 'string' ? said : `GAIA ended with ${exit} and did not say why.`,
+    says: typeof said === 'string' ? said : unsaid(exit),
     hint: typeof error?.hint === 'string' ? error.hint : undefined,
   };
 }
+
+const unsaid = (exit: number | null) =>
+  exit === null ? 'GAIA was ended by a signal.' : `GAIA ended with ${exit} and did not say why.`;
 
 /** Notes may stand before it, a document a line. */
 export function lastDocument(text: string): JsonObject | undefined {

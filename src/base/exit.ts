@@ -49,3 +49,8 @@ const byFault: Record<FaultCode, ExitCode> = {
 export function exitCodeOf(code: FaultCode): ExitCode {
   return byFault[code];
 }
+
+/** Whether this is the code of a Fault: what another program says may be any text. */
+export function isFaultCode(code: string): code is FaultCode {
+  return Object.hasOwn(byFault, code);
+}

@@ -8,7 +8,7 @@ import { findHome } from '../base/home.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { remarkLines } from '../base/remark.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
-import type { BusFlags, Surroundings } from '../channels/cli/door.ts';
+import { agentNames, type BusFlags, type Surroundings } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, isThisMachine, recordedBus } from './machine.ts';
@@ -18,7 +18,10 @@ import type { RunningHere } from './run-bus.ts';
 
 /** The command line `leveredge`: reads the environment, wires, prints and exits. Nothing else here does any of it. */
 const { env, stdout, stderr } = process;
-const argv = process.argv.slice(2);
+const [first, ...words] = process.argv.slice(2);
+/** bin/launch.mjs says so when it was started as the program of an agent: `hades` is `leveredge hades`. */
+const as = agentNames.find((name) => first === `--as=${name}`);
+const argv = as === undefined ? process.argv.slice(2) : words;
 const quiet = argv.includes('--quiet') || argv.includes('-q');
 const defaultColumns = 80;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
@@ -37,6 +40,7 @@ const say = (line: string) => {
 const around: Surroundings = {
   version: manifest.version,
   program: programName(env.PATH, [join(programFolder(), 'bin', 'leveredge.mjs'), process.argv[1]]),
+  as: as && { agent: as, program: programName(env.PATH, [join(programFolder(), 'bin', `${as}.mjs`)], as) },
   nodeVersion: process.versions.node,
   env: {
     url: env.LEVEREDGE_URL || undefined,

@@ -28,5 +28,8 @@ describe('the name that hints give the program', () => {
     ];
     for (const [path, name] of cases) assert.equal(programName(path.join(delimiter), [undefined, ours]), name);
     assert.equal(programName(undefined, [ours]), 'npx leveredge');
+    symlinkSync(ours, join(installed, 'hades'));
+    assert.equal(programName(installed, [ours], 'hades'), 'hades');
+    assert.equal(programName(ofNpm, [ours], 'hades'), 'npx hades');
   });
 });

@@ -20,6 +20,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { agentNames } from '../channels/cli/door.ts';
 import type { Entry, Found, Server, Step, Systemd } from '../channels/cli/init/step.ts';
 import type { Env } from './bus-settings.ts';
 
@@ -39,7 +40,7 @@ export function serverFor({ program, started, env }: Started): Server {
     isRoot: process.getuid?.() === 0,
     hasSystemd: existsSync('/run/systemd/system'),
     node: process.execPath,
-    programs: { leveredge: programOf('leveredge'), gaia: programOf('gaia') },
+    programs: { leveredge: programOf('leveredge'), gaia: programOf('gaia'), ...agentPrograms(program) },
     units: { system: '/etc/systemd/system', user: join(configFolder(env), 'systemd', 'user') },
     links: '/usr/local/bin',
     look,
@@ -49,6 +50,12 @@ export function serverFor({ program, started, env }: Started): Server {
       ['is-enabled', 'is-active'].every((question) => systemctl(manager, [question, '--quiet', unit]).status === 0),
     make,
   };
+}
+
+/** Those of the agents, which a bundle copied elsewhere has not. */
+function agentPrograms(program: string): Record<string, string> {
+  const all = agentNames.map((name) => [name, join(program, 'bin', `${name}.mjs`)] as const);
+  return Object.fromEntries(all.filter(([, launcher]) => existsSync(launcher)));
 }
 
 function configFolder({ XDG_CONFIG_HOME, HOME }: Env): string {

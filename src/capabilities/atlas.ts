@@ -20,7 +20,8 @@ const question = z.object({
   is_approval: z.boolean().describe('Only a person with a token may answer it'),
 });
 
-const count = z.int('must be a whole number').min(1, 'must be at least 1');
+const count = z.int('must be a whole number').min(1, 'must be at least 1').max(200, 'must be at most 200');
+const text = z.string('must be a string').min(1, 'must not be empty').max(200, 'must be at most 200 characters');
 
 /** What ATLAS offers. */
 export const atlasCapabilities: readonly Capability[] = [
@@ -68,10 +69,10 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.pending',
     summary: 'List the questions that wait for a person',
     risk: 'read',
-    input: z.strictObject({ limit: count.max(200).default(50) }),
+    input: z.strictObject({ limit: count.default(50) }),
     output: z.object({ pending: z.array(question) }),
     example: {},
-    columns: ['id', 'asked_by', 'question', 'options', 'timeout_at', 'fallback'],
+    columns: ['id', 'asked_by', 'question', 'options', 'timeout_at'],
     withoutBus: 'leveredge pending',
   },
   {
@@ -79,9 +80,9 @@ export const atlasCapabilities: readonly Capability[] = [
     summary: 'List what happened, the newest first',
     risk: 'read',
     input: z.strictObject({
-      limit: count.max(200).default(20),
-      action: z.string().min(1).max(200).optional(),
-      source: z.string().min(1).max(200).optional().describe('Who said it'),
+      limit: count.default(20),
+      action: text.optional(),
+      source: text.optional().describe('Who said it'),
     }),
     output: z.object({ events: z.array(eventLine) }),
     example: { limit: 5 },
@@ -92,7 +93,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.trace',
     summary: 'Tell what led to an event and what followed from it',
     risk: 'read',
-    input: z.strictObject({ event: z.string('must be a string').min(1, 'must not be empty').max(200) }),
+    input: z.strictObject({ event: text }),
     output: z.object({
       matter: z.string().describe('The event that began it'),
       trace: z.array(

@@ -4,11 +4,14 @@ import { z } from 'zod';
 export const target = z
   .string('must be a string')
   .min(1, 'must not be empty')
-  .max(200)
+  .max(200, 'must be at most 200 characters')
   .describe('A target of GAIA’s configuration');
 
 /** A backup, as it is named. */
-export const backupName = z.string('must be a string').min(1, 'must not be empty').max(400);
+export const backupName = z
+  .string('must be a string')
+  .min(1, 'must not be empty')
+  .max(400, 'must be at most 400 characters');
 
 const time = z.string().nullable();
 

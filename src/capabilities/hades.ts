@@ -51,7 +51,11 @@ export const hadesCapabilities: readonly Capability[] = [
     input: z.strictObject({
       target,
       backup: backupName.optional().describe('The newest sound one when left out'),
-      plan: z.string().max(100).optional().describe('Only what hades.plan showed under this name'),
+      plan: z
+        .string('must be a string')
+        .max(100, 'must be at most 100 characters')
+        .optional()
+        .describe('Only what hades.plan showed under this name'),
     }),
     output: outcome.extend({ backup: z.string() }),
     example: { target: 'dev' },

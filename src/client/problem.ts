@@ -26,6 +26,9 @@ const codes: readonly string[] = [
   'rate-limited',
   'damaged',
   'newer-schema',
+  // Of what an agent does for a caller.
+  'locked',
+  'unreachable',
 ] satisfies FaultCode[];
 
 const typePrefix = 'urn:leveredge:problem:';

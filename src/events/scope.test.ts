@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { anonymous, type Principal, type ScopeKind, scopeKinds } from './principal.ts';
-import { allows, isAdmin, mayPublish, parseScope } from './scope.ts';
+import { allows, isAdmin, mayCall, mayPublish, parseScope } from './scope.ts';
 
 const holding = (...scopes: string[]): Principal => ({ kind: 'agent', name: 'ADA', scopes, tokenId: 't' });
 
@@ -40,6 +40,41 @@ describe('a scope', () => {
     for (const action of ['workflow', 'Workflow_a', 'xy', '']) assert.ok(!mayPublish(some, action), action);
     assert.ok(mayPublish(holding('publish'), 'anything') && mayPublish(holding('admin'), 'anything'));
     assert.ok(!mayPublish(holding('read'), 'anything'));
+  });
+
+  it('lets call what one of its patterns matches, and what only reads with read', () => {
+    const [look, brew, spill] = (['read', 'write', 'destructive'] as const).map((risk, n) => ({
+      ...{ name: `tea.${['look', 'brew', 'spill'][n]}`, risk },
+    })) as [Parameters<typeof mayCall>[1], Parameters<typeof mayCall>[1], Parameters<typeof mayCall>[1]];
+    const all = [look, brew, spill];
+    const cases: [principal: Principal, calls: typeof all][] = [
+      [holding('call:*'), all],
+      [holding('call'), all],
+      [holding('admin'), all],
+      [anonymous, all],
+      [holding('call:tea.*'), all],
+      [holding('call:tea.b*'), [brew]],
+      [holding('call:tea.brew', 'call:*.spill'), [brew, spill]],
+      [holding('read'), [look]],
+      [holding('read', 'call:tea.spill'), [look, spill]],
+      [holding('call:tea'), []],
+      [holding('call:TEA.*'), []],
+      [holding('call:tea.brew.more'), []],
+      [holding('call:'), []],
+      [holding('publish:tea.*', 'ask', 'answer', 'approve', 'ack'), []],
+    ];
+    for (const [principal, calls] of cases)
+      assert.deepEqual(
+        all.filter((each) => mayCall(principal, each)),
+        calls,
+        JSON.stringify(principal),
+      );
+    for (const scope of ['call:*', 'call:tea.*', 'call:hades.rollback']) assert.equal(parseScope(scope), scope);
+    assert.equal(parseScope('call'), 'call:*');
+    for (const none of ['call:', 'call:a\nb', 'calls', 'Call:*', `call:${'x'.repeat(200)}`])
+      assert.equal(parseScope(none), undefined, none);
+    // To call is not to publish: no event of that name comes from it.
+    assert.ok(!mayPublish(holding('call:*'), 'tea_brew_called') && !mayPublish(holding('call:*'), 'tea.brew'));
   });
 
   it('is not asked for where nobody has a token, but for an approval', () => {

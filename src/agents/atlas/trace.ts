@@ -21,7 +21,7 @@ export async function traceOf(
 ): Promise<JsonObject> {
   const event = await bus.event(id);
   const matter = event.correlation_id ?? event.id;
-  const looked: Event[] = [event];
+  const looked: Event[] = [];
   let before: string | undefined;
   let isWhole = true;
   for (;;) {
@@ -36,21 +36,23 @@ export async function traceOf(
     }
     before = next;
   }
-  const found = matterOf(looked, matter);
-  const inOrder = [...found.values()].sort((a, b) => a.timestamp.localeCompare(b.timestamp));
+  // It may be older than what is looked through.
+  if (!looked.some((each) => each.id === event.id)) looked.push(event);
+  const found = matterOf(looked.toReversed(), matter);
+  const inOrder = [...found.values()];
   const trace = inOrder
     .slice(0, maxTold)
     .map((each) => ({ ...lineOf(each), depth: depthOf(each, found), says: saidIn(each) }));
   return { matter, trace, is_whole: isWhole && inOrder.length <= maxTold };
 }
 
-/** What says that it belongs to the matter, and what follows from that, the oldest first. */
-function matterOf(looked: readonly Event[], matter: string): Map<string, Event> {
-  const found = new Map<string, Event>();
-  const belongs = ({ id, correlation_id, causation_id }: Event) =>
-    id === matter || correlation_id === matter || (causation_id !== null && found.has(causation_id));
-  for (const each of looked.toReversed()) if (belongs(each)) found.set(each.id, each);
-  return found;
+/** What says that it belongs to the matter, and what follows from that, in the order of the log. */
+function matterOf(log: readonly Event[], matter: string): Map<string, Event> {
+  const followers = Map.groupBy(log, ({ causation_id }) => causation_id);
+  const belonging = new Set(log.filter(({ id, correlation_id }) => id === matter || correlation_id === matter));
+  // A set gives what is added while it is walked through, each once: circles end.
+  for (const { id } of belonging) for (const each of followers.get(id) ?? []) belonging.add(each);
+  return new Map(log.filter((each) => belonging.has(each)).map((each) => [each.id, each]));
 }
 
 function depthOf(event: Event, among: ReadonlyMap<string, Event>): number {

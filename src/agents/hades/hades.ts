@@ -14,6 +14,7 @@ export type HadesEffects = GaiaEffects & {
 };
 
 const longestMs = 5 * 60_000;
+const waitSeconds = 50;
 const rollback = 'hades.rollback';
 /** Whose failures are of the way back itself: another rollback mends none of them. */
 const ownSide: readonly string[] = ['GAIA', 'CHRONOS', 'HADES', busAgent];
@@ -49,7 +50,13 @@ async function propose({ client, targets }: HadesEffects, event: Event): Promise
     const because = `Whether to roll ${target} back is asked already.`;
     return done({ action: 'rollback_not_asked', target, details: { because, question: asked.id } });
   }
-  await client.callCapability(rollback, { target }, { via: 'HADES', cause: id, idempotencyKey: id, waitSeconds: 0 });
+  try {
+    // Until it is asked: another failure of the same target may be the next that is heard.
+    await client.callCapability(rollback, { target }, { via: 'HADES', cause: id, idempotencyKey: id, waitSeconds });
+  } catch (error) {
+    // Why it cannot be prepared is told by the event that ends the call.
+    if (!(error instanceof Fault) || error.extra.call === undefined) throw error;
+  }
   return done();
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { Fault, type FaultCode } from '../../base/fault.ts';
+import { isFaultCode } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { type Asker, type Capability, ownerOf, risks } from '../../events/capability.ts';
 import { name as nameSchema } from '../../events/name.ts';
@@ -116,7 +117,7 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
       via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
       cause: z.string().optional().meta({ description: 'Id of the event that the call follows from' }),
     }),
-    body: { ...bodyOf(input, 'The arguments', example), isOptional: true },
+    body: { ...bodyOf(input, 'The call', example), isOptional: true },
     answers: {
       200: { description: 'Done', schema: callSchema },
       202: { description: 'Waits for a person, or still goes on', schema: callSchema },
@@ -200,5 +201,5 @@ function askerOf(principal: Principal): Asker {
 /** What the agent refused, as if the bus had. */
 function faultOf({ id, error }: Call): Fault {
   const { code, message, hint } = error as NonNullable<Call['error']>;
-  return new Fault(code as FaultCode, message, { hint, extra: { call: id } });
+  return new Fault(isFaultCode(code) ? code : 'internal', message, { hint, extra: { call: id } });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
 import type { Client } from '../../client/client.ts';
+import type { Capability } from '../../events/capability.ts';
 import type { NewToken, Token } from '../../events/token.ts';
 import type { ProgramName } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
@@ -110,6 +111,10 @@ export type Surroundings = {
   version: string;
   /** What stands before each command that is suggested, so that it can be pasted. */
   program: ProgramName;
+  /** Where it was started as the program of an agent: whose, and how that is typed. It has the commands of this agent alone. */
+  as?: { agent: AgentName; program: string } | undefined;
+  /** What the agents can do; everything that there is when left out. */
+  capabilities?: readonly Capability[];
   nodeVersion: string;
   /** `LEVEREDGE_URL`, `LEVEREDGE_PORT`, `LEVEREDGE_HOST`, `LEVEREDGE_TOKEN_FILE`, as they are set. */
   env: { url: string | undefined; port: string | undefined; host: string | undefined; tokenFile?: string | undefined };

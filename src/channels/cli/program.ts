@@ -1,11 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { Exit, type ExitCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { allCapabilities } from '../../capabilities/all-capabilities.ts';
+import type { Capability } from '../../events/capability.ts';
 import { ack } from './ack.ts';
 import { agent } from './agent.ts';
 import { agents } from './agents.ts';
 import { answer } from './answer.ts';
-import { hintAsTyped, type ProgramName } from './as-typed.ts';
+import { hintAsTyped } from './as-typed.ts';
 import { ask } from './ask.ts';
 import { audit } from './audit.ts';
 import { backup } from './backup.ts';
@@ -53,14 +55,9 @@ const commands = [
   deadLetters,
   subscriptions,
   explain,
-  ...agentCommands,
-  token,
-  backup,
-  audit,
-  retention,
-  init,
-  doctor,
 ];
+/** After those of the agents. */
+const lastCommands = [token, backup, audit, retention, init, doctor];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
 const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
@@ -76,7 +73,7 @@ const narrowestHelp = 20;
 export async function run(argv: readonly string[], around: Surroundings, color: boolean): Promise<Rendered> {
   let door: Door | undefined;
   let conclusion: Conclusion | undefined;
-  const said: Said = { stdout: '', stderr: '', see: `See: ${around.program} --help` };
+  const said: Said = { stdout: '', stderr: '', see: `See: ${typedOf(around)} --help` };
   const concludes: Concluding =
     (act) =>
     async (...args) => {
@@ -85,7 +82,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
     const own = command.name() === 'agent' ? { agent: command.args[0]?.toUpperCase() } : {};
     const options = { ...command.optsWithGlobals<SharedOptions>(), ...own };
-    door = await openDoor(around, options, onlyRead.includes(nameOf(command)), color);
+    const reads = around.as === undefined && onlyRead.includes(nameOf(command));
+    door = await openDoor(around, options, reads, color);
   });
   const look = (): Look => ({
     json: door?.json ?? argv.includes('--json'),
@@ -93,6 +91,7 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
     terminal: around.terminal.is,
     columns: around.terminal.columns,
     color,
+    name: around.as?.agent,
   });
   try {
     if (isAboutCompletion(argv)) {
@@ -132,27 +131,41 @@ function exitOf(error: CommanderError, argv: readonly string[]): ExitCode {
 }
 
 function programOf(concludes: Concluding, around: Surroundings, said: Said, showsCompletion: boolean): Command {
-  const program = new Command('leveredge')
-    .description('The safety net and the nervous system for people who run their own automation server.')
-    .version(around.version, '-V, --version', 'print the version')
-    .addHelpText(
-      'after',
-      `
+  const { as, capabilities = allCapabilities } = around;
+  const ofAgent = agentCommands(capabilities, concludes).find((command) => command.name() === as?.agent);
+  const program = ofAgent ?? wholeProgram(concludes, capabilities);
+  program.version(around.version, '-V, --version', 'print the version').addHelpText(
+    'after',
+    `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 5 not found, 6 conflict, 7 damaged, 9 done in part or fallback taken,
 130 interrupted.
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.
-Without it events, pending, inbox, dead-letters, subscriptions and explain
-read from disk. Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
+${as === undefined ? fromDisk : ''}Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
 in shared/credentials/owner.token in the home, when it is the home's bus.`,
-    );
-  for (const make of commands) program.addCommand(make(concludes));
+  );
   if (showsCompletion) program.addCommand(completion());
   shareOptions(program, around, said);
   return program;
 }
+
+const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions and explain
+read from disk. `;
+
+function wholeProgram(concludes: Concluding, capabilities: readonly Capability[]): Command {
+  const program = new Command('leveredge').description(
+    'The safety net and the nervous system for people who run their own automation server.',
+  );
+  const ofAgents = agentCommands(capabilities, concludes);
+  const all = [...commands.map((make) => make(concludes)), ...ofAgents, ...lastCommands.map((make) => make(concludes))];
+  for (const command of all) program.addCommand(command);
+  return program;
+}
+
+/** How a person starts what runs here. */
+const typedOf = ({ as, program }: Surroundings) => as?.program ?? program;
 
 /** Every command takes the same four options and leaves printing and exiting to the caller. */
 function shareOptions(command: Command, around: Surroundings, said: Said): void {
@@ -173,14 +186,14 @@ function shareOptions(command: Command, around: Surroundings, said: Said): void 
       getOutHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
       getErrHelpWidth: () => Math.min(around.terminal.columns, widestHelp),
       outputError: (text, write) => {
-        said.see = seeHelp(command, around.program);
-        write(`leveredge: ${text.replace(/^error: /, '').trimEnd()}\n  ${said.see}\n`);
+        said.see = seeHelp(command, typedOf(around));
+        write(`${around.as?.agent ?? 'leveredge'}: ${text.replace(/^error: /, '').trimEnd()}\n  ${said.see}\n`);
       },
     });
   for (const below of command.commands) shareOptions(below, around, said);
 }
 
-function seeHelp(command: Command, program: ProgramName): string {
+function seeHelp(command: Command, program: string): string {
   return `See: ${[program, nameOf(command), '--help'].filter(Boolean).join(' ')}`;
 }
 

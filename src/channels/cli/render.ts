@@ -13,6 +13,8 @@ export type Look = {
   terminal: boolean;
   columns: number;
   color: boolean;
+  /** What stands before a failure; `leveredge` when left out. */
+  name?: string | undefined;
 };
 
 export type Rendered = { exit: ExitCode; stdout: string; stderr: string };
@@ -34,7 +36,10 @@ export function renderFault(thrown: unknown, look: Look): Rendered {
     const error = { code, message, ...(hint ? { hint } : {}), ...(mistakes.length > 0 ? { mistakes } : {}), ...extra };
     return { exit, stdout: '', stderr: textOf(jsonText({ error })) };
   }
-  const lines = [`leveredge: ${message}`, ...(hint ? hint.split('\n').map((line) => `  ${line}`) : [])];
+  const lines = [
+    `${look.name ?? 'leveredge'}: ${message}`,
+    ...(hint ? hint.split('\n').map((line) => `  ${line}`) : []),
+  ];
   return { exit, stdout: '', stderr: textOf(remarksOf(lines, look)) };
 }
 
@@ -49,7 +54,9 @@ function renderOurs(thrown: unknown, look: Look): Rendered {
     hint: 'Please report it.',
     stack: where.map((line) => line.trim()),
   };
-  const lines = look.json ? jsonText({ error }) : remarksOf([`leveredge: ${message}`, ...where], look);
+  const lines = look.json
+    ? jsonText({ error })
+    : remarksOf([`${look.name ?? 'leveredge'}: ${message}`, ...where], look);
   return { exit: exitCodeOf('internal'), stdout: '', stderr: textOf(lines) };
 }
 

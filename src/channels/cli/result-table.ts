@@ -8,25 +8,38 @@ import { showBytes, showTime } from './show-time.ts';
 
 type Showing = Pick<Door, 'terminal' | 'clock'>;
 
+/** Deeper than this nothing would be left to read. */
+const maxSteps = 6;
+
 const isList = (value: Json | undefined): value is JsonObject[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null);
 
-/** What a result says beside its list: a line for each member. */
-export function resultLines(door: Showing, result: JsonObject): string[] {
+/** A result for a person or a pipe: a line for each member, then the list in it, if it has one, as rows. */
+export function showResult(
+  door: Showing,
+  capability: Capability,
+  result: JsonObject,
+): Pick<Conclusion, 'lines' | 'table'> {
+  const members = membersOf(door, result);
+  const { table } = resultTable(door, capability, result);
+  if (!door.terminal.is)
+    return { table: { columns: table?.columns ?? [], rows: [...members, ...(table?.rows ?? [])] } };
+  const heads = members.map(([key]) => `${key.replaceAll('_', ' ')}:`);
+  const widest = Math.max(0, ...heads.map(({ length }) => length));
+  const lines = members.map(([, text], at) => `${(heads[at] as string).padEnd(widest + 1)}${text}`);
+  return { lines, ...(table === undefined ? {} : { table }) };
+}
+
+/** What a result says beside its list, each with its name. */
+function membersOf(door: Showing, result: JsonObject): [key: string, text: string][] {
   const own = Object.entries(result).filter(([, value]) => !(isList(value) && (value as Json[]).length > 0));
-  const listed = own.filter(([, value]) => !(Array.isArray(value) && value.length === 0));
-  if (Object.values(result).some(isList) && own.length === 1 && listed.length === 0) return [];
-  const widest = Math.max(0, ...listed.map(([key]) => key.length));
-  const text = (key: string, value: Json) => (Array.isArray(value) ? value.join(', ') : shown(door, key, value));
-  return listed.map(([key, value]) =>
-    door.terminal.is
-      ? `${`${key.replaceAll('_', ' ')}:`.padEnd(widest + 2)}${text(key, value)}`
-      : `${key}\t${text(key, value)}`,
-  );
+  return own
+    .filter(([, value]) => !(Array.isArray(value) && value.length === 0))
+    .map(([key, value]) => [key, Array.isArray(value) ? value.join(', ') : shown(door, key, value)]);
 }
 
 /** The list in a result, if it has one, as rows. What is a cause of another stands before it, by a step each. */
-export function resultTable(door: Showing, { columns }: Capability, result: JsonObject): Pick<Conclusion, 'table'> {
+function resultTable(door: Showing, { columns }: Capability, result: JsonObject): Pick<Conclusion, 'table'> {
   const list = Object.values(result).find((value) => isList(value) && value.length > 0) as JsonObject[] | undefined;
   if (list === undefined) return {};
   const keys = columns ?? Object.keys(list[0] as JsonObject);
@@ -34,7 +47,10 @@ export function resultTable(door: Showing, { columns }: Capability, result: Json
   const cell = (row: JsonObject, key: string): string => {
     const value = row[key] ?? null;
     if (key === 'id' && door.terminal.is) return short.get(String(value)) ?? String(value);
-    const step = key === 'action' && typeof row.depth === 'number' && door.terminal.is ? '  '.repeat(row.depth) : '';
+    const step =
+      key === 'action' && typeof row.depth === 'number' && door.terminal.is
+        ? '  '.repeat(Math.min(row.depth, maxSteps))
+        : '';
     return step + (Array.isArray(value) ? value.join(' | ') : shown(door, key, value).split('\n')[0]);
   };
   const whole = ['id', 'name', 'timestamp', 'created_at', 'status', 'state', 'bytes'];

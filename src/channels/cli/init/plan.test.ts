@@ -13,7 +13,11 @@ function machine(found: Readonly<Record<string, Found>> = {}, isRoot = true) {
   return {
     isRoot,
     node: '/usr/bin/node',
-    programs: { leveredge: '/usr/lib/le/bin/leveredge.mjs', gaia: '/usr/lib/le/bin/gaia.mjs' },
+    programs: {
+      leveredge: '/usr/lib/le/bin/leveredge.mjs',
+      gaia: '/usr/lib/le/bin/gaia.mjs',
+      hades: '/usr/lib/le/bin/hades.mjs',
+    },
     units: { system: '/etc/systemd/system', user: '/srv/owner/.config/systemd/user' },
     links: '/usr/local/bin',
     look: (path: string): Found => found[path] ?? { kind: 'nothing' },
@@ -70,6 +74,15 @@ describe('the plan of init', () => {
     const all = paths(plan({}, machine({ [json]: { kind: 'file', mode: 0o644, uid: 0, text: '{}', real: json } })));
     assert.ok(all.includes(json));
     assert.ok(!all.includes(`${home}/gaia/config.yaml`));
+  });
+
+  it('links every program to where everyone finds it', () => {
+    const links = plan().flatMap((step) => (step.kind === 'link' ? [[step.path, step.to]] : []));
+    const all = ['leveredge', 'gaia', 'hades'];
+    assert.deepEqual(
+      links,
+      all.map((name) => [`/usr/local/bin/${name}`, `/usr/lib/le/bin/${name}.mjs`]),
+    );
   });
 
   it('is smaller without units, without root and without links', () => {

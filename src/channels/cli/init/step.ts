@@ -46,7 +46,7 @@ export type Server = {
   hasSystemd: boolean;
   /** Node, and the programs as they are started by it. */
   node: string;
-  programs: { leveredge: string; gaia: string };
+  programs: { leveredge: string; gaia: string } & Readonly<Record<string, string>>;
   /** Where units lie. */
   units: Readonly<Record<Systemd, string>>;
   /** Where programs are found by everyone. */

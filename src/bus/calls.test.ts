@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { type Capability, returnedId } from '../events/capability.ts';
+import type { Event } from '../events/event.ts';
+import { makeCalls } from './calls.ts';
+
+const never = new AbortController().signal;
+const capability: Capability = {
+  ...{ name: 'tea.spill', summary: 'Spill', risk: 'destructive', example: {} },
+  ...{ input: z.strictObject({}), output: z.object({}), question: () => 'Spill?' },
+};
+
+/** As much of a store as calls need: what is published is an event, and whoever follows is told. */
+function stand() {
+  const stored = new Map<string, Event>();
+  const followers = new Set<(commit: never) => void>();
+  let n = 0;
+  const store = {
+    async publish(draft: Partial<Event>) {
+      const id = draft.id ?? `c${n++}`;
+      const event = { correlation_id: null, human_response: null, human_state: null, ...draft, id } as Event;
+      stored.set(id, event);
+      for (const each of followers) each(undefined as never);
+      return { kind: 'stored', receipt: { id } };
+    },
+    event: async (id: string) => stored.get(id),
+    onCommitted(follower: (commit: never) => void) {
+      followers.add(follower);
+      return () => followers.delete(follower);
+    },
+  };
+  const calls = makeCalls({ store: store as never, capabilities: [capability] });
+  const from = { askedBy: { kind: 'person', name: 'anna' } as const, via: 'http', cause: undefined, key: undefined };
+  return { calls, stored, store, begin: () => calls.begin(capability, {}, from) };
+}
+
+describe('the calls that a bus keeps', () => {
+  it('lets so many wait at the same time and no more, and all of them go when one is over', async () => {
+    const { calls, begin, store } = stand();
+    const id = await begin();
+    const waiting = Array.from({ length: 500 }, () => calls.after(['running'], id, 60_000, never));
+    while (calls.waiting < 500) await new Promise((resolve) => setImmediate(resolve));
+    await assert.rejects(calls.after(['running'], id, 60_000, never), { code: 'queue-full' });
+    const returned = returnedId('tea.spill', id);
+    const details = { capability: 'tea.spill', ok: true, result: {}, took_ms: 1 };
+    await store.publish({ id: returned, source_agent: 'TEA', details });
+    for (const { status } of await Promise.all(waiting)) assert.equal(status, 'done');
+    assert.equal(calls.waiting, 0);
+  });
+
+  it('lets go of whoever waits when the time is over, the caller is gone or the bus stops', async () => {
+    const { calls, begin } = stand();
+    const id = await begin();
+    assert.equal((await calls.after(['running'], id, 0, never)).status, 'running');
+    assert.equal((await calls.after(['running'], id, 20, never)).status, 'running');
+    const gone = new AbortController();
+    const left = calls.after(['running'], id, 60_000, gone.signal);
+    gone.abort();
+    assert.equal((await left).status, 'running');
+    const held = calls.after(['running'], id, 60_000, never);
+    while (calls.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
+    calls.release();
+    assert.equal((await held).status, 'running');
+    assert.equal((await calls.after(['running'], id, 60_000, never)).status, 'running');
+    assert.equal(calls.waiting, 0);
+  });
+
+  it('asks a question that is not longer than a question may be', async () => {
+    const { calls, begin } = stand();
+    const id = await begin();
+    const { approval } = await calls.ask(id, {}, ['x'.repeat(10_000)]);
+    assert.equal(approval?.question.length, 4000);
+    assert.ok(approval?.question.startsWith('Spill?\nxxx'));
+    const again = await calls.ask(id, { cups: 9 }, ['something else']);
+    assert.deepEqual([again.approval, again.arguments], [approval, {}]);
+  });
+
+  it('knows no call but its own', async () => {
+    const { calls, store } = stand();
+    await assert.rejects(calls.call('never-was'), { code: 'not-found' });
+    const details = { capability: 'tea.spill', arguments: {}, asked_by: { kind: 'person', name: 'anna' }, via: 'x' };
+    await store.publish({ id: 'forged', source_agent: 'EVE', action: 'tea_spill_called', details });
+    await assert.rejects(calls.ask('forged', {}, []), { code: 'not-found' });
+    await store.publish({ id: 'odd', source_agent: 'EVENT-BUS', action: 'tea_brew_called', details });
+    await assert.rejects(calls.after(['running'], 'odd', 1000, never), { code: 'not-found' });
+    assert.equal(calls.waiting, 0);
+  });
+});
