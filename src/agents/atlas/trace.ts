@@ -1,5 +1,7 @@
+import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
+import { isEventId } from '../../events/draft.ts';
 import type { Event } from '../../events/event.ts';
 import { lineOf } from './event-line.ts';
 
@@ -8,10 +10,12 @@ const maxLooked = 20_000;
 const pageSize = 1000;
 /** Of a matter with more events the rest is left out. */
 const maxTold = 500;
+/** How many causes up what began it is looked for. */
+const maxUp = 100;
 
 /**
- * The matter that an event belongs to, in the order in which it happened: everything that has the same
- * `correlation_id`, and what follows from any of it by its `causation_id`.
+ * The matter that an event belongs to, in the order in which it happened: what led to it by `causation_id`, everything that
+ * has the same `correlation_id` as any of that, and what follows.
  * @throws Fault `not-found`
  */
 export async function traceOf(
@@ -20,7 +24,8 @@ export async function traceOf(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const event = await bus.event(id);
-  const matter = event.correlation_id ?? event.id;
+  const matters = await mattersOf(bus, event, signal);
+  const matter = matters.at(-1) as string;
   const looked: Event[] = [event];
   let before: string | undefined;
   let isWhole = true;
@@ -36,7 +41,7 @@ export async function traceOf(
     }
     before = next;
   }
-  const found = matterOf(looked, matter);
+  const found = matterOf(looked, new Set(matters));
   const inOrder = [...found.values()].sort((a, b) => a.timestamp.localeCompare(b.timestamp));
   const trace = inOrder
     .slice(0, maxTold)
@@ -44,11 +49,27 @@ export async function traceOf(
   return { matter, trace, is_whole: isWhole && inOrder.length <= maxTold };
 }
 
-/** What says that it belongs to the matter, and what follows from that, the oldest first. */
-function matterOf(looked: readonly Event[], matter: string): Map<string, Event> {
+/** What an event and each of its causes say that they belong to; last what the first of them does, as far as it is known. */
+async function mattersOf(bus: Pick<Client, 'event'>, event: Event, signal: AbortSignal): Promise<string[]> {
+  const matters: string[] = [];
+  for (let each = event; ; ) {
+    matters.push(each.correlation_id ?? each.id);
+    if (!isEventId(each.causation_id) || matters.length > maxUp) return matters;
+    signal.throwIfAborted();
+    try {
+      each = await bus.event(each.causation_id);
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'not-found') return matters; // Purged, or never there.
+      throw error;
+    }
+  }
+}
+
+/** What says that it belongs to one of these, and what follows from that, the oldest first. */
+function matterOf(looked: readonly Event[], matters: ReadonlySet<string>): Map<string, Event> {
   const found = new Map<string, Event>();
   const belongs = ({ id, correlation_id, causation_id }: Event) =>
-    id === matter || correlation_id === matter || (causation_id !== null && found.has(causation_id));
+    matters.has(id) || matters.has(correlation_id ?? id) || (causation_id !== null && found.has(causation_id));
   for (const each of looked.toReversed()) if (belongs(each)) found.set(each.id, each);
   return found;
 }
