@@ -14,7 +14,11 @@ import { start } from '../cli-run.fixtures.ts';
 import { makeStand, rowsOf, type Stand } from '../recovery/gaia.fixtures.ts';
 
 type AgentName = 'chronos' | 'hades' | 'atlas';
-export type RunningAgent = { pid: number; kill(): Promise<void> };
+export type RunningAgent = {
+  kill(): Promise<void>;
+  /** What it works on for others. */
+  callInHand(): Promise<string | null>;
+};
 
 /** A bus and agents, each a process of its own, on a home with the target `dev`. All of it ends with its test. */
 export type Story = {
@@ -25,7 +29,7 @@ export type Story = {
   killBus(): Promise<void>;
   /** A bus on the same home and port again. */
   startBus(): Promise<void>;
-  agent(name: AgentName, env?: Record<string, string>): Promise<RunningAgent>;
+  agent(name: AgentName, env?: Record<string, string>, lease?: string): Promise<RunningAgent>;
   /** A command line of this home: `leveredge …`. */
   leveredge(...words: string[]): ReturnType<typeof start>['ended'];
   /** Somebody with the token of a person who may approve. */
@@ -33,7 +37,7 @@ export type Story = {
 };
 
 /** Short, so that what a killed agent held comes again soon. */
-const leaseSeconds = '2';
+const shortLease = '2';
 const limitMs = 45_000;
 const health = 'health: none';
 
@@ -98,8 +102,8 @@ function storyOn(stand: Stand, url: string, ends: (() => void | Promise<void>)[]
     stand,
     url,
     client: makeClient({ url }),
-    async agent(name: AgentName, env: Record<string, string> = {}): Promise<RunningAgent> {
-      const words = ['--home', home, '--url', url, '--port', '0', '--lease', leaseSeconds, '--json'];
+    async agent(name: AgentName, env: Record<string, string> = {}, lease = shortLease): Promise<RunningAgent> {
+      const words = ['--home', home, '--url', url, '--port', '0', '--lease', lease, '--json'];
       const { child, ended, says } = start(['agent', name, ...words], env);
       const kill = async () => {
         child.kill('SIGKILL');
@@ -107,9 +111,13 @@ function storyOn(stand: Stand, url: string, ends: (() => void | Promise<void>)[]
       };
       ends.push(kill);
       const [line] = await says('stdout', /^\{.*\}$/);
-      const { pid } = JSON.parse(line) as { pid: number };
+      const { pid, health } = JSON.parse(line) as { pid: number; health: string };
       assert.equal(pid, child.pid);
-      return { pid, kill };
+      const callInHand = async () => {
+        const { calls } = (await (await fetch(health)).json()) as { calls: { working_on: string | null } };
+        return calls.working_on;
+      };
+      return { kill, callInHand };
     },
     leveredge: (...words: string[]) => start([...words, '--home', home], { NO_COLOR: '1' }).ended,
     async person(name: string) {
