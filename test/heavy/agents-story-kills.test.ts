@@ -50,7 +50,7 @@ async function assertDoneOnce(story: Story, call: string): Promise<void> {
   assertWhole(story.stand);
   assert.equal(asideOf(story.stand).length, 1);
   assert.deepEqual(await saidTwice(story), []);
-  assert.deepEqual((await trail(story)).sort(), [...wholeTrail].sort());
+  assert.deepEqual(await trail(story), wholeTrail);
 }
 
 /** The process that restores, once it has stopped itself where it was told to. */
@@ -68,16 +68,16 @@ async function assertNoneOf({ client }: Story, action: string): Promise<void> {
   );
 }
 
-describe('a rollback is done once', { timeout: 85_000, concurrency: 3 }, () => {
+describe('a rollback is done once', { timeout: 240_000, concurrency: 3 }, () => {
   it('when HADES is killed while it prepares', async (t) => {
     const { story, hades } = await withHades(t);
     await brokenDeploy(story, 'deploy-1');
-    await hasCome(story, 'hades_rollback_called', 'deploy-1-failed', 2);
+    const called = { action: 'hades_rollback_called', limit: 1 };
+    await until(async () => (await story.client.events(called)).count > 0, 2);
     await hades.kill();
     await assertNoneOf(story, 'hades_rollback_approval');
     await story.agent('hades');
     await assertDoneOnce(story, await answered(story));
-    assert.deepEqual(await trail(story), wholeTrail);
   });
 
   it('when HADES is killed after it has asked, and the answer comes while it is dead', async (t) => {
@@ -89,7 +89,6 @@ describe('a rollback is done once', { timeout: 85_000, concurrency: 3 }, () => {
     assertBroken(story.stand);
     await story.agent('hades');
     await assertDoneOnce(story, call);
-    assert.deepEqual(await trail(story), wholeTrail);
   });
 
   it('when HADES is killed right after the answer', async (t) => {
@@ -154,7 +153,6 @@ describe('a rollback is done once', { timeout: 85_000, concurrency: 3 }, () => {
     const story = await makeStory(t, { agents: ['hades'] });
     const { stand } = story;
     const chronos = await story.agent('chronos');
-    writeFileSync(join(stand.home, 'large'), randomBytes(manyBytes));
     writeFileSync(join(stand.root, 'state', 'large'), randomBytes(manyBytes));
     await announce(story, 'deploy-1');
     const gaia = await until(() => gaiaAtWork(stand), 2);
@@ -167,13 +165,12 @@ describe('a rollback is done once', { timeout: 85_000, concurrency: 3 }, () => {
     breakTarget(stand);
     await deployFailed(story, 'deploy-1');
     await assertDoneOnce(story, await answered(story));
-    assert.deepEqual(await trail(story), wholeTrail);
     const backups = readdirSync(join(stand.backups, 'dev')).filter((name) => /^dev-.*\.manifest\.json$/.test(name));
     assert.equal(backups.length, 1);
   });
 });
 
-describe('while one agent is dead', { timeout: 85_000 }, () => {
+describe('while one agent is dead', { timeout: 240_000 }, () => {
   it('the others work, and it does what it has missed once it is back', async (t) => {
     const { story, hades } = await withHades(t);
     await hades.kill();
@@ -188,7 +185,6 @@ describe('while one agent is dead', { timeout: 85_000 }, () => {
     const second = await story.agent('hades');
     const call = await answered(story);
     await assertDoneOnce(story, call);
-    assert.deepEqual(await trail(story), wholeTrail);
     // What it hears from now on it does too, though it has been dead before.
     await second.kill();
     await story.client.publish({ source_agent: 'ARGUS', action: 'audit_failed', target: 'dev', id: 'failed-2' });

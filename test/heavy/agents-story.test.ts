@@ -1,21 +1,25 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../../src/base/fault.ts';
 import type { Resolution } from '../../src/events/answer.ts';
 import { start } from '../cli-run.fixtures.ts';
 import {
+  announce,
   asideOf,
   asked,
   assertBroken,
   assertWhole,
+  breakTarget,
   brokenDeploy,
   happened,
   hasCome,
   makeStory,
   makeStoryInTime,
+  questionOf,
   type Story,
   saidTwice,
   through,
@@ -39,7 +43,7 @@ async function assertUntouched(story: Story, ...end: string[]): Promise<void> {
   assert.deepEqual(asideOf(story.stand), []);
 }
 
-describe('a deployment that breaks its target', { timeout: 85_000, concurrency: 3 }, () => {
+describe('a deployment that breaks its target', { timeout: 240_000, concurrency: 3 }, () => {
   it('is backed up before, rolled back when a person says so, and told from its beginning to its end', async (t) => {
     const story = await makeStory(t, { agents: ['chronos', 'hades', 'atlas'] });
     const { client, stand } = story;
@@ -161,33 +165,62 @@ describe('a deployment that breaks its target', { timeout: 85_000, concurrency: 
     await assertUntouched(story, 'EVENT-BUS human_timed_out');
   });
 
-  it('is decided by exactly one of two people and the deadline', async (t) => {
+  it('is decided by exactly one of two people and the deadline, whoever comes first', async (t) => {
     const story = await makeStoryInTime(t);
-    const [anna, berta] = [await story.person('anna'), await story.person('berta')];
+    const { client, stand } = story;
+    const who = { anna: await story.person('anna'), berta: await story.person('berta') };
+    await announce(story, 'deploy-1');
+    await hasCome(story, 'backup_completed', 'deploy-1');
+    let restores = 0;
+    // Where the hour is over while GAIA restores, what HADES holds is lost to it, and comes again.
+    for (const order of ['clock:0 anna berta', 'anna berta clock:3', 'anna berta clock:300', 'berta anna clock:300']) {
+      breakTarget(stand);
+      const { id } = await client.callCapability('hades.rollback', { target: 'dev' }, { waitSeconds: 0 });
+      const { question, yes } = await questionOf(story, id);
+      for (const one of Object.values(who)) await one.health();
+      const fate = { anna: 'yes', berta: 'no' };
+      const answers = order.split(' ').map(async (each) => {
+        const [name, afterMs] = each.split(':');
+        if (name === 'clock') {
+          await pause(Number(afterMs));
+          return void (await story.advance(hourMs + 1000));
+        }
+        const one = name as 'anna' | 'berta';
+        return who[one].respond(question, { ...yes, response: fate[one] }).catch((fault: Fault) => fault);
+      });
+      const told = (await Promise.all(answers)).filter((each) => each !== undefined);
+      const { status, approval } = await through(story, id);
+      const by = approval?.responded_by ?? null;
+      const losers = told.filter((each) => each instanceof Fault);
+      assert.equal(losers.length, by === null ? 2 : 1, order);
+      for (const { code, extra } of losers) {
+        const { responded_by, response } = extra.resolution as Resolution;
+        assert.deepEqual([code, responded_by, response], ['already-resolved', by, approval?.response], order);
+      }
+      assert.equal(approval?.response, by === null ? 'no' : fate[by as 'anna' | 'berta']);
+      assert.equal(status, approval?.response === 'yes' ? 'done' : 'refused', order);
+      if (status === 'done') {
+        restores++;
+        assertWhole(stand);
+      } else assertBroken(stand);
+      assert.equal(asideOf(stand).length, restores, order);
+    }
+    const ends = (await trail(story)).filter((each) => each === 'GAIA restore_completed');
+    assert.equal(ends.length, restores);
+    assert.deepEqual(await saidTwice(story), []);
+  });
+
+  it('is left as it is when what would be done is not what was asked any more', async (t) => {
+    const story = await makeStory(t);
+    const { stand } = story;
     await brokenDeploy(story, 'deploy-1');
     const { call, question, yes } = await asked(story, 'deploy-1-failed');
-    await story.advance(hourMs - 5000);
-    const wants = [
-      { who: anna, response: 'yes' },
-      { who: berta, response: 'no' },
-    ];
-    const answers = wants.map(({ who, response }) => who.respond(question, { ...yes, response }));
-    const [first, second] = await Promise.allSettled([...answers, story.advance(6000)]);
-    const { status, approval } = await through(story, call);
-    const winners = [first, second].filter((each) => each?.status === 'fulfilled');
-    assert.equal(winners.length, approval?.responded_by === null ? 0 : 1);
-    for (const each of [first, second]) {
-      if (each?.status !== 'rejected') continue;
-      assert.ok(each.reason instanceof Fault);
-      assert.equal(each.reason.code, 'already-resolved');
-      const { responded_by, response } = each.reason.extra.resolution as Resolution;
-      assert.deepEqual([responded_by, response], [approval?.responded_by, approval?.response]);
-    }
-    assert.equal(status, approval?.response === 'yes' ? 'done' : 'refused');
-    const ended = approval?.responded_by === null ? 'EVENT-BUS human_timed_out' : 'EVENT-BUS human_responded';
-    if (status === 'done') await assertRolledBack(story);
-    else await assertUntouched(story, ended);
-    assert.deepEqual(await saidTwice(story), []);
+    appendFileSync(stand.config, '      exclude: [ notes ]\n');
+    await (await story.person('anna')).respond(question, yes);
+    const { status, error } = await through(story, call);
+    assert.deepEqual([status, error?.code], ['failed', 'conflict']);
+    assert.match(error?.message ?? '', /^The plan is \w+ now, and not /);
+    await assertUntouched(story, 'EVENT-BUS human_responded', 'HADES hades_rollback_returned');
   });
 
   it('has an agent in Python hear of the restore and say what it thinks of it', {

@@ -163,7 +163,7 @@ export function deployFailed({ client }: Story, id: string) {
 
 export function breakTarget({ root, database }: Stand): void {
   writeFileSync(join(root, 'notes'), 'broken\n');
-  rmSync(join(root, 'compose.yml'));
+  rmSync(join(root, 'compose.yml'), { force: true });
   writeFileSync(join(root, 'left by the deployment'), 'x');
   const db = new DatabaseSync(database);
   db.exec('DELETE FROM event WHERE n > 3');
@@ -196,22 +196,25 @@ export const trail = async (story: Pick<Story, 'client'>) =>
   (await happened(story)).map(({ source_agent, action }) => `${source_agent} ${action}`);
 
 /** The first event of this action, of this cause if one is named, once it is there. */
-export function hasCome(story: Pick<Story, 'client'>, action: string, cause?: string, everyMs?: number) {
-  return until(
-    async () =>
-      (await happened(story)).find(
-        (each) => each.action === action && (cause === undefined || each.causation_id === cause),
-      ),
-    everyMs,
+export function hasCome(story: Pick<Story, 'client'>, action: string, cause?: string) {
+  return until(async () =>
+    (await happened(story)).find(
+      (each) => each.action === action && (cause === undefined || each.causation_id === cause),
+    ),
   );
 }
 
-/** The call of a rollback and the question of it, once it is asked; of this event. */
+/** The call of a rollback that follows from this event, and the question of it, once it is asked. */
 export async function asked(story: Pick<Story, 'client'>, cause: string) {
-  const called = await hasCome(story, 'hades_rollback_called', cause);
-  const question = await hasCome(story, 'hades_rollback_approval', called.id);
-  assert.ok(question.payload_hash);
-  return { call: called.id, question: question.id, yes: { response: 'yes', payload_hash: question.payload_hash } };
+  const { id } = await hasCome(story, 'hades_rollback_called', cause);
+  return { call: id, ...(await questionOf(story, id)) };
+}
+
+/** The question of a rollback, once it is asked, and the yes to just that. */
+export async function questionOf(story: Pick<Story, 'client'>, call: string) {
+  const { id, payload_hash } = await hasCome(story, 'hades_rollback_approval', call);
+  assert.ok(payload_hash);
+  return { question: id, yes: { response: 'yes', payload_hash } };
 }
 
 /** What became of a call, once it is through. */
@@ -223,7 +226,8 @@ export const through = ({ client }: Pick<Story, 'client'>, call: string) =>
 
 /** Said twice of the same cause, which nothing may be. */
 export async function saidTwice(story: Pick<Story, 'client'>): Promise<string[]> {
-  const said = (await happened(story)).map(({ action, causation_id }) => `${action} of ${causation_id}`);
+  const consequences = (await happened(story)).filter(({ causation_id }) => causation_id !== null);
+  const said = consequences.map(({ action, causation_id }) => `${action} of ${causation_id}`);
   return said.filter((each, at) => said.indexOf(each) !== at);
 }
 
