@@ -127,6 +127,14 @@ describe('a rollback is done once', { timeout: 240_000, concurrency: 3 }, () => 
     });
   }
 
+  it('when GAIA alone is killed in the middle', async (t) => {
+    const { story } = await withHades(t, { GAIA_STOP_AT: 'after swap begin' });
+    await brokenDeploy(story, 'deploy-1');
+    const call = await answered(story);
+    process.kill(await stoppedGaia(story), 'SIGKILL');
+    await assertDoneOnce(story, call);
+  });
+
   it('when the bus is killed after the answer', async (t) => {
     const { story } = await withHades(t);
     await brokenDeploy(story, 'deploy-1');

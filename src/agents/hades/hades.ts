@@ -6,7 +6,15 @@ import { approvalAction } from '../../events/capability.ts';
 import { busAgent, type Event } from '../../events/event.ts';
 import { endEventOf } from '../../recovery/events/run-events.ts';
 import { type Agent, type Call, type Conclusion, done, type Handler, type Prepared } from '../agent.ts';
-import { type GaiaEffects, type GaiaEnd, inItsTurn, lastDocument, listBackups, resultOf } from '../gaia-end.ts';
+import {
+  failureOf,
+  type GaiaEffects,
+  type GaiaEnd,
+  inItsTurn,
+  lastDocument,
+  listBackups,
+  resultOf,
+} from '../gaia-end.ts';
 
 /** What HADES touches. */
 export type HadesEffects = GaiaEffects & {
@@ -23,6 +31,8 @@ const ownSide: readonly string[] = ['GAIA', 'CHRONOS', 'HADES', busAgent];
 const restored = [0, 9];
 /** How long a bus that is away is waited for, until GAIA tells it of a restore. */
 const tellPatienceMs = 10 * 60_000;
+/** How often one call has GAIA finish what it was killed in. */
+const maxFinishes = 3;
 
 /**
  * HADES prepares a rollback when something fails that names a target, and asks a person; it rolls back what was approved, and
@@ -142,7 +152,7 @@ function undoBy(effects: HadesEffects): Handler {
  * when it is asked again where the bus was away just then. Asked for the same cause it does nothing else.
  */
 async function endTold(effects: HadesEffects, words: readonly string[], signal: AbortSignal): Promise<GaiaEnd> {
-  const end = await inItsTurn(effects, words, signal);
+  const end = await finished(effects, words, signal);
   const run = lastDocument(end.stdout)?.run;
   if (typeof run !== 'string') return end;
   try {
@@ -153,6 +163,15 @@ async function endTold(effects: HadesEffects, words: readonly string[], signal: 
     // Otherwise the bus is away for long, and what was done counts: it is told with whatever GAIA does next.
   }
   return end;
+}
+
+/** Runs GAIA until it says how that ended: killed in the middle, it goes on when the same is asked for the same cause. */
+async function finished(effects: GaiaEffects, words: readonly string[], signal: AbortSignal): Promise<GaiaEnd> {
+  for (let finishes = 0; ; finishes++) {
+    const end = await inItsTurn(effects, words, signal);
+    const isKilled = lastDocument(end.stdout) === undefined && failureOf(end).code === 'internal';
+    if (!isKilled || finishes === maxFinishes) return end;
+  }
 }
 
 function outcomeOf(target: string, { outcome, says, run, health, aside }: JsonObject): JsonObject {
