@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { stateOf } from '../recovery/kill.fixtures.ts';
 import {
   announce,
@@ -32,6 +33,11 @@ const manyBytes = 12 * 1024 * 1024;
 async function withHades(t: TestContext, env: Record<string, string> = {}, lease?: string) {
   const story = await makeStory(t, { agents: ['chronos'] });
   return { story, hades: await story.agent('hades', env, lease) };
+}
+
+/** At once, while it is prepared. */
+function hasBeenCalled({ client }: Story) {
+  return until(async () => (await client.events({ action: 'hades_rollback_called', limit: 1 })).count > 0, 2);
 }
 
 async function answered(story: Story) {
@@ -72,8 +78,7 @@ describe('a rollback is done once', { timeout: 240_000, concurrency: 3 }, () => 
   it('when HADES is killed while it prepares', async (t) => {
     const { story, hades } = await withHades(t);
     await brokenDeploy(story, 'deploy-1');
-    const called = { action: 'hades_rollback_called', limit: 1 };
-    await until(async () => (await story.client.events(called)).count > 0, 2);
+    await hasBeenCalled(story);
     await hades.kill();
     await assertNoneOf(story, 'hades_rollback_approval');
     await story.agent('hades');
@@ -133,6 +138,18 @@ describe('a rollback is done once', { timeout: 240_000, concurrency: 3 }, () => 
     const call = await answered(story);
     process.kill(await stoppedGaia(story), 'SIGKILL');
     await assertDoneOnce(story, call);
+  });
+
+  it('when the bus is killed while HADES prepares', async (t) => {
+    // HADES still holds the call when the bus is back.
+    const { story } = await withHades(t, {}, '20');
+    await brokenDeploy(story, 'deploy-1');
+    await hasBeenCalled(story);
+    await story.killBus();
+    // Longer than GAIA takes to plan.
+    await pause(2000);
+    await story.startBus();
+    await assertDoneOnce(story, await answered(story));
   });
 
   it('when the bus is killed after the answer', async (t) => {
