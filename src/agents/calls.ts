@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Client } from '../client/client.ts';
+import { patiently } from '../client/patience.ts';
 import {
   approvalAction,
   type CallDetails,
@@ -19,6 +20,8 @@ import { type Agent, type Conclusion, done, type Handler, type Said } from './ag
 /** A destructive call may take as long as a restore. */
 const longestMs = 12 * 3_600_000;
 const atOnce = 8;
+/** How long a bus that is away is waited for to ask a person. */
+const askPatienceMs = 10 * 60_000;
 
 type Offer = { capability: Capability; handler: Handler };
 /** A call to be done. `id`: the event that it is. */
@@ -104,7 +107,9 @@ async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<C
   try {
     const prepared = await due.handler.prepare?.(argumentsOf(due), callOf(due, signal));
     if (prepared === undefined) throw new Error('nothing prepares it');
-    await client.askForCall(due.id, { arguments: prepared.arguments, says: [...prepared.says] }, signal);
+    const asked = { arguments: prepared.arguments, says: [...prepared.says] };
+    // A bus that restarts just now is no reason that the call has failed.
+    await patiently({ signal })(askPatienceMs, () => client.askForCall(due.id, asked, signal));
     return done();
   } catch (error) {
     return failed(due, error, began, signal);

@@ -1,5 +1,7 @@
+import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
+import { isEventId } from '../../events/draft.ts';
 import type { Event } from '../../events/event.ts';
 import { lineOf } from './event-line.ts';
 
@@ -8,10 +10,12 @@ const maxLooked = 20_000;
 const pageSize = 1000;
 /** Of a matter with more events the rest is left out. */
 const maxTold = 500;
+/** How many causes up what began it is looked for. */
+const maxUp = 100;
 
 /**
- * The matter that an event belongs to, in the order in which it happened: everything that has the same
- * `correlation_id`, and what follows from any of it by its `causation_id`.
+ * The matter that an event belongs to, in the order in which it happened: what led to it by `causation_id`, everything that
+ * has the same `correlation_id` as any of that, and what follows.
  * @throws Fault `not-found`
  */
 export async function traceOf(
@@ -20,7 +24,8 @@ export async function traceOf(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const event = await bus.event(id);
-  const matter = event.correlation_id ?? event.id;
+  const matters = await mattersOf(bus, event, signal);
+  const matter = matters.at(-1) as string;
   const looked: Event[] = [];
   let before: string | undefined;
   let isWhole = true;
@@ -38,7 +43,7 @@ export async function traceOf(
   }
   // It may be older than what is looked through.
   if (!looked.some((each) => each.id === event.id)) looked.push(event);
-  const found = matterOf(looked.toReversed(), matter);
+  const found = matterOf(looked.toReversed(), new Set(matters));
   const inOrder = [...found.values()];
   const trace = inOrder
     .slice(0, maxTold)
@@ -46,10 +51,28 @@ export async function traceOf(
   return { matter, trace, is_whole: isWhole && inOrder.length <= maxTold };
 }
 
-/** What says that it belongs to the matter, and what follows from that, in the order of the log. */
-function matterOf(log: readonly Event[], matter: string): Map<string, Event> {
+/** What an event and each of its causes say that they belong to; last what the first of them does, as far as it is known. */
+async function mattersOf(bus: Pick<Client, 'event'>, event: Event, signal: AbortSignal): Promise<string[]> {
+  const matters: string[] = [];
+  for (let each = event; ; ) {
+    matters.push(each.correlation_id ?? each.id);
+    if (!isEventId(each.causation_id) || matters.length > maxUp) return matters;
+    signal.throwIfAborted();
+    try {
+      each = await bus.event(each.causation_id);
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'not-found') return matters; // Purged, or never there.
+      throw error;
+    }
+  }
+}
+
+/** What says that it belongs to one of these, and what follows from that, in the order of the log. */
+function matterOf(log: readonly Event[], matters: ReadonlySet<string>): Map<string, Event> {
   const followers = Map.groupBy(log, ({ causation_id }) => causation_id);
-  const belonging = new Set(log.filter(({ id, correlation_id }) => id === matter || correlation_id === matter));
+  const belonging = new Set(
+    log.filter(({ id, correlation_id }) => matters.has(id) || matters.has(correlation_id ?? id)),
+  );
   // A set gives what is added while it is walked through, each once: circles end.
   for (const { id } of belonging) for (const each of followers.get(id) ?? []) belonging.add(each);
   return new Map(log.filter((each) => belonging.has(each)).map((each) => [each.id, each]));

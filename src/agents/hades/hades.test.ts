@@ -43,6 +43,7 @@ function stand({ ends = [] as GaiaEnd[], pending = [] as object[], refused = und
       slept += ms;
     },
     client: {
+      event: async () => ({}) as never,
       pending: async () => ({ pending, count: pending.length, next: null }) as never,
       callCapability: async (name, args, options) => {
         calls.push({ name, args, options });

@@ -1,14 +1,24 @@
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
+import { patiently } from '../../client/patience.ts';
 import { approvalAction } from '../../events/capability.ts';
 import { busAgent, type Event } from '../../events/event.ts';
+import { endEventOf } from '../../recovery/events/run-events.ts';
 import { type Agent, type Call, type Conclusion, done, type Handler, type Prepared } from '../agent.ts';
-import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
+import {
+  failureOf,
+  type GaiaEffects,
+  type GaiaEnd,
+  inItsTurn,
+  lastDocument,
+  listBackups,
+  resultOf,
+} from '../gaia-end.ts';
 
 /** What HADES touches. */
 export type HadesEffects = GaiaEffects & {
-  client: Pick<Client, 'pending' | 'callCapability'>;
+  client: Pick<Client, 'pending' | 'callCapability' | 'event'>;
   /** The names of what GAIA's configuration can restore. @throws Fault for a configuration that is missing or wrong */
   targets(): readonly string[];
 };
@@ -20,6 +30,10 @@ const rollback = 'hades.rollback';
 const ownSide: readonly string[] = ['GAIA', 'CHRONOS', 'HADES', busAgent];
 /** GAIA's: done, and done but not proven healthy. */
 const restored = [0, 9];
+/** How long a bus that is away is waited for, until GAIA tells it of a restore. */
+const tellPatienceMs = 10 * 60_000;
+/** How often one call has GAIA finish what it was killed in. */
+const maxFinishes = 3;
 
 /**
  * HADES prepares a rollback when something fails that names a target, and asks a person; it rolls back what was approved, and
@@ -120,7 +134,7 @@ function rollbackBy(effects: HadesEffects): Handler {
         '--json',
         '--quiet',
       ];
-      return { ...outcomeOf(target, resultOf(await inItsTurn(effects, words, signal), restored)), backup };
+      return { ...outcomeOf(target, resultOf(await endTold(effects, words, signal), restored)), backup };
     },
   };
 }
@@ -135,9 +149,36 @@ function undoBy(effects: HadesEffects): Handler {
     async run(args, { id, signal }) {
       const target = args.target as string;
       const words = ['undo', target, '--yes', '--cause', id, '--json', '--quiet'];
-      return outcomeOf(target, resultOf(await inItsTurn(effects, words, signal), restored));
+      return outcomeOf(target, resultOf(await endTold(effects, words, signal), restored));
     },
   };
+}
+
+/**
+ * Runs GAIA, and sees to it that the bus knows how that ended before it hears it from here: GAIA tells it itself, but only
+ * when it is asked again where the bus was away just then. Asked for the same cause it does nothing else.
+ */
+async function endTold(effects: HadesEffects, words: readonly string[], signal: AbortSignal): Promise<GaiaEnd> {
+  const end = await finished(effects, words, signal);
+  const run = lastDocument(end.stdout)?.run;
+  if (typeof run !== 'string') return end;
+  try {
+    await patiently({ signal })(tellPatienceMs, () => effects.client.event(endEventOf(run)));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Fault && error.code === 'not-found') await inItsTurn(effects, words, signal);
+    // Otherwise the bus is away for long, and what was done counts: it is told with whatever GAIA does next.
+  }
+  return end;
+}
+
+/** Runs GAIA until it says how that ended: killed in the middle, it goes on when the same is asked for the same cause. */
+async function finished(effects: GaiaEffects, words: readonly string[], signal: AbortSignal): Promise<GaiaEnd> {
+  for (let finishes = 0; ; finishes++) {
+    const end = await inItsTurn(effects, words, signal);
+    const isKilled = lastDocument(end.stdout) === undefined && failureOf(end).code === 'internal';
+    if (!isKilled || finishes === maxFinishes) return end;
+  }
 }
 
 function outcomeOf(target: string, { outcome, says, run, health, aside }: JsonObject): JsonObject {

@@ -13,6 +13,11 @@ import { putIntoOutbox } from './outbox.ts';
 const parts = ['begin', 'end'] as const;
 type Part = (typeof parts)[number];
 
+/** The id of the event that tells how a run ended, before there is one. */
+export const endEventOf = (run: string) => eventIdOf(run, 'end');
+
+const eventIdOf = (run: string, part: Part) => `gaia-${run}-${part}`;
+
 /** Names in a run's folder what of it is not in the outbox yet. Runs of older versions have none, and tell nothing. */
 const untoldIn = (folder: string) => join(folder, 'untold');
 
@@ -78,7 +83,7 @@ function eventOf(part: Part, request: RunRequest, lines: readonly JournalLine[])
   const began = Date.parse(lines[0]?.at ?? line.at);
   const staged = lines.findLast(({ step, state }) => step === 'stage' && state === 'done')?.facts;
   return {
-    id: `gaia-${id}-${part}`,
+    id: eventIdOf(id, part),
     source_agent: 'GAIA',
     action: outcome === undefined ? 'restore_started' : actionOf(outcome),
     target: target.name,
