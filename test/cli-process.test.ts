@@ -248,11 +248,12 @@ describe('a process of leveredge', { concurrency: 4 }, () => {
       const bus = start([command, '--port', '0', '--home', home, '--json']);
       t.after(() => bus.child.kill('SIGKILL'));
       const [line] = await bus.says('stdout', /.+/);
+      const runs = command === 'up' ? ['ATLAS', 'CHRONOS', 'HADES'] : [];
+      const toldAll = Promise.all(runs.map((agent) => bus.says('stdout', new RegExp(agent))));
       const { url, ...rest } = JSON.parse(line);
       assert.deepEqual(rest, { database: join(home, 'control-plane/event-bus/events.db'), home, pid: bus.child.pid });
       await makeClient({ url }).health();
-      const runs = command === 'up' ? ['ATLAS', 'CHRONOS', 'HADES'] : [];
-      for (const _ of runs) await bus.says('stdout', /"agent"/);
+      await toldAll;
       bus.child.kill('SIGTERM');
       const { exit, stdout } = await bus.ended;
       assert.equal(exit, 0);

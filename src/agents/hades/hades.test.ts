@@ -182,8 +182,10 @@ describe('HADES, when it is called', () => {
     const says = 'It did not become healthy, and was rolled back.';
     const back = stand({ ends: [ended(10, { ...outcome, outcome: 'rolled back', says })] });
     await assert.rejects(back.offer('rollback').run(approved, call), { code: 'internal', message: says });
-    const killed = stand({ ends: [ended(null)] });
+    // What was begun is finished when it is asked for again, but not for ever.
+    const killed = stand({ ends: [ended(null), ended(null), ended(null), ended(null)] });
     await assert.rejects(killed.offer('rollback').run(approved, call), { message: 'GAIA was ended by a signal.' });
+    assert.equal(killed.words.length, 4);
     const stop = AbortSignal.abort(new Error('stopping'));
     const waiting = stand({ ends: [locked] });
     await assert.rejects(waiting.offer('undo').run({ target: 'dev' }, { ...call, signal: stop }), /stopping/);
