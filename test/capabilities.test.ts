@@ -102,6 +102,11 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     for (const args of [{}, { target: '' }, { target: 'dev', cups: 0 }, { target: 'dev', cup: 1 }, { target: 7 }])
       await assert.rejects(client.callCapability('tea.brew', args), { code: 'invalid' });
     await assert.rejects(client.callCapability('tea.drink', {}), { code: 'not-found' });
+    // Of an agent that never ran here nobody would ever take it.
+    await assert.rejects(client.callCapability('ada.brew', { target: 'dev' }), {
+      code: 'unavailable',
+      message: /ADA has never run/,
+    });
     assert.equal(await newest(), before);
   });
 

@@ -6,6 +6,7 @@ import {
   type CallDetails,
   type Capability,
   calledAction,
+  callQueueOf,
   consequenceId,
   ownerOf,
   payloadHash,
@@ -62,7 +63,10 @@ type From = {
 
 export type Calls = {
   readonly capabilities: readonly Capability[];
-  /** Publishes a call, and answers its id. @throws Fault `conflict` for a key of another call */
+  /**
+   * Publishes a call, and answers its id.
+   * @throws Fault `conflict` for a key of another call, `unavailable` when its agent never ran on this bus, `not-found` for the cause
+   */
   begin(capability: Capability, args: JsonObject, from: From): Promise<string>;
   /**
    * Asks a person whether a destructive call may be done as its agent has prepared it. Safe to repeat.
@@ -78,7 +82,10 @@ export type Calls = {
   release(): void;
 };
 
-type CallsDeps = { store: Pick<Store, 'publish' | 'event' | 'onCommitted'>; capabilities: readonly Capability[] };
+type CallsDeps = {
+  store: Pick<Store, 'publish' | 'event' | 'explain' | 'onCommitted'>;
+  capabilities: readonly Capability[];
+};
 
 /** Calls of capabilities, as events: the call, what came of it, and between them a question where it destroys. */
 export function makeCalls({ store, capabilities }: CallsDeps): Calls {
@@ -114,6 +121,7 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     capabilities,
     async begin(capability, args, { askedBy, via, cause, key }) {
       const details: CallDetails = { capability: capability.name, arguments: args, asked_by: askedBy, via };
+      await requireHeard(store, capability);
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
@@ -187,6 +195,16 @@ async function askOnce(store: CallsDeps['store'], { capability, details, says, c
 }
 
 const questionIdOf = ({ name }: Capability, call: string) => consequenceId(busAgent, call, approvalAction(name), null);
+
+/** An agent that is away finds its calls when it comes back; one that never was here has no queue to find them in. */
+async function requireHeard(store: CallsDeps['store'], { name }: Capability): Promise<void> {
+  const { hearers } = await store.explain(calledAction(name), false);
+  const owner = ownerOf(name);
+  if (hearers.some(({ agent }) => agent === callQueueOf(owner))) return;
+  throw new Fault('unavailable', `Nobody takes this call: ${owner} has never run on this bus.`, {
+    hint: `Start it: leveredge agent ${owner.toLowerCase()}, or all of them with the bus: leveredge up`,
+  });
+}
 
 const targetIn = ({ target }: JsonObject) => (typeof target === 'string' ? target : null);
 

@@ -130,10 +130,10 @@ describe('HADES, when it is called', () => {
     assert.deepEqual(await offer('rollback').prepare?.({ target: 'dev', plan: 'p1' }, call), {
       arguments: { target: 'dev', backup: 'dev-1', plan: 'p1' },
       says: [
+        'It is old.',
         'It was taken 2026-11-29 03:15:00 UTC, and has 2 files of 355 bytes.',
         'It replaces /srv/dev; what is there now is put aside.',
         'Stopped meanwhile: web, db.',
-        'It is old.',
       ],
     });
   });
