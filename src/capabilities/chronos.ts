@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { JsonObject } from '../base/json.ts';
 import type { Capability } from '../events/capability.ts';
 import { backupColumns, backupName, listedBackups, target } from './backup-shapes.ts';
 
@@ -40,5 +41,38 @@ export const chronosCapabilities: readonly Capability[] = [
     output: z.object({ backup: z.string(), state: z.string(), says: z.string(), seconds: z.number() }),
     example: { target: 'dev' },
     withoutBus: 'gaia verify BACKUP',
+  },
+  {
+    name: 'chronos.drill',
+    summary: 'Prove that a backup comes back, beside what is live',
+    risk: 'write',
+    input: z.strictObject({ target, backup: backupName.optional().describe('The newest sound one when left out') }),
+    output: z.object({
+      target: z.string(),
+      backup: z.string(),
+      result: z.string().describe('proven, or came up where nobody could be asked'),
+      says: z.string(),
+      rto_seconds: z.number().describe('How long it took'),
+      rpo_seconds: z.number().describe('How old the backup is'),
+      phases: z.array(z.object({ name: z.string(), seconds: z.number() })),
+    }),
+    example: { target: 'dev' },
+    withoutBus: 'gaia drill TARGET',
+  },
+  {
+    name: 'chronos.prune',
+    summary: 'Move what retention does not keep into the trash, when a person approves',
+    risk: 'destructive',
+    input: z.strictObject({
+      target: target.optional(),
+      plan: z.string().max(100).optional().describe('Names what goes; only that'),
+    }),
+    output: z.object({
+      trashed: z.array(z.string()).describe('Backups that rest in the trash for 48 hours'),
+      aside_removed: z.array(z.string()).describe('What restores had put aside long enough ago'),
+    }),
+    example: { target: 'dev' },
+    withoutBus: 'gaia prune --dry-run',
+    question: ({ target: of }: JsonObject) => `Prune the backups${of === undefined ? '' : ` of ${of}`}?`,
   },
 ];

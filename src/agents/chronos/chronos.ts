@@ -4,6 +4,7 @@ import type { Event } from '../../events/event.ts';
 import { type Agent, type Call, type Conclusion, done } from '../agent.ts';
 import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
 import { type BackupOutcome, backupDetails, madeExits } from './gaia-backup.ts';
+import { pruneBy } from './prune.ts';
 
 /** What CHRONOS touches. */
 export type ChronosEffects = GaiaEffects & {
@@ -16,6 +17,8 @@ export type ChronosEffects = GaiaEffects & {
 /** Between two looks whether another run has let go of the backups, and for how long. */
 const lookAgainMs = 2000;
 const maxLooks = 1800;
+/** Proven, and came up where nobody could be asked. */
+const drilledExits = [0, 9];
 const longestMs = 6 * 3_600_000;
 /** What a person may have mended by then, such as a full disk. */
 const tryAgainSeconds = 60;
@@ -55,6 +58,8 @@ export function chronos(effects: ChronosEffects): Agent {
           { action: 'backup_completed', target: target as string, details: { ...result, why_made: 'manual' } },
         ],
       },
+      'chronos.drill': { run: (args, call) => drill(effects, args, call) },
+      'chronos.prune': pruneBy(effects),
       'chronos.verify': { run: (args, call) => verify(effects, args, call) },
     },
   };
@@ -111,4 +116,12 @@ async function verify(effects: ChronosEffects, args: JsonObject, { signal }: Cal
   const words = ['verify', backup, '--target', target, '--json', '--quiet'];
   const { name, state, says, seconds } = resultOf(await inItsTurn(effects, words, signal));
   return { backup: name, state, says, seconds } as JsonObject;
+}
+
+async function drill(effects: ChronosEffects, args: JsonObject, { signal }: Call): Promise<JsonObject> {
+  const { target, backup } = args as { target: string; backup?: string };
+  const named = backup === undefined ? [] : ['--backup', backup];
+  const end = await inItsTurn(effects, ['drill', target, ...named, '--json', '--quiet'], signal);
+  const { result, says, rto_seconds, rpo_seconds, phases, backup: tried } = resultOf(end, drilledExits);
+  return { target, backup: tried, result, says, rto_seconds, rpo_seconds, phases } as JsonObject;
 }
