@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import { type Capability, returnedId } from '../events/capability.ts';
+import { type Capability, consequenceId, returnedId } from '../events/capability.ts';
 import type { Event } from '../events/event.ts';
 import { makeCalls } from './calls.ts';
 
@@ -85,5 +85,16 @@ describe('the calls that a bus keeps', () => {
     await store.publish({ id: 'odd', source_agent: 'EVENT-BUS', action: 'tea_brew_called', details });
     await assert.rejects(calls.after(['running'], 'odd', 1000, never), { code: 'not-found' });
     assert.equal(calls.waiting, 0);
+  });
+
+  it('shows no question but its own, and says so when another has taken the id of the question', async () => {
+    const { calls, begin, store } = stand();
+    const call = await begin();
+    const forged = { human_question: 'All is well?', human_state: 'open' as const, payload_hash: 'x', details: {} };
+    const id = consequenceId('EVENT-BUS', call, 'tea_spill_approval', null);
+    await store.publish({ id, source_agent: 'EVE', action: 'tea_spill_approval', ...forged });
+    const { status, approval } = await calls.call(call);
+    assert.deepEqual([status, approval], ['running', null]);
+    await assert.rejects(calls.ask(call, {}, []), { code: 'conflict', message: /"EVE" has taken the id/ });
   });
 });

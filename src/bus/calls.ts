@@ -107,7 +107,8 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     const said = returned?.source_agent === ownerOf(capability.name) ? (returned.details as ReturnDetails) : undefined;
     const isAsked = capability.risk === 'destructive';
     const question = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
-    return callOf(event, details, said, question);
+    // Nor does another's question.
+    return callOf(event, details, said, question?.source_agent === busAgent ? question : undefined);
   }
 
   return {
@@ -168,7 +169,13 @@ async function askOnce(store: CallsDeps['store'], { capability, details, says, c
   const { name, question } = capability;
   if (question === undefined) throw new Fault('asks-nothing', `${name} needs nobody's approval.`);
   const id = questionIdOf(capability, call.id);
-  if ((await store.event(id)) !== undefined) return;
+  const before = await store.event(id);
+  if (before?.source_agent === busAgent) return;
+  // Nobody can be asked under it any more; waiting for that would have no end.
+  if (before !== undefined)
+    throw new Fault('conflict', `${quoted(before.source_agent)} has taken the id of the question whether to do it.`, {
+      hint: 'Call it again, and look at what it publishes: leveredge events',
+    });
   await store.publish({
     id,
     source_agent: busAgent,
