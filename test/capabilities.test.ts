@@ -213,6 +213,41 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     assert.equal((await client.callState(spill.id)).status, 'pending_approval');
   });
 
+  it('fails, and waits for no end, when another has taken the id under which its result is told', async (t) => {
+    const go = Promise.withResolvers<void>();
+    const run: Handler['run'] = async () => {
+      await go.promise;
+      return { cups: 1, for: 'all' };
+    };
+    const { did } = await tea(t, client, { brew: { run } });
+    const begin = async (name: string) => {
+      const { id } = await client.callCapability(
+        name,
+        { target: 'dev' },
+        { waitSeconds: name === 'tea.spill' ? 10 : 0 },
+      );
+      return id;
+    };
+    const [running, asked] = [await begin('tea.brew'), await begin('tea.spill')];
+    const forged = { source_agent: 'EVE', action: 'x' };
+    await client.publish({ ...forged, id: returnedId('tea.brew', running) });
+    await client.publish({ ...forged, id: returnedId('tea.spill', asked) });
+    go.resolve();
+    const { approval } = await client.callState(asked);
+    assert.ok(approval);
+    await (await approver('berta')).respond(approval.id, { response: 'yes', payload_hash: approval.payload_hash });
+    for (const id of [running, asked]) {
+      const { status, error } = await client.callState(id, { waitSeconds: 10 });
+      assert.deepEqual([status, error?.code], ['failed', 'conflict']);
+    }
+    const deadOf = async () => (await client.agents()).find(({ agent }) => agent === 'TEA.calls')?.deliveries.dead ?? 0;
+    for (let n = 0; (await deadOf()) === 0; n++) {
+      assert.ok(n < 500);
+      await pause(10);
+    }
+    assert.deepEqual(did, []);
+  });
+
   describe('that is destructive', () => {
     const begin = async (who = client) => {
       const call = await who.callCapability('tea.spill', { target: 'dev', cups: 2 });

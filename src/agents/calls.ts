@@ -9,6 +9,7 @@ import {
   type Capability,
   calledAction,
   callQueueOf,
+  ownerOf,
   payloadHash,
   returnedAction,
   returnedId,
@@ -60,13 +61,10 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       if (due === undefined) return done();
       if ('end' in due) return due;
       const isApproved = event.action === busActions.humanResponded;
-      if (due.capability.risk === 'destructive' && !isApproved) return prepare(client, due, signal);
-      if (due.capability.risk === 'read') return carriedOut(due, signal);
-      return inTurn(async () => {
-        // Done before, and killed before that could be acknowledged.
-        if ((await eventOrNone(client, returnedId(due.capability.name, due.id))) !== undefined) return done();
-        return carriedOut(due, signal);
-      });
+      if (due.capability.risk === 'destructive' && !isApproved)
+        return (await toldBefore(client, due)) ?? prepare(client, due, signal);
+      if (due.capability.risk === 'read') return (await toldBefore(client, due)) ?? carriedOut(due, signal);
+      return inTurn(async () => (await toldBefore(client, due)) ?? carriedOut(due, signal));
     },
   };
 }
@@ -100,6 +98,15 @@ async function approved(
   if (payloadHash(due.details) !== question.payload_hash || call === null)
     return { says: [], end: { kind: 'never', because: 'What was approved is not what the question says.' } };
   return { ...due, id: call };
+}
+
+/** What came of it is told: it was killed before that could be acknowledged. Or another has taken the id to tell it under. */
+async function toldBefore(client: Client, { capability, id }: Due): Promise<Conclusion | undefined> {
+  const told = await eventOrNone(client, returnedId(capability.name, id));
+  if (told === undefined) return undefined;
+  if (told.source_agent === ownerOf(capability.name)) return done();
+  const because = `${told.source_agent} has taken the id under which is told what came of it.`;
+  return { says: [], end: { kind: 'never', because } };
 }
 
 async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {

@@ -103,12 +103,14 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
   async function call(id: string): Promise<Call> {
     const { event, details, capability } = await callEvent(id);
     const returned = await store.event(returnedId(capability.name, id));
-    // Another's event of this id says nothing of the call.
-    const said = returned?.source_agent === ownerOf(capability.name) ? (returned.details as ReturnDetails) : undefined;
     const isAsked = capability.risk === 'destructive';
-    const question = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
-    // Nor does another's question.
-    return callOf(event, details, said, question?.source_agent === busAgent ? question : undefined);
+    const found = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
+    // Another's event of this id asks nothing.
+    const question = found?.source_agent === busAgent ? found : undefined;
+    const said = returned && saidIn(returned, capability);
+    // Nor does it say what came of the call; but then its agent cannot say it either.
+    const isTaken = said === undefined && returned !== undefined && statusOf(undefined, question) === 'running';
+    return callOf(event, details, isTaken ? takenBy(returned.source_agent, capability) : said, question);
   }
 
   return {
@@ -160,6 +162,17 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
       wake();
     },
   };
+}
+
+/** Undefined where another than its agent says it. */
+function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
+  return source_agent === ownerOf(name) ? (details as ReturnDetails) : undefined;
+}
+
+function takenBy(source: string, { name }: Capability): ReturnDetails {
+  const message = `${quoted(source)} has taken the id under which is told what came of it.`;
+  const hint = 'Look whether it was done before you call it again.';
+  return { capability: name, took_ms: 0, ok: false, error: { code: 'conflict', message, hint } };
 }
 
 type Asking = { capability: Capability; details: CallDetails; says: readonly string[]; call: Event };
