@@ -139,16 +139,41 @@ function rollbackBy(effects: HadesEffects): Handler {
   };
 }
 
+/** As `gaia status` tells of it. */
+type Run = {
+  id: string;
+  kind: string;
+  target: string;
+  backup: string | null;
+  created_at: string;
+  outcome: { kind: string } | null;
+};
+
 function undoBy(effects: HadesEffects): Handler {
   return {
-    async prepare({ target }) {
-      if (!effects.targets().includes(target as string))
+    async prepare(args, { signal }) {
+      const { target, run } = args as { target: string; run?: string };
+      if (!effects.targets().includes(target))
         throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`);
-      return { arguments: { target: target as string }, says: ['What is there now is put aside in turn.'] };
+      const { runs } = resultOf(await effects.gaia(['status', '--json', '--quiet'], signal), [0, 9]) as { runs: Run[] };
+      const last = runs.findLast((each) => each.target === target && each.outcome?.kind === 'committed');
+      if (last === undefined)
+        throw new Fault('not-found', `Nothing was rolled back of ${target} that could be undone.`);
+      if (run !== undefined && run !== last.id)
+        throw new Fault('conflict', `The last run of ${target} is ${last.id}, and not ${run}.`);
+      const from = last.backup === null ? '' : ` from ${last.backup}`;
+      return {
+        // Which one: meanwhile there may be another, and that is not what was approved.
+        arguments: { target, run: last.id },
+        says: [
+          `That is the ${last.kind}${from} of ${last.created_at.slice(0, 19).replace('T', ' ')} UTC (${last.id}).`,
+          'What is there now is put aside in turn.',
+        ],
+      };
     },
     async run(args, { id, signal }) {
-      const target = args.target as string;
-      const words = ['undo', target, '--yes', '--cause', id, '--json', '--quiet'];
+      const { target, run } = args as { target: string; run: string };
+      const words = ['undo', target, '--run', run, '--yes', '--cause', id, '--json', '--quiet'];
       return outcomeOf(target, resultOf(await endTold(effects, words, signal), restored));
     },
   };
