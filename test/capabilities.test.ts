@@ -120,6 +120,25 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     await assert.rejects(client.callCapability('tea.look', { target: 'dev' }), { code: 'internal' });
   });
 
+  it('whose result or failure is too large for an event is told so, and is done once', async (t) => {
+    let times = 0;
+    const run: Handler['run'] = async ({ target }) => {
+      times++;
+      if (target === 'prod') throw new Fault('conflict', 'no '.repeat(200_000));
+      return { cups: 1, for: 'x'.repeat(300_000) };
+    };
+    await tea(t, client, { look: { run }, brew: { run } });
+    for (const name of ['tea.look', 'tea.brew'])
+      await assert.rejects(client.callCapability(name, { target: 'dev' }), {
+        ...{
+          code: 'too-large',
+          message: `What came of ${name} is too large to be told: 293 KiB, and 240 KiB are the limit.`,
+        },
+      });
+    await assert.rejects(client.callCapability('tea.brew', { target: 'prod' }), { code: 'conflict' });
+    assert.equal(times, 3);
+  });
+
   it('that takes long is answered as it is, and done all the same; a read does not wait for it', async (t) => {
     const go = Promise.withResolvers<void>();
     const run: Handler['run'] = async () => {

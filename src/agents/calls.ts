@@ -23,6 +23,10 @@ const longestMs = 12 * 3_600_000;
 const atOnce = 8;
 /** How long a bus that is away is waited for to ask a person. */
 const askPatienceMs = 10 * 60_000;
+/** What comes of a call and is told by an event, which takes 256 KiB with all that is around it. */
+const maxResultBytes = 240 * 1024;
+/** Characters of why it failed, which must find room there too. */
+const maxMessage = 4000;
 
 type Offer = { capability: Capability; handler: Handler };
 /** A call to be done. `id`: the event that it is. */
@@ -132,6 +136,7 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
     if (error !== undefined)
       throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
     const result = data as JsonObject;
+    requireRoom(capability, result);
     const because = { id: due.id, correlation_id: due.correlation_id };
     const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
     // The result last: once it is there nothing of it is said again.
@@ -139,6 +144,16 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   } catch (error) {
     return failed(due, error, began, signal);
   }
+}
+
+/** Published it would be refused, again and again, and whoever called would wait. */
+function requireRoom({ name, risk }: Capability, result: JsonObject): void {
+  const bytes = Buffer.byteLength(JSON.stringify(result));
+  if (bytes <= maxResultBytes) return;
+  const size = `${Math.ceil(bytes / 1024)} KiB, and ${maxResultBytes / 1024} KiB are the limit`;
+  throw new Fault('too-large', `What came of ${name} is too large to be told: ${size}.`, {
+    hint: risk === 'read' ? 'Ask for less of it.' : 'It is done all the same; do not call it again for that.',
+  });
 }
 
 const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
@@ -152,7 +167,11 @@ const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: de
 function failed(due: Due, thrown: unknown, began: number, signal: AbortSignal): Conclusion {
   if (signal.aborted) throw thrown;
   const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
-  const error = { code, message: reasonOf(thrown), ...(hint === undefined ? {} : { hint }) };
+  const error = {
+    code,
+    message: reasonOf(thrown).slice(0, maxMessage).toWellFormed(),
+    ...(hint === undefined ? {} : { hint }),
+  };
   return done(returned(due, began, { ok: false, error }));
 }
 
