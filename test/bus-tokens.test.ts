@@ -165,6 +165,7 @@ async function ownerOf(bus: BusProcess): Promise<Owner> {
     return id;
   };
   await post('/subscriptions', { agent_name: 'ADA', action_pattern: 'table_owed' });
+  await post('/subscriptions', { agent_name: 'ADA.calls', action_pattern: 'ada_spill_called' });
   const ask = (asker: string) => post('/events', { source_agent: asker, action: 'table_asked', requires_human: true });
   const hear = () => post('/subscriptions', { agent_name: 'ADA', action_pattern: `heard_${randomUUID()}` });
   return {

@@ -165,6 +165,14 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     await assert.rejects(eve.claim('TEA.calls', { max: 1 }), { code: 'forbidden' });
   });
 
+  it('is refused while its agent has never run, and there is no queue that it could wait in', async () => {
+    const before = (await client.events({ limit: 1 })).events[0]?.id;
+    await assert.rejects(client.callCapability('ada.brew', { target: 'dev' }), {
+      ...{ code: 'unavailable', message: /^ADA has never run on this bus/, hint: 'Start it: leveredge agent ada' },
+    });
+    assert.equal((await client.events({ limit: 1 })).events[0]?.id, before);
+  });
+
   it('waits for an agent that is not there', async (t) => {
     const { id } = await client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
     const { did } = await tea(t, client);

@@ -25,6 +25,7 @@ function stand() {
       return { kind: 'stored', receipt: { id } };
     },
     event: async (id: string) => stored.get(id),
+    explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);
       return () => followers.delete(follower);

@@ -6,6 +6,7 @@ import {
   type CallDetails,
   type Capability,
   calledAction,
+  callQueueOf,
   consequenceId,
   ownerOf,
   payloadHash,
@@ -62,7 +63,7 @@ type From = {
 
 export type Calls = {
   readonly capabilities: readonly Capability[];
-  /** Publishes a call, and answers its id. @throws Fault `conflict` for a key of another call */
+  /** Publishes a call, and answers its id. @throws Fault `conflict` for a key of another call, `unavailable` where no queue takes it */
   begin(capability: Capability, args: JsonObject, from: From): Promise<string>;
   /**
    * Asks a person whether a destructive call may be done as its agent has prepared it. Safe to repeat.
@@ -78,7 +79,10 @@ export type Calls = {
   release(): void;
 };
 
-type CallsDeps = { store: Pick<Store, 'publish' | 'event' | 'onCommitted'>; capabilities: readonly Capability[] };
+type CallsDeps = {
+  store: Pick<Store, 'publish' | 'event' | 'explain' | 'onCommitted'>;
+  capabilities: readonly Capability[];
+};
 
 /** Calls of capabilities, as events: the call, what came of it, and between them a question where it destroys. */
 export function makeCalls({ store, capabilities }: CallsDeps): Calls {
@@ -120,6 +124,7 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
+      await requireTaker(store, capability);
       const published = await store.publish({
         ...(key === undefined ? {} : { id: idOfKey(askedBy, capability, key) }),
         source_agent: busAgent,
@@ -162,6 +167,16 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
       wake();
     },
   };
+}
+
+/** Its agent has a queue for it since it ran for the first time; without that the call would wait for nobody. */
+async function requireTaker({ explain }: CallsDeps['store'], { name }: Capability): Promise<void> {
+  const owner = ownerOf(name);
+  const { hearers } = await explain(calledAction(name), false);
+  if (hearers.some(({ agent, mode }) => agent === callQueueOf(owner) && mode === 'queue')) return;
+  throw new Fault('unavailable', `${owner} has never run on this bus, or takes no calls of ${name}.`, {
+    hint: `Start it: leveredge agent ${owner.toLowerCase()}`,
+  });
 }
 
 /** Undefined where another than its agent says it. */
