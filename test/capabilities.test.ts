@@ -335,6 +335,23 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
       assert.equal(did.length, 1);
     });
 
+    it('is done after a yes however many events led to it, or said not to be done before anybody is asked', async (t) => {
+      const { did } = await tea(t, client);
+      const chain = `chain-${process.pid}`;
+      for (let n = 0; n <= 16; n++)
+        await client.publish({
+          ...{ id: `${chain}-${n}`, source_agent: 'ME', action: 'thirsty' },
+          ...(n > 0 && { causation_id: `${chain}-${n - 1}` }),
+        });
+      const after = (n: number) => client.callCapability('tea.spill', { target: 'dev' }, { cause: `${chain}-${n}` });
+      const { id, approval } = await after(15);
+      assert.ok(approval);
+      await (await approver('chana')).respond(approval.id, { response: 'yes', payload_hash: approval.payload_hash });
+      assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
+      assert.equal(did.length, 1);
+      await assert.rejects(after(16), { code: 'conflict', message: /^TEA does not do it/ });
+    });
+
     it('is asked for once, however often it is prepared, and says when it cannot be prepared', async (t) => {
       let times = 0;
       const spill: Handler = {

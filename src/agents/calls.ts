@@ -57,6 +57,12 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       ...Object.fromEntries(offers.map(({ capability }) => [calledAction(capability.name), 1])),
       [busActions.humanResponded]: 1,
     },
+    onCut(event) {
+      const due = event.source_agent === busAgent ? dueOf(offers, event) : undefined;
+      if (due === undefined || event.action !== calledAction(due.capability.name)) return [];
+      const message = `${agent.name} does not do it: so many events led to this call that they seem to go round in a circle.`;
+      return [returned(due, performance.now(), { ok: false, error: { code: 'conflict', message } })];
+    },
     async react(event, signal) {
       // Only the bus publishes under its name, and it has let this call through its gate.
       if (event.source_agent !== busAgent) return done();
