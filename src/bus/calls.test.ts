@@ -43,6 +43,7 @@ describe('the calls that a bus keeps', () => {
     const waiting = Array.from({ length: 500 }, () => calls.after(['running'], id, 60_000, never));
     while (calls.waiting < 500) await new Promise((resolve) => setImmediate(resolve));
     await assert.rejects(calls.after(['running'], id, 60_000, never), { code: 'queue-full' });
+    assert.deepEqual([calls.isFull, (await calls.after(['running'], id, 0, never)).status], [true, 'running']);
     const returned = returnedId('tea.spill', id);
     const details = { capability: 'tea.spill', ok: true, result: {}, took_ms: 1 };
     await store.publish({ id: returned, source_agent: 'TEA', details });

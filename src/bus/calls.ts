@@ -72,9 +72,14 @@ export type Calls = {
   ask(id: string, args: JsonObject, says: readonly string[]): Promise<Call>;
   /** @throws Fault `not-found` */
   call(id: string): Promise<Call>;
-  /** The call, when it is none of these any more, the time is over, or the caller is gone. @throws Fault `not-found`, `queue-full` */
+  /**
+   * The call, when it is none of these any more, the time is over, or the caller is gone.
+   * @throws Fault `not-found`, and `queue-full` where there is time to wait and `isFull`
+   */
   after(states: readonly Call['status'][], id: string, withinMs: number, gone: AbortSignal): Promise<Call>;
   readonly waiting: number;
+  /** Whether nobody more may wait. */
+  readonly isFull: boolean;
   /** Lets everybody go who waits: the bus is stopping. */
   release(): void;
 };
@@ -86,6 +91,7 @@ type CallsDeps = {
 
 /** Calls of capabilities, as events: the call, what came of it, and between them a question where it destroys. */
 export function makeCalls({ store, capabilities }: CallsDeps): Calls {
+  let waiters = 0;
   const waiting = new Set<PromiseWithResolvers<void>>();
   let isReleased = false;
   const wake = () => {
@@ -143,23 +149,33 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     call,
     async after(states, id, withinMs, gone) {
       const until = performance.now() + withinMs;
-      for (;;) {
-        // Before looking, or what happens between the two is missed.
-        const change = Promise.withResolvers<void>();
-        if (waiting.size >= maxWaiting) throw tooMany();
-        waiting.add(change);
-        try {
-          const found = await call(id);
-          const left = until - performance.now();
-          if (!states.includes(found.status) || left <= 0 || gone.aborted || isReleased) return found;
-          await settled(change, left, gone);
-        } finally {
-          waiting.delete(change);
+      // Who only looks waits for nobody, and who waits keeps the place until the end.
+      const places = withinMs > 0 ? 1 : 0;
+      if (waiters + places > maxWaiting) throw tooMany();
+      waiters += places;
+      try {
+        for (;;) {
+          // Before looking, or what happens between the two is missed.
+          const change = Promise.withResolvers<void>();
+          waiting.add(change);
+          try {
+            const found = await call(id);
+            const left = until - performance.now();
+            if (!states.includes(found.status) || left <= 0 || gone.aborted || isReleased) return found;
+            await settled(change, left, gone);
+          } finally {
+            waiting.delete(change);
+          }
         }
+      } finally {
+        waiters -= places;
       }
     },
     get waiting() {
-      return waiting.size;
+      return waiters;
+    },
+    get isFull() {
+      return waiters >= maxWaiting;
     },
     release() {
       isReleased = true;

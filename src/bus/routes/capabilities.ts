@@ -133,7 +133,9 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
         key: typeof key === 'string' ? key : undefined,
       };
       const id = await calls.begin(capability, body as JsonObject, from);
-      const call = await calls.after(['running'], id, query.wait * 1000, gone());
+      // It is begun, so whoever called must be told which it is.
+      const waitMs = calls.isFull ? 0 : query.wait * 1000;
+      const call = await calls.after(['running'], id, waitMs, gone());
       if (call.error !== null) throw faultOf(call);
       return { status: call.status === 'done' ? 200 : 202, body: call, location: `/calls/${encodeURIComponent(id)}` };
     },
