@@ -85,7 +85,7 @@ describe('HADES, when something fails', () => {
   });
 
   it('does not ask again what is asked, and says so', async () => {
-    const pending = [{ id: 'q1', action: 'hades_rollback_approval', target: 'dev' }];
+    const pending = [{ id: 'q1', source_agent: 'EVENT-BUS', action: 'hades_rollback_approval', target: 'dev' }];
     const { agent, calls } = stand({ pending });
     const { says } = await agent.react(failure(), never);
     const details = { because: 'Whether to roll dev back is asked already.', question: 'q1' };
@@ -93,7 +93,7 @@ describe('HADES, when something fails', () => {
     assert.equal(calls.length, 0);
     await agent.react(failure({ target: 'prod' }), never);
     assert.deepEqual(calls[0]?.args, { target: 'prod' });
-    for (const other of [{ action: 'hades_undo_approval' }, { target: 'prod' }]) {
+    for (const other of [{ action: 'hades_undo_approval' }, { target: 'prod' }, { source_agent: 'EVE' }]) {
       const elsewhere = stand({ pending: [{ ...pending[0], ...other }] });
       await elsewhere.agent.react(failure(), never);
       assert.equal(elsewhere.calls.length, 1);

@@ -59,7 +59,10 @@ async function propose({ client, targets }: HadesEffects, event: Event): Promise
   const { id, target, source_agent } = event;
   if (!target || ownSide.includes(source_agent) || !targets().includes(target)) return done();
   const { pending } = await client.pending({ limit: 200 });
-  const asked = pending.find((each) => each.action === approvalAction(rollback) && each.target === target);
+  // Only the bus asks for approvals; another's question keeps no rollback from being asked.
+  const asked = pending.find(
+    (each) => each.source_agent === busAgent && each.action === approvalAction(rollback) && each.target === target,
+  );
   if (asked !== undefined) {
     const because = `Whether to roll ${target} back is asked already.`;
     return done({ action: 'rollback_not_asked', target, details: { because, question: asked.id } });
