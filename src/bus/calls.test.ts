@@ -99,4 +99,19 @@ describe('the calls that a bus keeps', () => {
     assert.deepEqual([status, approval], ['running', null]);
     await assert.rejects(calls.ask(call, {}, []), { code: 'conflict', message: /"EVE" has taken the id/ });
   });
+
+  it('fails, and breaks nothing, when its agent says what makes no sense', async () => {
+    const { calls, begin, store } = stand();
+    const error = { code: 'conflict', message: 'No.' };
+    const odd = [null, {}, { ok: true }, { ok: true, result: [] }, { ok: false }, { ok: false, error: { code: 1 } }];
+    for (const details of odd) {
+      const id = await begin();
+      await store.publish({ id: returnedId('tea.spill', id), source_agent: 'TEA', details });
+      const call = await calls.call(id);
+      assert.deepEqual([call.status, call.error?.code], ['failed', 'internal'], JSON.stringify(details));
+    }
+    const id = await begin();
+    await store.publish({ id: returnedId('tea.spill', id), source_agent: 'TEA', details: { ok: false, error } });
+    assert.deepEqual((await calls.call(id)).error, error);
+  });
 });

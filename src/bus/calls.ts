@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import type { JsonObject } from '../base/json.ts';
+import type { Json, JsonObject } from '../base/json.ts';
 import {
   type Asker,
   approvalAction,
@@ -197,8 +197,20 @@ async function requireTaker({ explain }: CallsDeps['store'], { name }: Capabilit
 
 /** Undefined where another than its agent says it. */
 function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
-  return source_agent === ownerOf(name) ? (details as ReturnDetails) : undefined;
+  if (source_agent !== ownerOf(name)) return undefined;
+  const { ok, result, error, took_ms } = (details ?? {}) as Record<string, Json>;
+  const took = { capability: name, took_ms: typeof took_ms === 'number' ? took_ms : 0 };
+  if (ok === true && isObject(result)) return { ...took, ok, result };
+  if (ok === false && isObject(error) && typeof error.code === 'string' && typeof error.message === 'string') {
+    const { code, message, hint } = error;
+    return { ...took, ok, error: { code, message, ...(typeof hint === 'string' ? { hint } : {}) } };
+  }
+  const message = `What ${source_agent} says came of ${name} makes no sense.`;
+  return { ...took, ok: false, error: { code: 'internal', message } };
 }
+
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function takenBy(source: string, { name }: Capability): ReturnDetails {
   const message = `${quoted(source)} has taken the id under which is told what came of it.`;
