@@ -74,7 +74,11 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       if (due.capability.risk === 'destructive' && !isApproved)
         return (await toldBefore(client, due)) ?? prepare(client, due, signal);
       if (due.capability.risk === 'read') return (await toldBefore(client, due)) ?? carriedOut(due, signal);
-      return inTurn(async () => (await toldBefore(client, due)) ?? carriedOut(due, signal));
+      return inTurn(async () => {
+        // It has been given back while it waited for its turn, and comes again.
+        signal.throwIfAborted();
+        return (await toldBefore(client, due)) ?? carriedOut(due, signal);
+      });
     },
   };
 }
