@@ -52,4 +52,17 @@ describe('the calls of an agent', () => {
     assert.equal((await calls.react(called('c2'), never)).end.kind, 'done');
     assert.deepEqual(did, ['c1', 'c2']);
   });
+
+  it('are a dead letter, and not forgotten, when the question is gone that a person said yes to', async () => {
+    const calls = stand(async () => assert.fail('nobody knows what was approved'));
+    const answer = { asked_by: 'EVENT-BUS', action: 'tea_brew_approval', response: 'yes' };
+    const answered = (more: object = {}) =>
+      anEvent({
+        ...{ source_agent: 'EVENT-BUS', action: 'human_responded', causation_id: 'gone' },
+        details: { ...answer, ...more },
+      });
+    assert.equal((await calls.react(answered(), never)).end.kind, 'never');
+    for (const other of [{ response: 'no' }, { asked_by: 'EVE' }, { action: 'may_i' }])
+      assert.equal((await calls.react(answered(other), never)).end.kind, 'done');
+  });
 });

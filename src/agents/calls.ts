@@ -101,11 +101,16 @@ function dueOf(offers: readonly Offer[], { id, correlation_id, details }: Event)
 async function approved(
   client: Client,
   offers: readonly Offer[],
-  { causation_id }: Event,
+  { causation_id, details: answer }: Event,
 ): Promise<Due | Conclusion | undefined> {
   const question = await eventOrNone(client, causation_id ?? '');
-  if (question === undefined || question.source_agent !== busAgent || question.human_response !== 'yes')
-    return undefined;
+  if (question === undefined) {
+    const isOwn = offers.some(({ capability: { name } }) => answer?.action === approvalAction(name));
+    if (!isOwn || answer?.asked_by !== busAgent || answer.response !== 'yes') return undefined;
+    const because = `The question ${causation_id} was purged before what a person approved could be done.`;
+    return { says: [], end: { kind: 'never', because } };
+  }
+  if (question.source_agent !== busAgent || question.human_response !== 'yes') return undefined;
   const due = dueOf(offers, question);
   if (due === undefined || question.action !== approvalAction(due.capability.name)) return undefined;
   const call = question.causation_id;
