@@ -114,4 +114,11 @@ describe('the calls that a bus keeps', () => {
     await store.publish({ id: returnedId('tea.spill', id), source_agent: 'TEA', details: { ok: false, error } });
     assert.deepEqual((await calls.call(id)).error, error);
   });
+
+  it('asks nobody about arguments that the capability does not take', async () => {
+    const { calls, begin } = stand();
+    const id = await begin();
+    await assert.rejects(calls.ask(id, { cups: 9 }, []), { code: 'invalid', message: /cups/ });
+    assert.equal((await calls.call(id)).approval, null);
+  });
 });

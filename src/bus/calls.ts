@@ -14,6 +14,7 @@ import {
   returnedId,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
+import { parseAs } from '../events/parse.ts';
 import { quoted } from './refusals.ts';
 import type { Commit, Published, Store } from './store/store.ts';
 import { settled } from './waiters.ts';
@@ -67,7 +68,7 @@ export type Calls = {
   begin(capability: Capability, args: JsonObject, from: From): Promise<string>;
   /**
    * Asks a person whether a destructive call may be done as its agent has prepared it. Safe to repeat.
-   * @throws Fault `not-found`, `asks-nothing`
+   * @throws Fault `not-found`, `asks-nothing`, `invalid`, and `conflict` when somebody has taken the id of the question
    */
   ask(id: string, args: JsonObject, says: readonly string[]): Promise<Call>;
   /** @throws Fault `not-found` */
@@ -221,7 +222,10 @@ function takenBy(source: string, { name }: Capability): ReturnDetails {
 type Asking = { capability: Capability; details: CallDetails; says: readonly string[]; call: Event };
 
 /** What was asked is not asked again, also where it is prepared anew and something has changed meanwhile. */
-async function askOnce(store: CallsDeps['store'], { capability, details, says, call }: Asking): Promise<void> {
+async function askOnce(
+  store: CallsDeps['store'],
+  { capability, details: prepared, says, call }: Asking,
+): Promise<void> {
   const { name, question } = capability;
   if (question === undefined) throw new Fault('asks-nothing', `${name} needs nobody's approval.`);
   const id = questionIdOf(capability, call.id);
@@ -232,6 +236,10 @@ async function askOnce(store: CallsDeps['store'], { capability, details, says, c
     throw new Fault('conflict', `${quoted(before.source_agent)} has taken the id of the question whether to do it.`, {
       hint: 'Call it again, and look at what it publishes: leveredge events',
     });
+  // As its agent will hold them against it after the yes: nobody is asked about what could not be done.
+  const place = (pointer: string) => `/arguments${pointer}`;
+  const { value } = parseAs(capability.input, prepared.arguments, 'What was prepared', place);
+  const details = { ...prepared, arguments: value as JsonObject };
   await store.publish({
     id,
     source_agent: busAgent,

@@ -185,7 +185,7 @@ function ask({ calls }: Bus): Route {
       says: ['Replaces 2 files of 355 B with those of 3 hours ago.'],
     }),
     answers: { 200: { description: 'The call, with its question', schema: callSchema } },
-    faults: ['not-found', 'asks-nothing', 'invalid'],
+    faults: ['not-found', 'asks-nothing', 'invalid', 'conflict'],
     async handle({ params, body, principal }) {
       const id = params.id as string;
       const { capability } = await calls.call(id);
