@@ -8,7 +8,7 @@ import type { Principal } from '../../events/principal.ts';
 import { mayCall } from '../../events/scope.ts';
 import type { Bus } from '../bus.ts';
 import { type Call, callStates } from '../calls.ts';
-import { keyHeader, keyHelp } from '../idempotency.ts';
+import { keyHeader } from '../idempotency.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -111,7 +111,7 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
     needs: 'read',
     summary,
     description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both. What its agent refuses is answered as a problem.`,
-    headers: { [keyHeaderShown]: keyHelp },
+    headers: { [keyHeaderShown]: callKeyHelp },
     query: z.object({
       wait: wait(usualWaitSeconds),
       via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
@@ -143,6 +143,8 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
 }
 
 const keyHeaderShown = 'Idempotency-Key';
+const callKeyHelp =
+  'A name of your own for this call. Asking for just the same with it is the same call, for as long as the bus keeps it; another call with it is refused.';
 
 function getCall({ calls }: Bus): Route {
   return route({
