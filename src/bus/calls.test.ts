@@ -15,6 +15,7 @@ const capability: Capability = {
 function stand() {
   const stored = new Map<string, Event>();
   const followers = new Set<(commit: never) => void>();
+  const looks = { n: 0 };
   let n = 0;
   const store = {
     async publish(draft: Partial<Event>) {
@@ -24,7 +25,10 @@ function stand() {
       for (const each of followers) each(undefined as never);
       return { kind: 'stored', receipt: { id } };
     },
-    event: async (id: string) => stored.get(id),
+    async event(id: string) {
+      looks.n++;
+      return stored.get(id);
+    },
     explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);
@@ -33,7 +37,7 @@ function stand() {
   };
   const calls = makeCalls({ store: store as never, capabilities: [capability] });
   const from = { askedBy: { kind: 'person', name: 'anna' } as const, via: 'http', cause: undefined, key: undefined };
-  return { calls, stored, store, begin: () => calls.begin(capability, {}, from) };
+  return { calls, stored, store, looks, begin: () => calls.begin(capability, {}, from) };
 }
 
 describe('the calls that a bus keeps', () => {
@@ -120,5 +124,21 @@ describe('the calls that a bus keeps', () => {
     const id = await begin();
     await assert.rejects(calls.ask(id, { cups: 9 }, []), { code: 'invalid', message: /cups/ });
     assert.equal((await calls.call(id)).approval, null);
+  });
+
+  it('look together when they are many, and not each at every commit', async () => {
+    const { calls, begin, store, looks } = stand();
+    const id = await begin();
+    const waiting = Array.from({ length: 200 }, () => calls.after(['running'], id, 60_000, never));
+    await new Promise((resolve) => setImmediate(resolve));
+    looks.n = 0;
+    for (let n = 0; n < 100; n++) {
+      await store.publish({ source_agent: 'ME', action: 'other' });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const details = { ok: true, result: {}, took_ms: 1 };
+    await store.publish({ id: returnedId('tea.spill', id), source_agent: 'TEA', details });
+    for (const { status } of await Promise.all(waiting)) assert.equal(status, 'done');
+    assert.ok(looks.n < 200 * 3 * 10, `${looks.n} looks`);
   });
 });

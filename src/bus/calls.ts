@@ -25,6 +25,9 @@ const approvalMinutes = 60;
 const maxQuestion = 4000;
 /** Callers that wait for what comes of a call at the same time. */
 const maxWaiting = 500;
+/** Each looks at what was committed; more than so many look together and less often, or the bus would do little else. */
+const fewWaiting = 50;
+const crowdedMs = 250;
 
 export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
 
@@ -95,11 +98,8 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
   let waiters = 0;
   const waiting = new Set<PromiseWithResolvers<void>>();
   let isReleased = false;
-  const wake = () => {
-    for (const each of waiting) each.resolve();
-    waiting.clear();
-  };
-  const ignore = store.onCommitted((_: Commit) => wake());
+  const waker = wakerOf(waiting);
+  const ignore = store.onCommitted((_: Commit) => waker.committed());
 
   const callEvent = async (id: string): Promise<{ event: Event; details: CallDetails; capability: Capability }> => {
     const event = await store.event(id);
@@ -181,8 +181,26 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     release() {
       isReleased = true;
       ignore();
-      wake();
+      waker.release();
     },
+  };
+}
+
+/** Wakes those who wait for calls, to look again. */
+function wakerOf(waiting: Set<PromiseWithResolvers<void>>) {
+  let soon: NodeJS.Timeout | undefined;
+  const wake = () => {
+    clearTimeout(soon);
+    soon = undefined;
+    for (const each of waiting) each.resolve();
+    waiting.clear();
+  };
+  return {
+    committed() {
+      if (waiting.size <= fewWaiting) wake();
+      else soon ??= setTimeout(wake, crowdedMs);
+    },
+    release: wake,
   };
 }
 
