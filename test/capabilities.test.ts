@@ -139,6 +139,18 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     assert.equal(times, 3);
   });
 
+  it('is not done again and again when its agent’s token may not tell what came of it', async (t) => {
+    const { did } = await tea(t, await as('TEA', 'agent', 'ack:self', 'read'));
+    const dead = async () => (await client.agents()).find(({ agent }) => agent === 'TEA.calls')?.deliveries.dead ?? 0;
+    const before = await dead();
+    await client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
+    for (let n = 0; (await dead()) === before; n++) {
+      assert.ok(n < 300, 'it is given up');
+      await pause(10);
+    }
+    assert.equal(did.length, 1);
+  });
+
   it('that takes long is answered as it is, and done all the same; a read does not wait for it', async (t) => {
     const go = Promise.withResolvers<void>();
     const run: Handler['run'] = async () => {

@@ -191,6 +191,9 @@ async function conclude(work: Work, event: Event, signal: AbortSignal): Promise<
   } catch (error) {
     // Nothing is wrong with the event, so it need not wait.
     if (signal.aborted) return { kind: 'again', because: reasonOf(signal.reason), afterSeconds: 0 };
+    // A call would be done again and again for what its token may never tell.
+    const isMute = work.agent.speaksAs !== undefined && error instanceof Fault && error.code === 'forbidden';
+    if (isMute) return { kind: 'never', because: reasonOf(error) };
     return { kind: 'again', because: reasonOf(error) };
   }
 }
