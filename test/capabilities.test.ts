@@ -125,6 +125,37 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     await assert.rejects(client.callCapability('tea.look', { target: 'dev' }), { code: 'internal' });
   });
 
+  it('whose result or failure is too large for an event is told so, and is done once', async (t) => {
+    let times = 0;
+    const run: Handler['run'] = async ({ target }) => {
+      times++;
+      if (target === 'prod') throw new Fault('conflict', 'no '.repeat(200_000));
+      return { cups: 1, for: 'x'.repeat(300_000) };
+    };
+    await tea(t, client, { look: { run }, brew: { run } });
+    for (const name of ['tea.look', 'tea.brew'])
+      await assert.rejects(client.callCapability(name, { target: 'dev' }), {
+        ...{
+          code: 'too-large',
+          message: `What came of ${name} is too large to be told: 293 KiB, and 240 KiB are the limit.`,
+        },
+      });
+    await assert.rejects(client.callCapability('tea.brew', { target: 'prod' }), { code: 'conflict' });
+    assert.equal(times, 3);
+  });
+
+  it('is not done again and again when its agent’s token may not tell what came of it', async (t) => {
+    const { did } = await tea(t, await as('TEA', 'agent', 'ack:self', 'read'));
+    const dead = async () => (await client.agents()).find(({ agent }) => agent === 'TEA.calls')?.deliveries.dead ?? 0;
+    const before = await dead();
+    await client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
+    for (let n = 0; (await dead()) === before; n++) {
+      assert.ok(n < 300, 'it is given up');
+      await pause(10);
+    }
+    assert.equal(did.length, 1);
+  });
+
   it('that takes long is answered as it is, and done all the same; a read does not wait for it', async (t) => {
     const go = Promise.withResolvers<void>();
     const run: Handler['run'] = async () => {
@@ -149,6 +180,14 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     const wanted = { agent_name: 'TEA.calls', action_pattern: 'x', only_if_new: true };
     await assert.rejects(eve.addSubscription(wanted), { code: 'forbidden' });
     await assert.rejects(eve.claim('TEA.calls', { max: 1 }), { code: 'forbidden' });
+  });
+
+  it('is refused while its agent has never run, and there is no queue that it could wait in', async () => {
+    const before = (await client.events({ limit: 1 })).events[0]?.id;
+    await assert.rejects(client.callCapability('ada.brew', { target: 'dev' }), {
+      ...{ code: 'unavailable', message: /^ADA has never run on this bus/, hint: 'Start it: leveredge agent ada' },
+    });
+    assert.equal((await client.events({ limit: 1 })).events[0]?.id, before);
   });
 
   it('waits for an agent that is not there', async (t) => {
@@ -218,6 +257,41 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     assert.equal((await client.callState(spill.id)).status, 'pending_approval');
   });
 
+  it('fails, and waits for no end, when another has taken the id under which its result is told', async (t) => {
+    const go = Promise.withResolvers<void>();
+    const run: Handler['run'] = async () => {
+      await go.promise;
+      return { cups: 1, for: 'all' };
+    };
+    const { did } = await tea(t, client, { brew: { run } });
+    const begin = async (name: string) => {
+      const { id } = await client.callCapability(
+        name,
+        { target: 'dev' },
+        { waitSeconds: name === 'tea.spill' ? 10 : 0 },
+      );
+      return id;
+    };
+    const [running, asked] = [await begin('tea.brew'), await begin('tea.spill')];
+    const forged = { source_agent: 'EVE', action: 'x' };
+    await client.publish({ ...forged, id: returnedId('tea.brew', running) });
+    await client.publish({ ...forged, id: returnedId('tea.spill', asked) });
+    go.resolve();
+    const { approval } = await client.callState(asked);
+    assert.ok(approval);
+    await (await approver('berta')).respond(approval.id, { response: 'yes', payload_hash: approval.payload_hash });
+    for (const id of [running, asked]) {
+      const { status, error } = await client.callState(id, { waitSeconds: 10 });
+      assert.deepEqual([status, error?.code], ['failed', 'conflict']);
+    }
+    const deadOf = async () => (await client.agents()).find(({ agent }) => agent === 'TEA.calls')?.deliveries.dead ?? 0;
+    for (let n = 0; (await deadOf()) === 0; n++) {
+      assert.ok(n < 500);
+      await pause(10);
+    }
+    assert.deepEqual(did, []);
+  });
+
   describe('that is destructive', () => {
     const begin = async (who = client) => {
       const call = await who.callCapability('tea.spill', { target: 'dev', cups: 2 });
@@ -276,6 +350,23 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
       await anna.respond(approval.id, yes);
       assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
       assert.equal(did.length, 1);
+    });
+
+    it('is done after a yes however many events led to it, or said not to be done before anybody is asked', async (t) => {
+      const { did } = await tea(t, client);
+      const chain = `chain-${process.pid}`;
+      for (let n = 0; n <= 16; n++)
+        await client.publish({
+          ...{ id: `${chain}-${n}`, source_agent: 'ME', action: 'thirsty' },
+          ...(n > 0 && { causation_id: `${chain}-${n - 1}` }),
+        });
+      const after = (n: number) => client.callCapability('tea.spill', { target: 'dev' }, { cause: `${chain}-${n}` });
+      const { id, approval } = await after(15);
+      assert.ok(approval);
+      await (await approver('chana')).respond(approval.id, { response: 'yes', payload_hash: approval.payload_hash });
+      assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
+      assert.equal(did.length, 1);
+      await assert.rejects(after(16), { code: 'conflict', message: /^TEA does not do it/ });
     });
 
     it('is asked for once, however often it is prepared, and says when it cannot be prepared', async (t) => {

@@ -150,6 +150,17 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
     assert.deepEqual([exit, stdout, stderr], [9, '', 'Nothing was done: anna said no.\n']);
   });
 
+  it('says who took the question back', async () => {
+    const { secret } = await tokenFor(bus, { name: 'berta', kind: 'person', scopes: ['admin'] });
+    const berta = makeClient({ url: bus.url, token: secret });
+    const { cli, said, heard } = seat();
+    const ended = cli('hades', 'rollback', 'dev', '--backup', 'b');
+    await heard;
+    await berta.cancel(/answer (\S+) yes/.exec(said.at(-1) ?? '')?.[1] ?? '', {});
+    const { exit, stderr } = await ended;
+    assert.deepEqual([exit, stderr], [9, 'Nothing was done: berta took the question back.\n']);
+  });
+
   it('says which call goes on when whoever waits for it goes', async () => {
     const ctrlC = new AbortController();
     const { cli, said, heard } = seat(undefined, bus.url, ctrlC.signal);

@@ -90,8 +90,8 @@ describe('the client', () => {
     await client.subscriptions({ agent: 'SCRIBE', deleted: true });
     await client.removeSubscription(added.id);
     await client.explain('a_b', true);
+    await client.addSubscription({ agent_name: 'TEA.calls', action_pattern: 'tea_*', only_if_new: true });
     assert.ok((await client.capabilities()).capabilities.some(({ name }) => name === 'tea.spill'));
-    await client.addSubscription({ agent_name: 'TEA.calls', action_pattern: 'tea_spill_called' });
     const spill = await client.callCapability('tea.spill', { target: 'dev' }, { waitSeconds: 0, via: 'test' });
     assert.equal((await client.callState(spill.id, { waitSeconds: 0 })).status, 'running');
     const pendingCall = await client.askForCall(spill.id, {

@@ -45,6 +45,8 @@ export type Agent = {
    * and throws its reason.
    */
   react(event: Event, signal: AbortSignal): Promise<Conclusion>;
+  /** What it says instead of reacting, where too many events led to this one; nothing when left out. */
+  onCut?(event: Event): readonly Said[];
   /** What it can do for others, by the name of the capability. */
   offers?: Readonly<Record<string, Handler>>;
 };

@@ -9,6 +9,7 @@ import {
   type Capability,
   calledAction,
   callQueueOf,
+  ownerOf,
   payloadHash,
   returnedAction,
   returnedId,
@@ -22,6 +23,10 @@ const longestMs = 12 * 3_600_000;
 const atOnce = 8;
 /** How long a bus that is away is waited for to ask a person. */
 const askPatienceMs = 10 * 60_000;
+/** What comes of a call and is told by an event, which takes 256 KiB with all that is around it. */
+const maxResultBytes = 240 * 1024;
+/** Characters of why it failed, which must find room there too. */
+const maxMessage = 4000;
 
 type Offer = { capability: Capability; handler: Handler };
 /** A call to be done. `id`: the event that it is. */
@@ -52,6 +57,12 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       ...Object.fromEntries(offers.map(({ capability }) => [calledAction(capability.name), 1])),
       [busActions.humanResponded]: 1,
     },
+    onCut(event) {
+      const due = event.source_agent === busAgent ? dueOf(offers, event) : undefined;
+      if (due === undefined || event.action !== calledAction(due.capability.name)) return [];
+      const message = `${agent.name} does not do it: so many events led to this call that they seem to go round in a circle.`;
+      return [returned(due, performance.now(), { ok: false, error: { code: 'conflict', message } })];
+    },
     async react(event, signal) {
       // Only the bus publishes under its name, and it has let this call through its gate.
       if (event.source_agent !== busAgent) return done();
@@ -60,12 +71,13 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       if (due === undefined) return done();
       if ('end' in due) return due;
       const isApproved = event.action === busActions.humanResponded;
-      if (due.capability.risk === 'destructive' && !isApproved) return prepare(client, due, signal);
-      if (due.capability.risk === 'read') return carriedOut(due, signal);
+      if (due.capability.risk === 'destructive' && !isApproved)
+        return (await toldBefore(client, due)) ?? prepare(client, due, signal);
+      if (due.capability.risk === 'read') return (await toldBefore(client, due)) ?? carriedOut(due, signal);
       return inTurn(async () => {
-        // Done before, and killed before that could be acknowledged.
-        if ((await eventOrNone(client, returnedId(due.capability.name, due.id))) !== undefined) return done();
-        return carriedOut(due, signal);
+        // It has been given back while it waited for its turn, and comes again.
+        signal.throwIfAborted();
+        return (await toldBefore(client, due)) ?? carriedOut(due, signal);
       });
     },
   };
@@ -89,17 +101,31 @@ function dueOf(offers: readonly Offer[], { id, correlation_id, details }: Event)
 async function approved(
   client: Client,
   offers: readonly Offer[],
-  { causation_id }: Event,
+  { causation_id, details: answer }: Event,
 ): Promise<Due | Conclusion | undefined> {
   const question = await eventOrNone(client, causation_id ?? '');
-  if (question === undefined || question.source_agent !== busAgent || question.human_response !== 'yes')
-    return undefined;
+  if (question === undefined) {
+    const isOwn = offers.some(({ capability: { name } }) => answer?.action === approvalAction(name));
+    if (!isOwn || answer?.asked_by !== busAgent || answer.response !== 'yes') return undefined;
+    const because = `The question ${causation_id} was purged before what a person approved could be done.`;
+    return { says: [], end: { kind: 'never', because } };
+  }
+  if (question.source_agent !== busAgent || question.human_response !== 'yes') return undefined;
   const due = dueOf(offers, question);
   if (due === undefined || question.action !== approvalAction(due.capability.name)) return undefined;
   const call = question.causation_id;
   if (payloadHash(due.details) !== question.payload_hash || call === null)
     return { says: [], end: { kind: 'never', because: 'What was approved is not what the question says.' } };
   return { ...due, id: call };
+}
+
+/** What came of it is told: it was killed before that could be acknowledged. Or another has taken the id to tell it under. */
+async function toldBefore(client: Client, { capability, id }: Due): Promise<Conclusion | undefined> {
+  const told = await eventOrNone(client, returnedId(capability.name, id));
+  if (told === undefined) return undefined;
+  if (told.source_agent === ownerOf(capability.name)) return done();
+  const because = `${told.source_agent} has taken the id under which is told what came of it.`;
+  return { says: [], end: { kind: 'never', because } };
 }
 
 async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
@@ -125,6 +151,7 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
     if (error !== undefined)
       throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
     const result = data as JsonObject;
+    requireRoom(capability, result);
     const because = { id: due.id, correlation_id: due.correlation_id };
     const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
     // The result last: once it is there nothing of it is said again.
@@ -132,6 +159,16 @@ async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
   } catch (error) {
     return failed(due, error, began, signal);
   }
+}
+
+/** Published it would be refused, again and again, and whoever called would wait. */
+function requireRoom({ name, risk }: Capability, result: JsonObject): void {
+  const bytes = Buffer.byteLength(JSON.stringify(result));
+  if (bytes <= maxResultBytes) return;
+  const size = `${Math.ceil(bytes / 1024)} KiB, and ${maxResultBytes / 1024} KiB are the limit`;
+  throw new Fault('too-large', `What came of ${name} is too large to be told: ${size}.`, {
+    hint: risk === 'read' ? 'Ask for less of it.' : 'It is done all the same; do not call it again for that.',
+  });
 }
 
 const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
@@ -145,7 +182,11 @@ const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: de
 function failed(due: Due, thrown: unknown, began: number, signal: AbortSignal): Conclusion {
   if (signal.aborted) throw thrown;
   const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
-  const error = { code, message: reasonOf(thrown), ...(hint === undefined ? {} : { hint }) };
+  const error = {
+    code,
+    message: reasonOf(thrown).slice(0, maxMessage).toWellFormed(),
+    ...(hint === undefined ? {} : { hint }),
+  };
   return done(returned(due, began, { ok: false, error }));
 }
 

@@ -5,7 +5,7 @@ import type { Client } from '../client/client.ts';
 import { patiently, sleepUnlessAborted } from '../client/patience.ts';
 import { publishPatiently } from '../client/publish-patiently.ts';
 import type { WireDelivery } from '../events/delivery.ts';
-import type { Event } from '../events/event.ts';
+import { busActions, busAgent, type Event } from '../events/event.ts';
 import { type Agent, type Conclusion, done } from './agent.ts';
 import { ancestorsOf, judge } from './chain.ts';
 import { whileBeating } from './heartbeat.ts';
@@ -191,6 +191,9 @@ async function conclude(work: Work, event: Event, signal: AbortSignal): Promise<
   } catch (error) {
     // Nothing is wrong with the event, so it need not wait.
     if (signal.aborted) return { kind: 'again', because: reasonOf(signal.reason), afterSeconds: 0 };
+    // A call would be done again and again for what its token may never tell.
+    const isMute = work.agent.speaksAs !== undefined && error instanceof Fault && error.code === 'forbidden';
+    if (isMute) return { kind: 'never', because: reasonOf(error) };
     return { kind: 'again', because: reasonOf(error) };
   }
 }
@@ -199,10 +202,12 @@ async function reactOrCut(work: Work, event: Event, signal: AbortSignal): Promis
   const { agent, client, tally, options } = work;
   const again = patiently({ signal, clock: options.clock });
   const verdict = judge(speakerOf(agent), event, await again(settlePatienceMs, () => ancestorsOf(client, event)));
-  if (verdict.kind === 'react') return react(agent, event, signal);
+  // Where a person has answered in between, nothing goes round by itself.
+  const isAnswer = event.source_agent === busAgent && event.action === busActions.humanResponded;
+  if (verdict.kind === 'react' || (isAnswer && agent.speaksAs !== undefined)) return react(agent, event, signal);
   tally.loops_cut++;
   options.log.warn('cut a loop', { event: event.id, action: event.action, because: verdict.because });
-  return done(...(verdict.report ? [verdict.report] : []));
+  return done(...(verdict.report ? [verdict.report] : []), ...(agent.onCut?.(event) ?? []));
 }
 
 async function react(agent: Agent, event: Event, signal: AbortSignal): Promise<Conclusion> {

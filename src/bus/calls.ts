@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import type { JsonObject } from '../base/json.ts';
+import type { Json, JsonObject } from '../base/json.ts';
 import {
   type Asker,
   approvalAction,
@@ -14,6 +14,7 @@ import {
   returnedId,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
+import { parseAs } from '../events/parse.ts';
 import { quoted } from './refusals.ts';
 import type { Commit, Published, Store } from './store/store.ts';
 import { settled } from './waiters.ts';
@@ -24,6 +25,9 @@ const approvalMinutes = 60;
 const maxQuestion = 4000;
 /** Callers that wait for what comes of a call at the same time. */
 const maxWaiting = 500;
+/** Each looks at what was committed; more than so many look together and less often, or the bus would do little else. */
+const fewWaiting = 50;
+const crowdedMs = 250;
 
 export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
 
@@ -63,21 +67,23 @@ type From = {
 
 export type Calls = {
   readonly capabilities: readonly Capability[];
-  /**
-   * Publishes a call, and answers its id.
-   * @throws Fault `conflict` for a key of another call, `unavailable` when its agent never ran on this bus, `not-found` for the cause
-   */
+  /** Publishes a call, and answers its id. @throws Fault `conflict` for a key of another call, `unavailable` where no queue takes it */
   begin(capability: Capability, args: JsonObject, from: From): Promise<string>;
   /**
    * Asks a person whether a destructive call may be done as its agent has prepared it. Safe to repeat.
-   * @throws Fault `not-found`, `asks-nothing`
+   * @throws Fault `not-found`, `asks-nothing`, `invalid`, and `conflict` when somebody has taken the id of the question
    */
   ask(id: string, args: JsonObject, says: readonly string[]): Promise<Call>;
   /** @throws Fault `not-found` */
   call(id: string): Promise<Call>;
-  /** The call, when it is none of these any more, the time is over, or the caller is gone. @throws Fault `not-found`, `queue-full` */
+  /**
+   * The call, when it is none of these any more, the time is over, or the caller is gone.
+   * @throws Fault `not-found`, and `queue-full` where there is time to wait and `isFull`
+   */
   after(states: readonly Call['status'][], id: string, withinMs: number, gone: AbortSignal): Promise<Call>;
   readonly waiting: number;
+  /** Whether nobody more may wait. */
+  readonly isFull: boolean;
   /** Lets everybody go who waits: the bus is stopping. */
   release(): void;
 };
@@ -89,13 +95,11 @@ type CallsDeps = {
 
 /** Calls of capabilities, as events: the call, what came of it, and between them a question where it destroys. */
 export function makeCalls({ store, capabilities }: CallsDeps): Calls {
+  let waiters = 0;
   const waiting = new Set<PromiseWithResolvers<void>>();
   let isReleased = false;
-  const wake = () => {
-    for (const each of waiting) each.resolve();
-    waiting.clear();
-  };
-  const ignore = store.onCommitted((_: Commit) => wake());
+  const waker = wakerOf(waiting);
+  const ignore = store.onCommitted((_: Commit) => waker.committed());
 
   const callEvent = async (id: string): Promise<{ event: Event; details: CallDetails; capability: Capability }> => {
     const event = await store.event(id);
@@ -110,21 +114,24 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
   async function call(id: string): Promise<Call> {
     const { event, details, capability } = await callEvent(id);
     const returned = await store.event(returnedId(capability.name, id));
-    // Another's event of this id says nothing of the call.
-    const said = returned?.source_agent === ownerOf(capability.name) ? (returned.details as ReturnDetails) : undefined;
     const isAsked = capability.risk === 'destructive';
-    const question = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
-    return callOf(event, details, said, question);
+    const found = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
+    // Another's event of this id asks nothing.
+    const question = found?.source_agent === busAgent ? found : undefined;
+    const said = returned && saidIn(returned, capability);
+    // Nor does it say what came of the call; but then its agent cannot say it either.
+    const isTaken = said === undefined && returned !== undefined && statusOf(undefined, question) === 'running';
+    return callOf(event, details, isTaken ? takenBy(returned.source_agent, capability) : said, question);
   }
 
   return {
     capabilities,
     async begin(capability, args, { askedBy, via, cause, key }) {
       const details: CallDetails = { capability: capability.name, arguments: args, asked_by: askedBy, via };
-      await requireHeard(store, capability);
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
+      await requireTaker(store, capability);
       const published = await store.publish({
         ...(key === undefined ? {} : { id: idOfKey(askedBy, capability, key) }),
         source_agent: busAgent,
@@ -143,40 +150,114 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     call,
     async after(states, id, withinMs, gone) {
       const until = performance.now() + withinMs;
-      for (;;) {
-        // Before looking, or what happens between the two is missed.
-        const change = Promise.withResolvers<void>();
-        if (waiting.size >= maxWaiting) throw tooMany();
-        waiting.add(change);
-        try {
-          const found = await call(id);
-          const left = until - performance.now();
-          if (!states.includes(found.status) || left <= 0 || gone.aborted || isReleased) return found;
-          await settled(change, left, gone);
-        } finally {
-          waiting.delete(change);
+      // Who only looks waits for nobody, and who waits keeps the place until the end.
+      const places = withinMs > 0 ? 1 : 0;
+      if (waiters + places > maxWaiting) throw tooMany();
+      waiters += places;
+      try {
+        for (;;) {
+          // Before looking, or what happens between the two is missed.
+          const change = Promise.withResolvers<void>();
+          waiting.add(change);
+          try {
+            const found = await call(id);
+            const left = until - performance.now();
+            if (!states.includes(found.status) || left <= 0 || gone.aborted || isReleased) return found;
+            await settled(change, left, gone);
+          } finally {
+            waiting.delete(change);
+          }
         }
+      } finally {
+        waiters -= places;
       }
     },
     get waiting() {
-      return waiting.size;
+      return waiters;
+    },
+    get isFull() {
+      return waiters >= maxWaiting;
     },
     release() {
       isReleased = true;
       ignore();
-      wake();
+      waker.release();
     },
   };
+}
+
+/** Wakes those who wait for calls, to look again. */
+function wakerOf(waiting: Set<PromiseWithResolvers<void>>) {
+  let soon: NodeJS.Timeout | undefined;
+  const wake = () => {
+    clearTimeout(soon);
+    soon = undefined;
+    for (const each of waiting) each.resolve();
+    waiting.clear();
+  };
+  return {
+    committed() {
+      if (waiting.size <= fewWaiting) wake();
+      else soon ??= setTimeout(wake, crowdedMs);
+    },
+    release: wake,
+  };
+}
+
+/** Its agent has a queue for it since it ran for the first time; without that the call would wait for nobody. */
+async function requireTaker({ explain }: CallsDeps['store'], { name }: Capability): Promise<void> {
+  const owner = ownerOf(name);
+  const { hearers } = await explain(calledAction(name), false);
+  if (hearers.some(({ agent, mode }) => agent === callQueueOf(owner) && mode === 'queue')) return;
+  throw new Fault('unavailable', `${owner} has never run on this bus, or takes no calls of ${name}.`, {
+    hint: `Start it: leveredge agent ${owner.toLowerCase()}`,
+  });
+}
+
+/** Undefined where another than its agent says it. */
+function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
+  if (source_agent !== ownerOf(name)) return undefined;
+  const { ok, result, error, took_ms } = (details ?? {}) as Record<string, Json>;
+  const took = { capability: name, took_ms: typeof took_ms === 'number' ? took_ms : 0 };
+  if (ok === true && isObject(result)) return { ...took, ok, result };
+  if (ok === false && isObject(error) && typeof error.code === 'string' && typeof error.message === 'string') {
+    const { code, message, hint } = error;
+    return { ...took, ok, error: { code, message, ...(typeof hint === 'string' ? { hint } : {}) } };
+  }
+  const message = `What ${source_agent} says came of ${name} makes no sense.`;
+  return { ...took, ok: false, error: { code: 'internal', message } };
+}
+
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function takenBy(source: string, { name }: Capability): ReturnDetails {
+  const message = `${quoted(source)} has taken the id under which is told what came of it.`;
+  const hint = 'Look whether it was done before you call it again.';
+  return { capability: name, took_ms: 0, ok: false, error: { code: 'conflict', message, hint } };
 }
 
 type Asking = { capability: Capability; details: CallDetails; says: readonly string[]; call: Event };
 
 /** What was asked is not asked again, also where it is prepared anew and something has changed meanwhile. */
-async function askOnce(store: CallsDeps['store'], { capability, details, says, call }: Asking): Promise<void> {
+async function askOnce(
+  store: CallsDeps['store'],
+  { capability, details: prepared, says, call }: Asking,
+): Promise<void> {
   const { name, question } = capability;
   if (question === undefined) throw new Fault('asks-nothing', `${name} needs nobody's approval.`);
   const id = questionIdOf(capability, call.id);
-  if ((await store.event(id)) !== undefined) return;
+  const before = await store.event(id);
+  if (before?.source_agent === busAgent) return;
+  // Nobody can be asked under it any more; waiting for that would have no end.
+  if (before !== undefined)
+    throw new Fault('conflict', `${quoted(before.source_agent)} has taken the id of the question whether to do it.`, {
+      hint: 'Call it again, and look at what it publishes: leveredge events',
+    });
+  // As its agent will hold them against it after the yes: nobody is asked about what could not be done.
+  const place = (pointer: string) => `/arguments${pointer}`;
+  const { value } = parseAs(capability.input, prepared.arguments, 'What was prepared', place);
+  const details = { ...prepared, arguments: value as JsonObject };
   await store.publish({
     id,
     source_agent: busAgent,
@@ -195,16 +276,6 @@ async function askOnce(store: CallsDeps['store'], { capability, details, says, c
 }
 
 const questionIdOf = ({ name }: Capability, call: string) => consequenceId(busAgent, call, approvalAction(name), null);
-
-/** An agent that is away finds its calls when it comes back; one that never was here has no queue to find them in. */
-async function requireHeard(store: CallsDeps['store'], { name }: Capability): Promise<void> {
-  const { hearers } = await store.explain(calledAction(name), false);
-  const owner = ownerOf(name);
-  if (hearers.some(({ agent }) => agent === callQueueOf(owner))) return;
-  throw new Fault('unavailable', `Nobody takes this call: ${owner} has never run on this bus.`, {
-    hint: `Start it: leveredge agent ${owner.toLowerCase()}, or all of them with the bus: leveredge up`,
-  });
-}
 
 const targetIn = ({ target }: JsonObject) => (typeof target === 'string' ? target : null);
 

@@ -66,7 +66,15 @@ export const hadesCapabilities: readonly Capability[] = [
     name: 'hades.undo',
     summary: 'Bring back what was there before the last rollback, when a person approves',
     risk: 'destructive',
-    input: z.strictObject({ target }),
+    input: z.strictObject({
+      target,
+      run: z
+        .string('must be a string')
+        .min(1, 'must not be empty')
+        .max(100, 'must be at most 100 characters')
+        .optional()
+        .describe('Only if this is the run of GAIA that would be undone'),
+    }),
     output: outcome,
     example: { target: 'dev' },
     withoutBus: 'gaia undo TARGET',

@@ -66,6 +66,16 @@ describe('a restore and an undo with a cause', { timeout: 600_000 }, () => {
     assert.equal(notesOf(stand), 'the first state\n');
   });
 
+  it('undo no other run than the one that is named', async (t) => {
+    const stand = await changed(t);
+    const [first, second] = [await restoreFor(stand, 0, 'e1'), await restoreFor(stand, 0, 'e2')];
+    const undo = ['undo', 'dev', '--yes', '--cause', 'e3', '--run'];
+    const refused = await stand.gaia(...undo, first.run);
+    assert.deepEqual([refused.exit, refused.stderr.includes(second.run)], [6, true]);
+    assert.equal(((await ask(stand, 0, ...undo, second.run)) as Result).outcome, 'committed');
+    assert.equal(((await ask(stand, 0, ...undo, second.run)) as Result).done_before, true);
+  });
+
   it('tell the bus of what they follow from, once', async (t) => {
     const stand = await changed(t);
     const outbox = join(stand.backups, '.gaia', 'outbox');

@@ -55,6 +55,12 @@ describe('a trace', () => {
     { id: 'after', causation_id: 'beside' },
   ];
 
+  it('tells of what an event says no more than its beginning, and keeps none of them whole', async () => {
+    const details = { says: 'x'.repeat(100_000), more: 'y'.repeat(100_000) };
+    const { told } = await traced([{ id: 'a', action: 'deploy_failed', details }], 'a');
+    assert.deepEqual(told[0]?.says, 'x'.repeat(300));
+  });
+
   it('is the matter in the order in which it happened, each as deep as it has causes', async () => {
     for (const id of ['a', 'b', 'c', 'd']) {
       const { matter, ids, depths, is_whole } = await traced(log, id);

@@ -12,6 +12,8 @@ const pageSize = 1000;
 const maxTold = 500;
 /** How many causes up what began it is looked for. */
 const maxUp = 100;
+/** Characters that are told of what an event says. */
+const maxSaid = 300;
 
 /**
  * The matter that an event belongs to, in the order in which it happened: what led to it by `causation_id`, everything that
@@ -26,13 +28,13 @@ export async function traceOf(
   const event = await bus.event(id);
   const matters = await mattersOf(bus, event, signal);
   const matter = matters.at(-1) as string;
-  const looked: Event[] = [];
+  const looked: Looked[] = [];
   let before: string | undefined;
   let isWhole = true;
   for (;;) {
     signal.throwIfAborted();
     const { events, next } = await bus.events({ limit: pageSize, before });
-    looked.push(...events);
+    looked.push(...events.map(lookedAt));
     // What began it is the oldest.
     if (events.some((each) => each.id === matter) || next === null) break;
     if (looked.length > maxLooked) {
@@ -42,13 +44,27 @@ export async function traceOf(
     before = next;
   }
   // It may be older than what is looked through.
-  if (!looked.some((each) => each.id === event.id)) looked.push(event);
+  if (!looked.some((each) => each.id === event.id)) looked.push(lookedAt(event));
   const found = matterOf(looked.toReversed(), new Set(matters));
   const inOrder = [...found.values()];
   const trace = inOrder
     .slice(0, maxTold)
-    .map((each) => ({ ...lineOf(each), depth: depthOf(each, found), says: saidIn(each) }));
+    .map(({ line, says, ...each }) => ({ ...line, depth: depthOf(each, found), says }));
   return { matter, trace, is_whole: isWhole && inOrder.length <= maxTold };
+}
+
+/** What is kept of an event: whole, as many as are looked through would be gigabytes. */
+type Looked = Pick<Event, 'id' | 'causation_id' | 'correlation_id'> & {
+  line: ReturnType<typeof lineOf>;
+  says: string | null;
+};
+
+function lookedAt(event: Event): Looked {
+  const { id, causation_id, correlation_id } = event;
+  const said = saidIn(event)?.slice(0, maxSaid);
+  // Written anew: a part of a text holds on to the whole.
+  const says = said === undefined ? null : Buffer.from(said).toString();
+  return { id, causation_id, correlation_id, line: lineOf(event), says };
 }
 
 /** What an event and each of its causes say that they belong to; last what the first of them does, as far as it is known. */
@@ -68,7 +84,7 @@ async function mattersOf(bus: Pick<Client, 'event'>, event: Event, signal: Abort
 }
 
 /** What says that it belongs to one of these, and what follows from that, in the order of the log. */
-function matterOf(log: readonly Event[], matters: ReadonlySet<string>): Map<string, Event> {
+function matterOf(log: readonly Looked[], matters: ReadonlySet<string>): Map<string, Looked> {
   const followers = Map.groupBy(log, ({ causation_id }) => causation_id);
   const belonging = new Set(
     log.filter(({ id, correlation_id }) => matters.has(id) || matters.has(correlation_id ?? id)),
@@ -78,10 +94,14 @@ function matterOf(log: readonly Event[], matters: ReadonlySet<string>): Map<stri
   return new Map(log.filter((each) => belonging.has(each)).map((each) => [each.id, each]));
 }
 
-function depthOf(event: Event, among: ReadonlyMap<string, Event>): number {
+function depthOf(event: Pick<Event, 'id' | 'causation_id'>, among: ReadonlyMap<string, Looked>): number {
   let depth = 0;
   const seen = new Set<string>();
-  for (let each: Event | undefined = event; each?.causation_id && !seen.has(each.id); depth++) {
+  for (
+    let each: Pick<Event, 'id' | 'causation_id'> | undefined = event;
+    each?.causation_id && !seen.has(each.id);
+    depth++
+  ) {
     seen.add(each.id);
     each = among.get(each.causation_id);
     if (each === undefined) break;

@@ -85,7 +85,7 @@ describe('HADES, when something fails', () => {
   });
 
   it('does not ask again what is asked, and says so', async () => {
-    const pending = [{ id: 'q1', action: 'hades_rollback_approval', target: 'dev' }];
+    const pending = [{ id: 'q1', source_agent: 'EVENT-BUS', action: 'hades_rollback_approval', target: 'dev' }];
     const { agent, calls } = stand({ pending });
     const { says } = await agent.react(failure(), never);
     const details = { because: 'Whether to roll dev back is asked already.', question: 'q1' };
@@ -93,7 +93,7 @@ describe('HADES, when something fails', () => {
     assert.equal(calls.length, 0);
     await agent.react(failure({ target: 'prod' }), never);
     assert.deepEqual(calls[0]?.args, { target: 'prod' });
-    for (const other of [{ action: 'hades_undo_approval' }, { target: 'prod' }]) {
+    for (const other of [{ action: 'hades_undo_approval' }, { target: 'prod' }, { source_agent: 'EVE' }]) {
       const elsewhere = stand({ pending: [{ ...pending[0], ...other }] });
       await elsewhere.agent.react(failure(), never);
       assert.equal(elsewhere.calls.length, 1);
@@ -156,6 +156,26 @@ describe('HADES, when it is called', () => {
     });
   });
 
+  it('prepares to undo the one rollback that is the last now, and no other', async () => {
+    const run = { kind: 'restore', target: 'dev', backup: 'dev-1', created_at: '2026-11-29T03:15:00.000Z' };
+    const runs = [
+      { ...run, id: 'r1', outcome: { kind: 'committed' } },
+      { ...run, id: 'r2', kind: 'undo', backup: null, outcome: { kind: 'committed' } },
+      { ...run, id: 'r3', outcome: { kind: 'refused' } },
+      { ...run, id: 'r4', target: 'prod', outcome: { kind: 'committed' } },
+      { ...run, id: 'r5', outcome: null },
+    ];
+    const { offer, words } = stand({ ends: [ended(9, { runs }), ended(0, { runs }), ended(0, { runs: [] })] });
+    assert.deepEqual(await offer('undo').prepare?.({ target: 'dev' }, call), {
+      arguments: { target: 'dev', run: 'r2' },
+      says: ['That is the undo of 2026-11-29 03:15:00 UTC (r2).', 'What is there now is put aside in turn.'],
+    });
+    const other = offer('undo').prepare?.({ target: 'dev', run: 'r1' }, call) as Promise<unknown>;
+    await assert.rejects(other, { code: 'conflict', message: 'The last run of dev is r2, and not r1.' });
+    await assert.rejects(offer('undo').prepare?.({ target: 'dev' }, call) as Promise<unknown>, { code: 'not-found' });
+    assert.deepEqual(words, Array(3).fill(['status', '--json', '--quiet']));
+  });
+
   const approved = { target: 'dev', backup: 'dev-1', plan: 'p1' };
 
   it('does just what was approved, as one run for the call', async () => {
@@ -167,8 +187,8 @@ describe('HADES, when it is called', () => {
       assert.deepEqual(words, [['restore', 'dev', ...how]]);
     }
     const { offer, words } = stand({ ends: [ended(0, outcome)] });
-    assert.deepEqual(await offer('undo').run({ target: 'dev' }, call), { target: 'dev', ...outcome });
-    assert.deepEqual(words, [['undo', 'dev', '--yes', '--cause', 'c1', '--json', '--quiet']]);
+    assert.deepEqual(await offer('undo').run({ target: 'dev', run: 'r1' }, call), { target: 'dev', ...outcome });
+    assert.deepEqual(words, [['undo', 'dev', '--run', 'r1', '--yes', '--cause', 'c1', '--json', '--quiet']]);
   });
 
   it('waits while another run works on the backups', async () => {
@@ -188,6 +208,9 @@ describe('HADES, when it is called', () => {
     assert.equal(killed.words.length, 4);
     const stop = AbortSignal.abort(new Error('stopping'));
     const waiting = stand({ ends: [locked] });
-    await assert.rejects(waiting.offer('undo').run({ target: 'dev' }, { ...call, signal: stop }), /stopping/);
+    await assert.rejects(
+      waiting.offer('undo').run({ target: 'dev', run: 'r1' }, { ...call, signal: stop }),
+      /stopping/,
+    );
   });
 });

@@ -59,7 +59,10 @@ async function propose({ client, targets }: HadesEffects, event: Event): Promise
   const { id, target, source_agent } = event;
   if (!target || ownSide.includes(source_agent) || !targets().includes(target)) return done();
   const { pending } = await client.pending({ limit: 200 });
-  const asked = pending.find((each) => each.action === approvalAction(rollback) && each.target === target);
+  // Only the bus asks for approvals; another's question keeps no rollback from being asked.
+  const asked = pending.find(
+    (each) => each.source_agent === busAgent && each.action === approvalAction(rollback) && each.target === target,
+  );
   if (asked !== undefined) {
     const because = `Whether to roll ${target} back is asked already.`;
     return done({ action: 'rollback_not_asked', target, details: { because, question: asked.id } });
@@ -140,16 +143,41 @@ function rollbackBy(effects: HadesEffects): Handler {
   };
 }
 
+/** As `gaia status` tells of it. */
+type Run = {
+  id: string;
+  kind: string;
+  target: string;
+  backup: string | null;
+  created_at: string;
+  outcome: { kind: string } | null;
+};
+
 function undoBy(effects: HadesEffects): Handler {
   return {
-    async prepare({ target }) {
-      if (!effects.targets().includes(target as string))
+    async prepare(args, { signal }) {
+      const { target, run } = args as { target: string; run?: string };
+      if (!effects.targets().includes(target))
         throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`);
-      return { arguments: { target: target as string }, says: ['What is there now is put aside in turn.'] };
+      const { runs } = resultOf(await effects.gaia(['status', '--json', '--quiet'], signal), [0, 9]) as { runs: Run[] };
+      const last = runs.findLast((each) => each.target === target && each.outcome?.kind === 'committed');
+      if (last === undefined)
+        throw new Fault('not-found', `Nothing was rolled back of ${target} that could be undone.`);
+      if (run !== undefined && run !== last.id)
+        throw new Fault('conflict', `The last run of ${target} is ${last.id}, and not ${run}.`);
+      const from = last.backup === null ? '' : ` from ${last.backup}`;
+      return {
+        // Which one: meanwhile there may be another, and that is not what was approved.
+        arguments: { target, run: last.id },
+        says: [
+          `That is the ${last.kind}${from} of ${last.created_at.slice(0, 19).replace('T', ' ')} UTC (${last.id}).`,
+          'What is there now is put aside in turn.',
+        ],
+      };
     },
     async run(args, { id, signal }) {
-      const target = args.target as string;
-      const words = ['undo', target, '--yes', '--cause', id, '--json', '--quiet'];
+      const { target, run } = args as { target: string; run: string };
+      const words = ['undo', target, '--run', run, '--yes', '--cause', id, '--json', '--quiet'];
       return outcomeOf(target, resultOf(await endTold(effects, words, signal), restored));
     },
   };

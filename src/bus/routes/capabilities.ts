@@ -8,7 +8,7 @@ import type { Principal } from '../../events/principal.ts';
 import { mayCall } from '../../events/scope.ts';
 import type { Bus } from '../bus.ts';
 import { type Call, callStates } from '../calls.ts';
-import { keyHeader, keyHelp } from '../idempotency.ts';
+import { keyHeader } from '../idempotency.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -111,7 +111,7 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
     needs: 'read',
     summary,
     description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both. What its agent refuses is answered as a problem.`,
-    headers: { [keyHeaderShown]: keyHelp },
+    headers: { [keyHeaderShown]: callKeyHelp },
     query: z.object({
       wait: wait(usualWaitSeconds),
       via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
@@ -133,7 +133,9 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
         key: typeof key === 'string' ? key : undefined,
       };
       const id = await calls.begin(capability, body as JsonObject, from);
-      const call = await calls.after(['running'], id, query.wait * 1000, gone());
+      // It is begun, so whoever called must be told which it is.
+      const waitMs = calls.isFull ? 0 : query.wait * 1000;
+      const call = await calls.after(['running'], id, waitMs, gone());
       if (call.error !== null) throw faultOf(call);
       return { status: call.status === 'done' ? 200 : 202, body: call, location: `/calls/${encodeURIComponent(id)}` };
     },
@@ -141,6 +143,8 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
 }
 
 const keyHeaderShown = 'Idempotency-Key';
+const callKeyHelp =
+  'A name of your own for this call. Asking for just the same with it is the same call, for as long as the bus keeps it; another call with it is refused.';
 
 function getCall({ calls }: Bus): Route {
   return route({
@@ -183,7 +187,7 @@ function ask({ calls }: Bus): Route {
       says: ['Replaces 2 files of 355 B with those of 3 hours ago.'],
     }),
     answers: { 200: { description: 'The call, with its question', schema: callSchema } },
-    faults: ['not-found', 'asks-nothing', 'invalid'],
+    faults: ['not-found', 'asks-nothing', 'invalid', 'conflict'],
     async handle({ params, body, principal }) {
       const id = params.id as string;
       const { capability } = await calls.call(id);

@@ -159,7 +159,8 @@ function concluded(door: Door, capability: Capability, state: CallState): Conclu
   if (error !== null) throw new Fault(codeOf(error.code), error.message, { hint: error.hint, extra: { call: id } });
   if (status === 'refused') {
     const by = approval?.responded_by;
-    const why = by ? `${by} said ${approval?.response}` : 'nobody said yes in time';
+    const said = approval?.response ?? null;
+    const why = !by ? 'nobody said yes in time' : said === null ? `${by} took the question back` : `${by} said ${said}`;
     return { exit, json: state, notes: [`Nothing was done: ${why}.`] };
   }
   if (result === null)

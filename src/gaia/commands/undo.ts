@@ -21,9 +21,10 @@ const maxShown = 10;
 export const undo: Command = {
   name: 'undo',
   summary: 'Bring back what was there before the last restore',
-  usage: '[TARGET] [--yes] [--cause EVENT]',
+  usage: '[TARGET] [--run RUN] [--yes] [--cause EVENT]',
   words: [0, 1],
   flags: {
+    run: { value: 'RUN', says: 'only if this is still the run that would be undone; gaia status lists them' },
     yes: { says: 'do not ask for confirmation' },
     ...causeFlag,
     'ignore-open': { says: 'go on though files are open for writing; what is written then is put aside' },
@@ -45,6 +46,10 @@ export const undo: Command = {
     requireFree(call);
     requireNoInterrupted(place, name);
     const run = undoable(place, name);
+    if (flags.run !== undefined && flags.run !== run.id)
+      throw new Fault('conflict', `The last run of ${name} is ${run.id}, and not ${flags.run}. Nothing was done.`, {
+        hint: 'See: gaia status',
+      });
     const { units = [], databases = [] } = swapRecordOf(run.lines) ?? {};
     const paths = units.map(({ live }) => shownPath(live));
     const writer = openFilesBelow(paths, around.ownPids).find(({ writes }) => writes);
