@@ -1,58 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Agent, done, type Handler } from '../src/agents/agent.ts';
-import { callsOf } from '../src/agents/calls.ts';
-import { makeRunner } from '../src/agents/runner.ts';
-import { systemClock } from '../src/base/clock.ts';
+import type { Handler } from '../src/agents/agent.ts';
 import { Fault } from '../src/base/fault.ts';
-import type { JsonObject } from '../src/base/json.ts';
 import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
 import { payloadHash, returnedId } from '../src/events/capability.ts';
 import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
 import { tokenFor } from './bus-token.fixtures.ts';
 import { adaCapabilities, teaCapabilities } from './tea.fixtures.ts';
+import { tea } from './tea-agent.fixtures.ts';
 
-const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const hourMs = 3_600_000;
 const everything = [...allCapabilities, ...teaCapabilities, ...adaCapabilities];
-
-type Did = { what: string; args: JsonObject; call: string };
-
-/** TEA as a process would run it: over HTTP, until the test ends or it is stopped. */
-async function tea(t: TestContext, client: Client, changed: Partial<Record<'look' | 'brew' | 'spill', Handler>> = {}) {
-  const did: Did[] = [];
-  const doing = (what: string): Handler['run'] => {
-    return async (args, { id, askedBy }) => {
-      did.push({ what, args, call: id });
-      return { cups: args.cups as number, for: askedBy.name ?? 'somebody' };
-    };
-  };
-  const offers = {
-    'tea.look': { run: doing('look') },
-    'tea.brew': { run: doing('brew') },
-    'tea.spill': {
-      // What is approved is what was prepared.
-      prepare: async (args: JsonObject) => ({ arguments: { ...args, cups: 7 }, says: ['There are 7.'] }),
-      run: doing('spill'),
-    },
-    ...Object.fromEntries(Object.entries(changed).map(([verb, handler]) => [`tea.${verb}`, handler])),
-  };
-  const agent: Agent = { name: 'TEA', port: 0, hears: {}, longestMs: 60_000, react: async () => done(), offers };
-  const calls = callsOf(agent, teaCapabilities, client) as Agent;
-  const stop = new AbortController();
-  const ready = Promise.withResolvers<void>();
-  const options = { leaseSeconds: 2, graceMs: 0, log: quiet, clock: systemClock, stop: stop.signal };
-  const ended = makeRunner(calls, client, { ...options, onReady: ready.resolve }).run();
-  const stopped = async () => {
-    stop.abort();
-    await ended;
-  };
-  t.after(stopped);
-  await Promise.race([ready.promise, ended]);
-  return { did, stop: stopped };
-}
 
 describe('a call of a capability', { timeout: 60_000 }, () => {
   let bus: BusProcess;
@@ -102,11 +62,6 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     for (const args of [{}, { target: '' }, { target: 'dev', cups: 0 }, { target: 'dev', cup: 1 }, { target: 7 }])
       await assert.rejects(client.callCapability('tea.brew', args), { code: 'invalid' });
     await assert.rejects(client.callCapability('tea.drink', {}), { code: 'not-found' });
-    // Of an agent that never ran here nobody would ever take it.
-    await assert.rejects(client.callCapability('ada.brew', { target: 'dev' }), {
-      code: 'unavailable',
-      message: /ADA has never run/,
-    });
     assert.equal(await newest(), before);
   });
 
