@@ -125,6 +125,23 @@ describe('a call of a capability', { timeout: 60_000 }, () => {
     assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
   });
 
+  it('that reads does not wait for many that change something and wait for their turn', async (t) => {
+    const go = Promise.withResolvers<void>();
+    let atWork = 0;
+    const run: Handler['run'] = async () => {
+      assert.equal(++atWork, 1, 'one after the other');
+      await go.promise;
+      atWork--;
+      return { cups: 1, for: 'all' };
+    };
+    await tea(t, client, { brew: { run } });
+    const brew = () => client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
+    const begun = await Promise.all(Array.from({ length: 12 }, brew));
+    assert.equal((await client.callCapability('tea.look', { target: 'dev' })).status, 'done');
+    go.resolve();
+    for (const { id } of begun) assert.equal((await client.callState(id, { waitSeconds: 10 })).status, 'done');
+  });
+
   it('is taken by an agent whose token is for itself alone', async (t) => {
     const { did } = await tea(t, await as('TEA', 'agent', 'publish:tea_*', 'ack:self', 'read'));
     const { id } = await client.callCapability('tea.spill', { target: 'dev' });

@@ -20,7 +20,10 @@ import { type Agent, type Conclusion, done, type Handler, type Said } from './ag
 
 /** A destructive call may take as long as a restore. */
 const longestMs = 12 * 3_600_000;
-const atOnce = 8;
+/** In hand together; those that wait for their turn are among them, and must keep no read from being taken. */
+const atOnce = 64;
+/** Reads, and preparations, that are worked on together: each may be a process. */
+const readsAtOnce = 8;
 /** How long a bus that is away is waited for to ask a person. */
 const askPatienceMs = 10 * 60_000;
 /** What comes of a call and is told by an event, which takes 256 KiB with all that is around it. */
@@ -40,13 +43,9 @@ type Due = Offer & { id: string; correlation_id: string | null; details: CallDet
 export function callsOf(agent: Agent, known: readonly Capability[], client: Client): Agent | undefined {
   const offers = Object.entries(agent.offers ?? {}).map(([name, handler]) => offerOf(name, handler, known));
   if (offers.length === 0) return undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  const reading = turnsOf(readsAtOnce);
   /** After everything else of this agent that changes something. */
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const turn = last.then(act);
-    last = turn.catch(() => undefined /* told to whoever asked for it */);
-    return turn;
-  };
+  const inTurn = turnsOf(1);
   return {
     name: callQueueOf(agent.name),
     speaksAs: agent.name,
@@ -71,15 +70,32 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
       if (due === undefined) return done();
       if ('end' in due) return due;
       const isApproved = event.action === busActions.humanResponded;
-      if (due.capability.risk === 'destructive' && !isApproved)
-        return (await toldBefore(client, due)) ?? prepare(client, due, signal);
-      if (due.capability.risk === 'read') return (await toldBefore(client, due)) ?? carriedOut(due, signal);
-      return inTurn(async () => {
+      const isPreparing = due.capability.risk === 'destructive' && !isApproved;
+      const turn = isPreparing || due.capability.risk === 'read' ? reading : inTurn;
+      return turn(async () => {
         // It has been given back while it waited for its turn, and comes again.
         signal.throwIfAborted();
-        return (await toldBefore(client, due)) ?? carriedOut(due, signal);
+        const told = await toldBefore(client, due);
+        return told ?? (isPreparing ? prepare(client, due, signal) : carriedOut(due, signal));
       });
     },
+  };
+}
+
+/** Lets so many at a time act, whoever comes first before the others. */
+function turnsOf(max: number) {
+  let free = max;
+  const waiting: (() => void)[] = [];
+  return async <T>(act: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--;
+    else await new Promise<void>((go) => waiting.push(go));
+    try {
+      return await act();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
   };
 }
 
