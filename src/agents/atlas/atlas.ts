@@ -9,7 +9,7 @@ export type AtlasBus = Pick<Client, 'health' | 'events' | 'event' | 'pending' | 
 
 const longestMs = 60_000;
 /** Among so many events the latest failures are looked for. */
-const lookedThrough = 1000;
+const lookedThrough = 200;
 const maxFailures = 10;
 
 /** ATLAS knows how the whole is doing: what happened, what waits for a person, and what followed from what. */

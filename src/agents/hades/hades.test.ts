@@ -63,6 +63,15 @@ describe('HADES, when something fails', () => {
     assert.deepEqual(stand().agent.hears, byDefault);
   });
 
+  it('makes a dead letter at once of what a broken configuration keeps it from', async () => {
+    const broken = () => {
+      throw new Fault('usage', 'The configuration makes no sense.');
+    };
+    const agent = hades({ targets: broken } as unknown as Parameters<typeof hades>[0]);
+    const { says, end } = await agent.react(failure(), never);
+    assert.deepEqual([says, end], [[], { kind: 'never', because: 'The configuration makes no sense.' }]);
+  });
+
   it('calls a rollback of the target that failed, once for each failure and because of it', async () => {
     const { agent, calls } = stand();
     const conclusion = await agent.react(failure(), never);

@@ -57,7 +57,14 @@ export function hades(effects: HadesEffects): Agent {
 
 async function propose({ client, targets }: HadesEffects, event: Event): Promise<Conclusion> {
   const { id, target, source_agent } = event;
-  if (!target || ownSide.includes(source_agent) || !targets().includes(target)) return done();
+  if (!target || ownSide.includes(source_agent)) return done();
+  try {
+    if (!targets().includes(target)) return done();
+  } catch (error) {
+    // A mistake in the configuration, which no waiting mends.
+    if (!(error instanceof Fault)) throw error;
+    return { says: [], end: { kind: 'never', because: error.message } };
+  }
   const { pending } = await client.pending({ limit: 200 });
   // Only the bus asks for approvals; another's question keeps no rollback from being asked.
   const asked = pending.find(
