@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import manifest from '../package.json' with { type: 'json' };
 import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
 import { agentNames } from '../src/channels/cli/door.ts';
+import { makeClient } from '../src/client/client.ts';
 import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 const launcherOf = (name: string) => join(import.meta.dirname, '..', 'bin', `${name}.mjs`);
@@ -44,6 +45,8 @@ describe('an agent as a program of its own', () => {
   it('does what leveredge does with the name before the command', async (t) => {
     const bus = await startBus(temporaryFolder(t));
     t.after(() => bus.stop('SIGKILL'));
+    // As once CHRONOS has run here: else the call is refused.
+    await makeClient({ url: bus.url }).addSubscription({ agent_name: 'CHRONOS.calls', action_pattern: 'chronos_*' });
     const words = ['backup', 'dev', '--no-wait', '--json', '--url', bus.url];
     const [own, whole] = [await program('chronos', words), await leveredge(['chronos', ...words])];
     const told = ({ exit, stdout }: typeof own) => ({
