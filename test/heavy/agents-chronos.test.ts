@@ -214,6 +214,6 @@ describe('CHRONOS on a bus', { timeout: 60_000, concurrency: true }, () => {
     assert.equal(exit, 3, stderr);
     const misspelt = await inProcess(bus.url)('agent', 'nobody');
     assert.equal(misspelt.exit, 2);
-    assert.match(misspelt.stderr, /There are: chronos/);
+    assert.match(misspelt.stderr, /There are: atlas, chronos, hades/);
   });
 });

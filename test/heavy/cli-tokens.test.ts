@@ -141,7 +141,7 @@ describe('the token of the command line', () => {
     const wrong: [args: string[], says: RegExp][] = [
       [
         ['A', '--kind', 'agent', '--scope', 'everything'],
-        /the 1st --scope is no scope; there are publish:PATTERN, read/,
+        /the 1st --scope is no scope; there are publish:PATTERN, call:PATTERN, read/,
       ],
       [['A', '--kind', 'agent', '--scope', 'approve'], /--scope has approve, which is for persons alone/],
       [['EVENT-BUS', '--kind', 'agent', '--scope', 'read'], /the name is the bus’ own name/],

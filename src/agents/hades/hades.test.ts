@@ -63,6 +63,22 @@ describe('HADES, when something fails', () => {
     assert.deepEqual(stand().agent.hears, byDefault);
   });
 
+  it('says nothing more of a failure that comes again while it is asked for that', async () => {
+    const links: Record<string, string> = { q1: 'c1', c1: 'e1' };
+    const question = { id: 'q1', source_agent: 'EVENT-BUS', action: 'hades_rollback_approval', target: 'dev' };
+    const client = {
+      pending: async () => ({ pending: [question] }),
+      event: async (id: string) => ({ id, causation_id: links[id] }),
+    };
+    const agent = hades({ targets: () => ['dev'], client } as unknown as Parameters<typeof hades>[0]);
+    assert.deepEqual(await agent.react(failure(), never), { says: [], end: { kind: 'done' } });
+    const { says } = await agent.react(failure({ id: 'e2' }), never);
+    assert.deepEqual(
+      says.map(({ action }) => action),
+      ['rollback_not_asked'],
+    );
+  });
+
   it('makes a dead letter at once of what a broken configuration keeps it from', async () => {
     const broken = () => {
       throw new Fault('usage', 'The configuration makes no sense.');

@@ -71,6 +71,8 @@ async function propose({ client, targets }: HadesEffects, event: Event): Promise
     (each) => each.source_agent === busAgent && each.action === approvalAction(rollback) && each.target === target,
   );
   if (asked !== undefined) {
+    // Asked for this very failure, which comes again because that could not be acknowledged in time.
+    if (await isAskedFor(client, asked.id, id)) return done();
     const because = `Whether to roll ${target} back is asked already.`;
     return done({ action: 'rollback_not_asked', target, details: { because, question: asked.id } });
   }
@@ -82,6 +84,11 @@ async function propose({ client, targets }: HadesEffects, event: Event): Promise
     if (!(error instanceof Fault) || error.extra.call === undefined) throw error;
   }
   return done();
+}
+
+async function isAskedFor(client: HadesEffects['client'], question: string, failure: string): Promise<boolean> {
+  const { causation_id: call } = await client.event(question);
+  return typeof call === 'string' && (await client.event(call)).causation_id === failure;
 }
 
 type Plan = {
