@@ -17,6 +17,7 @@ import {
 import { busActions, busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
 import { type Agent, type Conclusion, done, type Handler, type Said } from './agent.ts';
+import { eventOrNone } from './event-or-none.ts';
 
 /** A destructive call may take as long as a restore. */
 const longestMs = 12 * 3_600_000;
@@ -218,13 +219,4 @@ function returned(
     details: { capability: capability.name, took_ms: Math.round(performance.now() - began), ...outcome },
     because: { id, correlation_id },
   };
-}
-
-async function eventOrNone(client: Client, id: string): Promise<Event | undefined> {
-  try {
-    return await client.event(id);
-  } catch (error) {
-    if (error instanceof Fault && error.code === 'not-found') return undefined;
-    throw error;
-  }
 }

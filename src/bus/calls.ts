@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import {
   type Asker,
   approvalAction,
+  type Call,
   type CallDetails,
   type Capability,
   calledAction,
@@ -28,32 +29,6 @@ const maxWaiting = 500;
 /** Each looks at what was committed; more than so many look together and less often, or the bus would do little else. */
 const fewWaiting = 50;
 const crowdedMs = 250;
-
-export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
-
-/** A call and what came of it, as it is read. `id`: that of the event that it is. */
-export type Call = {
-  id: string;
-  capability: string;
-  status: (typeof callStates)[number];
-  arguments: JsonObject;
-  asked_by: Asker;
-  via: string;
-  asked_at: string;
-  /** Of a destructive call, once its agent has prepared it. */
-  approval: {
-    id: string;
-    question: string;
-    payload_hash: string;
-    timeout_at: string | null;
-    response: string | null;
-    responded_by: string | null;
-    responded_via: string | null;
-  } | null;
-  result: JsonObject | null;
-  error: { code: string; message: string; hint?: string } | null;
-  took_ms: number | null;
-};
 
 /** Where a call comes from. */
 type From = {

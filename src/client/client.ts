@@ -1,14 +1,14 @@
 import type { Mistake } from '../base/fault.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
-import type { Asker, Risk } from '../events/capability.ts';
+import type { Call, Risk } from '../events/capability.ts';
 import type { WireDelivery } from '../events/delivery.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
 import type { HeartbeatBody, WireAgent } from '../events/heartbeat.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
-import { type Call, type CallOptions, makeCall } from './call.ts';
+import { type CallOptions, type Call as HttpCall, makeCall } from './call.ts';
 import { type DeliveryCalls, deliveriesOver } from './deliveries.ts';
 import { type FollowOptions, follow, type TakeOptions, takeDeliveries } from './follow.ts';
 import { streamOpener } from './open-stream.ts';
@@ -127,29 +127,6 @@ export type ListedCapability = {
   output: JsonObject;
 };
 
-/** A call of a capability and what came of it. */
-export type CallState = {
-  id: string;
-  capability: string;
-  status: 'running' | 'pending_approval' | 'refused' | 'done' | 'failed';
-  arguments: JsonObject;
-  asked_by: Asker;
-  via: string;
-  asked_at: string;
-  approval: {
-    id: string;
-    question: string;
-    payload_hash: string;
-    timeout_at: string | null;
-    response: string | null;
-    responded_by: string | null;
-    responded_via: string | null;
-  } | null;
-  result: JsonObject | null;
-  error: { code: string; message: string; hint?: string } | null;
-  took_ms: number | null;
-};
-
 export type CapabilityCall = Waiting & {
   via?: string | undefined;
   /** Id of the event that the call follows from. */
@@ -195,11 +172,11 @@ export type Client = DeliveryCalls & {
   /** What this caller may call. */
   capabilities(): Promise<{ capabilities: ListedCapability[] }>;
   /** Calls a capability, and waits up to `waitSeconds` (0…50) for its end. @throws Fault as its agent said it */
-  callCapability(name: string, args: JsonObject, options?: CapabilityCall): Promise<CallState>;
+  callCapability(name: string, args: JsonObject, options?: CapabilityCall): Promise<Call>;
   /** A call; with `waitSeconds` when it is through or the time is over. */
-  callState(id: string, waiting?: Waiting): Promise<CallState>;
+  callState(id: string, waiting?: Waiting): Promise<Call>;
   /** Has the bus ask a person whether a destructive call may be done; by its agent. Safe to repeat. */
-  askForCall(id: string, prepared: { arguments: JsonObject; says: string[] }, signal?: AbortSignal): Promise<CallState>;
+  askForCall(id: string, prepared: { arguments: JsonObject; says: string[] }, signal?: AbortSignal): Promise<Call>;
   /** Signs what the audit chain is now, or answers the newest checkpoint when nothing is new. */
   makeCheckpoint(): Promise<Checkpoint>;
   /** What retention would purge now; purges nothing. */
@@ -307,7 +284,7 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
 }
 
 /** Every page of a list, up to `maxPages`. */
-async function allPages<T>(call: Call, path: string, query: CallOptions['query'], member: string): Promise<T[]> {
+async function allPages<T>(call: HttpCall, path: string, query: CallOptions['query'], member: string): Promise<T[]> {
   const found: T[] = [];
   for (let after: string | undefined, page = 1; ; page++) {
     const answer = await call('GET', path, { query: { ...query, after }, expect: [member] });

@@ -4,8 +4,7 @@ import { Exit, type ExitCode, isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Json, JsonObject } from '../../base/json.ts';
 import { allCapabilities } from '../../capabilities/all-capabilities.ts';
-import type { CallState } from '../../client/client.ts';
-import { type Capability, ownerOf } from '../../events/capability.ts';
+import { type Call, type Capability, ownerOf } from '../../events/capability.ts';
 import { command as commandFor } from './as-typed.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
@@ -67,7 +66,7 @@ const lowered = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
 async function call(door: Door, capability: Capability, args: JsonObject, wait: boolean): Promise<Conclusion> {
   const { client, signal } = door;
-  let state: CallState | undefined;
+  let state: Call | undefined;
   try {
     // Of what is destructive this ends with the question.
     const first = capability.risk === 'destructive' ? prepareSeconds : wait ? waitSeconds : 0;
@@ -89,7 +88,7 @@ async function call(door: Door, capability: Capability, args: JsonObject, wait: 
 }
 
 /** Who waits no more has taken nothing back. */
-function interrupted(door: Door, { id }: CallState): Conclusion {
+function interrupted(door: Door, { id }: Call): Conclusion {
   const message = `Interrupted. The call ${id} goes on.`;
   const hint = whatCame(door, id);
   return {
@@ -102,12 +101,7 @@ function interrupted(door: Door, { id }: CallState): Conclusion {
 const whatCame = (door: Door, id: string) => `What comes of it: ${commandFor(door, `atlas trace ${id}`)}`;
 
 /** With what to type: the words of this command for its arguments, and what tells the same when no bus answers. */
-function asHere(
-  fault: Fault,
-  { input, withoutBus }: Capability,
-  { program }: Door,
-  begun: CallState | undefined,
-): Fault {
+function asHere(fault: Fault, { input, withoutBus }: Capability, { program }: Door, begun: Call | undefined): Fault {
   const { code, cause } = fault;
   const extra = begun === undefined ? fault.extra : { call: begun.id, ...fault.extra };
   const required = Object.entries(input.shape).filter(([, schema]) => !schema.safeParse(undefined).success);
@@ -134,7 +128,7 @@ function asHere(
 const asCommand = (word: string) =>
   allCapabilities.some(({ name }) => name === word) ? `leveredge ${word.replace('.', ' ')}` : word;
 
-function asksLines(door: Door, { approval }: CallState): string[] {
+function asksLines(door: Door, { approval }: Call): string[] {
   if (approval === null) return [];
   return [
     ...approval.question.split('\n'),
@@ -145,7 +139,7 @@ function asksLines(door: Door, { approval }: CallState): string[] {
 const codeOf = (code: string) => (isFaultCode(code) ? code : 'internal');
 
 /** Done, or not, and why; what still goes on is done in part. */
-const exits: Readonly<Record<CallState['status'], ExitCode>> = {
+const exits: Readonly<Record<Call['status'], ExitCode>> = {
   done: Exit.ok,
   failed: Exit.failed,
   refused: Exit.partial,
@@ -153,7 +147,7 @@ const exits: Readonly<Record<CallState['status'], ExitCode>> = {
   pending_approval: Exit.partial,
 };
 
-function concluded(door: Door, capability: Capability, state: CallState): Conclusion {
+function concluded(door: Door, capability: Capability, state: Call): Conclusion {
   const { status, approval, error, result, id } = state;
   const exit = exits[status];
   if (error !== null) throw new Fault(codeOf(error.code), error.message, { hint: error.hint, extra: { call: id } });
