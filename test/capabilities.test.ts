@@ -8,9 +8,10 @@ import type { Client } from '../src/client/client.ts';
 import { payloadHash, returnedId } from '../src/events/capability.ts';
 import { callStand } from './calls.fixtures.ts';
 import { adaCapabilities, tea, teaCapabilities } from './tea.fixtures.ts';
+import { vaultCapabilities } from './vault.fixtures.ts';
 
 const hourMs = 3_600_000;
-const everything = [...allCapabilities, ...teaCapabilities, ...adaCapabilities];
+const everything = [...allCapabilities, ...teaCapabilities, ...adaCapabilities, ...vaultCapabilities];
 
 describe('a call of a capability', { timeout: 60_000 }, () => {
   const on = callStand();

@@ -17,6 +17,7 @@ import {
 import { busActions, busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
 import { type Agent, type Conclusion, done, type Handler, type Said } from './agent.ts';
+import { type CallSecrets, secretsOfCall } from './call-secrets.ts';
 import { eventOrNone } from './event-or-none.ts';
 
 /** A destructive call may take as long as a restore. */
@@ -77,7 +78,7 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
         // It has been given back while it waited for its turn, and comes again.
         signal.throwIfAborted();
         const told = await toldBefore(client, due);
-        return told ?? (isPreparing ? prepare(client, due, signal) : carriedOut(due, signal));
+        return told ?? (isPreparing ? prepare(client, due, signal) : carriedOut(client, due, signal));
       });
     },
   };
@@ -147,34 +148,39 @@ async function toldBefore(client: Client, { capability, id }: Due): Promise<Conc
 
 async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
   const began = performance.now();
+  const secrets = secretsOfCall(client, due, signal);
   try {
-    const prepared = await due.handler.prepare?.(argumentsOf(due), callOf(due, signal));
+    const prepared = await due.handler.prepare?.(await argumentsOf(due, secrets), callOf(due, signal));
     if (prepared === undefined) throw new Error('nothing prepares it');
-    const asked = { arguments: prepared.arguments, says: [...prepared.says] };
+    const asked = { arguments: secrets.masked(prepared.arguments), says: secrets.redacted([...prepared.says]) };
     // A bus that restarts just now is no reason that the call has failed.
     await patiently({ signal })(askPatienceMs, () => client.askForCall(due.id, asked, signal));
     return done();
   } catch (error) {
-    return failed(due, error, began, signal);
+    return failed(due, error, { began, signal, secrets });
   }
 }
 
-async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
+async function carriedOut(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
   const { capability, handler } = due;
   const began = performance.now();
+  const secrets = secretsOfCall(client, due, signal);
   try {
-    const args = argumentsOf(due);
+    const args = await argumentsOf(due, secrets);
     const { data, error } = capability.output.safeParse(await handler.run(args, callOf(due, signal)));
     if (error !== undefined)
       throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
-    const result = data as JsonObject;
+    const result = await secrets.handedOver(data as JsonObject);
     requireRoom(capability, result);
     const because = { id: due.id, correlation_id: due.correlation_id };
-    const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
+    // They are told what events may have, and so cannot tell more.
+    const says = (handler.says?.(result, secrets.masked(args)) ?? []).map(({ action, target, details }) => {
+      return { action, target: secrets.redacted(target), details: secrets.redacted(details), because };
+    });
     // The result last: once it is there nothing of it is said again.
     return done(...says, returned(due, began, { ok: true, result }));
   } catch (error) {
-    return failed(due, error, began, signal);
+    return failed(due, error, { began, signal, secrets });
   }
 }
 
@@ -190,19 +196,24 @@ function requireRoom({ name, risk }: Capability, result: JsonObject): void {
 
 const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
 
-const argumentsOf = ({ capability, details }: Due) =>
-  parseAs(capability.input, details.arguments, 'The call').value as JsonObject;
+async function argumentsOf({ capability }: Due, secrets: CallSecrets): Promise<JsonObject> {
+  return parseAs(capability.input, await secrets.opened(), 'The call').value as JsonObject;
+}
 
 const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: details.asked_by, signal });
 
 /** Told to who asked, once: whether to try again is theirs to decide. What was ended comes again instead. */
-function failed(due: Due, thrown: unknown, began: number, signal: AbortSignal): Conclusion {
+function failed(
+  due: Due,
+  thrown: unknown,
+  { began, signal, secrets }: { began: number; signal: AbortSignal; secrets: CallSecrets },
+): Conclusion {
   if (signal.aborted) throw thrown;
   const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
   const error = {
     code,
-    message: reasonOf(thrown).slice(0, maxMessage).toWellFormed(),
-    ...(hint === undefined ? {} : { hint }),
+    message: secrets.redacted(reasonOf(thrown)).slice(0, maxMessage).toWellFormed(),
+    ...(hint === undefined ? {} : { hint: secrets.redacted(hint) }),
   };
   return done(returned(due, began, { ok: false, error }));
 }

@@ -35,7 +35,8 @@ function stand() {
       return () => followers.delete(follower);
     },
   };
-  const calls = makeCalls({ store: store as never, capabilities: [capability] });
+  const secrets = { seal: () => [], noteKept: () => undefined };
+  const calls = makeCalls({ store: store as never, capabilities: [capability], secrets });
   const from = { askedBy: { kind: 'person', name: 'anna' } as const, via: 'http', cause: undefined, key: undefined };
   return { calls, stored, store, looks, begin: () => calls.begin(capability, {}, from) };
 }

@@ -6,6 +6,7 @@ import type { Token } from '../../../events/token.ts';
 import type { DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
 import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } from '../store.ts';
 import { type AuditReader, auditReaderOf } from './audit-reader.ts';
+import { type CallSecretReader, callSecretReaderOf } from './call-secret-rows.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
 import { type HeartbeatReader, heartbeatReaderOf } from './heartbeat-rows.ts';
@@ -31,7 +32,8 @@ export type Reader = OnwardReader & {
   eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
   deadLetters(agent: string | undefined, page: DeadLetterPageRequest): DeadLetterPage;
 } & AuditReader &
-  HeartbeatReader;
+  HeartbeatReader &
+  CallSecretReader;
 
 /** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
 const rowsAtOnce = 64;
@@ -128,5 +130,6 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
     ...onwardReaderOf(db, epoch),
     ...auditReaderOf(db),
     ...heartbeatReaderOf(db),
+    ...callSecretReaderOf(db),
   };
 }
