@@ -42,6 +42,31 @@ describe('a call that meets trouble', { timeout: 60_000 }, () => {
     assert.equal(did.length, 1);
   });
 
+  it('is asked for under a key, and nobody can take its id or that of its question before', async (t) => {
+    await tea(t, on.client);
+    const key = { idempotencyKey: 'guessable' };
+    const { id, approval } = await on.client.callCapability('tea.spill', { target: 'dev' }, key);
+    const source = { source_agent: 'EVE', action: 'x' };
+    const detail = 'begins as only ids of the bus do (event-bus-, call-); give another, or none';
+    for (const taken of [id, approval?.id as string, 'call-', 'event-bus-x'])
+      await assert.rejects(on.client.publish({ ...source, id: taken }), (fault: Fault) => {
+        assert.deepEqual([fault.code, fault.mistakes], ['invalid', [{ pointer: '/id', detail }]]);
+        return true;
+      });
+    const [first, second] = (await on.client.publishBatch([{ ...source, id }, source])).results;
+    assert.deepEqual([first?.status, second?.status], ['refused', 'created']);
+    const cloud = { specversion: '1.0', id, source: '/agents/EVE', type: 'x' };
+    const answer = await fetch(`${on.bus.url}/events`, {
+      ...{ method: 'POST', body: JSON.stringify(cloud), headers: { 'content-type': 'application/cloudevents+json' } },
+    });
+    assert.deepEqual(
+      [answer.status, ((await answer.json()) as { errors: unknown }).errors],
+      [422, [{ pointer: '/id', detail }]],
+    );
+    for (const free of ['Call-x', 'caller-1', 'event-buses', 'my-call-1'])
+      assert.equal((await on.client.publish({ ...source, id: free })).id, free);
+  });
+
   it('that reads does not wait for many that change something and wait for their turn', async (t) => {
     const go = Promise.withResolvers<void>();
     let atWork = 0;
