@@ -29,17 +29,32 @@ describe('a call that meets trouble', { timeout: 60_000 }, () => {
     assert.equal(times, 3);
   });
 
-  it('is not done again and again when its agent’s token may not tell what came of it', async (t) => {
-    const { did } = await tea(t, await on.as('TEA', 'agent', 'ack:self', 'read'));
-    const dead = async () =>
-      (await on.client.agents()).find(({ agent }) => agent === 'TEA.calls')?.deliveries.dead ?? 0;
-    const before = await dead();
-    await on.client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
-    for (let n = 0; (await dead()) === before; n++) {
-      assert.ok(n < 300, 'it is given up');
-      await pause(10);
-    }
-    assert.equal(did.length, 1);
+  it('is not done again and again when its agent’s token may not tell what came of it, but fails until it is redriven', async (t) => {
+    const { did, stop } = await tea(t, await on.as('TEA', 'agent', 'ack:self', 'read'));
+    const { id } = await on.client.callCapability('tea.brew', { target: 'dev' }, { waitSeconds: 0 });
+    const failed = await on.client.callState(id, { waitSeconds: 10 });
+    assert.deepEqual([failed.status, failed.error?.code, did.length], ['failed', 'internal', 1]);
+    assert.match(
+      failed.error?.message ?? '',
+      /^The call is a dead letter: TEA gave it up \(.*it has no scope publish\)\.$/,
+    );
+    const [, agent, letter] = /leveredge dead-letters redrive (\S+) (\S+)$/.exec(failed.error?.hint ?? '') ?? [];
+    await stop();
+    await on.client.redrive(agent as string, letter as string);
+    assert.equal((await on.client.callState(id)).status, 'running');
+    await tea(t, on.client);
+    assert.equal((await on.client.callState(id, { waitSeconds: 10 })).status, 'done');
+  });
+
+  it('that a person approved and its agent gives up fails, too', async (t) => {
+    const token = await on.as('TEA', 'agent', 'ack:self', 'read');
+    await tea(t, token);
+    const { id, approval } = await on.client.callCapability('tea.spill', { target: 'dev' });
+    assert.ok(approval);
+    const yes = { response: 'yes', payload_hash: approval.payload_hash };
+    await (await on.approver('chloe')).respond(approval.id, yes);
+    const { status, error } = await on.client.callState(id, { waitSeconds: 10 });
+    assert.deepEqual([status, error?.code], ['failed', 'internal']);
   });
 
   it('is asked for under a key, and nobody can take its id or that of its question before', async (t) => {

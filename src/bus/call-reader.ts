@@ -5,11 +5,13 @@ import {
   type CallDetails,
   type Capability,
   calledAction,
+  callQueueOf,
   consequenceId,
+  ownerOf,
   returnedId,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
-import { callOf, saidIn, statusOf, takenBy } from './call-view.ts';
+import { callOf, diedOf, saidIn, statusOf, takenBy } from './call-view.ts';
 import { quoted } from './refusals.ts';
 import type { Store } from './store/store.ts';
 
@@ -30,7 +32,10 @@ export type CallReader = {
 export const questionIdOf = ({ name }: Capability, call: string) =>
   consequenceId(busAgent, call, approvalAction(name), null);
 
-export function callReaderOf(store: Pick<Store, 'event'>, capabilities: readonly Capability[]): CallReader {
+export function callReaderOf(
+  store: Pick<Store, 'event' | 'deadLetterOf'>,
+  capabilities: readonly Capability[],
+): CallReader {
   async function called(id: string): Promise<Called> {
     const event = await store.event(id);
     const details = event?.details as CallDetails | null | undefined;
@@ -56,8 +61,11 @@ export function callReaderOf(store: Pick<Store, 'event'>, capabilities: readonly
       const question = await questionOf(capability, id);
       const said = returned && saidIn(returned, capability);
       // Another's event does not say what came of the call; but then its agent cannot say it either.
-      const isTaken = said === undefined && returned !== undefined && statusOf(undefined, question) === 'running';
-      return callOf(event, details, isTaken ? takenBy(returned.source_agent, capability) : said, question);
+      if (said !== undefined || statusOf(undefined, question) !== 'running')
+        return callOf(event, details, said, question);
+      if (returned !== undefined) return callOf(event, details, takenBy(returned.source_agent, capability), question);
+      const dead = await store.deadLetterOf(callQueueOf(ownerOf(capability.name)), id, question?.id);
+      return callOf(event, details, dead && diedOf(dead, capability), question);
     },
     async isOver(id) {
       const found = await called(id).catch((error: unknown) => {

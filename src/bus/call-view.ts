@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import { type Call, type CallDetails, type Capability, ownerOf, type ReturnDetails } from '../events/capability.ts';
 import type { Event } from '../events/event.ts';
 import { quoted } from './refusals.ts';
+import type { DeadLetter } from './store/deliveries.ts';
 
 /** What its agent says came of a call; undefined where another says it. */
 export function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
@@ -25,6 +26,19 @@ export function takenBy(source: string, { name }: Capability): ReturnDetails {
   const message = `${quoted(source)} has taken the id under which is told what came of it.`;
   const hint = 'Look whether it was done before you call it again.';
   return { capability: name, took_ms: 0, ok: false, error: { code: 'conflict', message, hint } };
+}
+
+/** What is told of a call that its agent was given so often, or in such a state, that it is not given it any more. */
+export function diedOf({ agent, id, reason, error, attempts }: DeadLetter, { name }: Capability): ReturnDetails {
+  const owner = ownerOf(name);
+  const why = {
+    attempts: `${owner} took it ${attempts} times and came to no end`,
+    rejected: `${owner} gave it up`,
+    expired: `${owner} did not take it in time`,
+  }[reason];
+  const message = `The call is a dead letter: ${why}${error === null ? '' : ` (${error.replace(/\.$/, '')})`}.`;
+  const hint = `Look whether it was done. To have it tried again: leveredge dead-letters redrive ${agent} ${id}`;
+  return { capability: name, took_ms: 0, ok: false, error: { code: 'internal', message, hint } };
 }
 
 /** A call as it is read: from its event, from what its agent said, and from the question whether to do it. */

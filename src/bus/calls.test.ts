@@ -29,6 +29,7 @@ function stand() {
       looks.n++;
       return stored.get(id);
     },
+    deadLetterOf: async () => undefined,
     explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);

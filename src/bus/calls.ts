@@ -64,7 +64,7 @@ export type Calls = CallReader & {
 };
 
 type CallsDeps = {
-  store: Pick<Store, 'publish' | 'publishWithSecrets' | 'event' | 'explain' | 'onCommitted'>;
+  store: Pick<Store, 'publish' | 'publishWithSecrets' | 'event' | 'deadLetterOf' | 'explain' | 'onCommitted'>;
   capabilities: readonly Capability[];
   secrets: Pick<Secrets, 'seal' | 'noteKept'>;
 };

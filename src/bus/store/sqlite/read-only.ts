@@ -83,6 +83,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     redriveAll: refuse,
     discard: refuse,
     deadLetters: ({ agent }, page) => read(() => reader.deadLetters(agent, page)),
+    deadLetterOf: (agent, event, because) => read(() => reader.deadLetterOf(agent, event, because)),
     addSubscription: refuse,
     changeSubscription: refuse,
     deleteSubscription: refuse,
