@@ -28,6 +28,8 @@ const atOnce = 64;
 const readsAtOnce = 8;
 /** How long a bus that is away is waited for to ask a person. */
 const askPatienceMs = 10 * 60_000;
+/** A handler that goes on for so long after it was told to end is left to itself, so that the next call has its turn. */
+const lettingGoMs = 10_000;
 /** What comes of a call and is told by an event, which takes 256 KiB with all that is around it. */
 const maxResultBytes = 240 * 1024;
 /** Characters of why it failed, which must find room there too. */
@@ -42,12 +44,19 @@ type Due = Offer & { id: string; correlation_id: string | null; details: CallDet
  * something one after the other. A destructive call is prepared, and done when the bus says that a person has approved just
  * that. Undefined where it offers nothing.
  */
-export function callsOf(agent: Agent, known: readonly Capability[], client: Client): Agent | undefined {
+export function callsOf(
+  agent: Agent,
+  known: readonly Capability[],
+  client: Client,
+  { letGoMs = lettingGoMs } = {},
+): Agent | undefined {
   const offers = Object.entries(agent.offers ?? {}).map(([name, handler]) => offerOf(name, handler, known));
   if (offers.length === 0) return undefined;
   const reading = turnsOf(readsAtOnce);
   /** After everything else of this agent that changes something. */
   const inTurn = turnsOf(1);
+  /** The calls whose handler was left to itself and has not come back. */
+  const leftAlone = new Set<string>();
   return {
     name: callQueueOf(agent.name),
     speaksAs: agent.name,
@@ -78,10 +87,47 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
         // It has been given back while it waited for its turn, and comes again.
         signal.throwIfAborted();
         const told = await toldBefore(client, due);
-        return told ?? (isPreparing ? prepare(client, due, signal) : carriedOut(client, due, signal));
+        if (told !== undefined) return told;
+        const began = performance.now();
+        if (leftAlone.has(due.id)) return goesOn(due, began);
+        const work = isPreparing ? prepare(client, due, signal) : carriedOut(client, due, signal);
+        const end = await endOr(work, signal, letGoMs);
+        if (end !== undefined) return end;
+        leftAlone.add(due.id);
+        void work.catch(() => undefined /* nobody waits for it any more */).finally(() => leftAlone.delete(due.id));
+        // Where its time was over it is told; what was given back comes again.
+        if (isTimeOver(signal)) return goesOn(due, began);
+        throw signal.reason;
       });
     },
   };
+}
+
+const isTimeOver = ({ reason }: AbortSignal) => reason instanceof Error && reason.name === 'TimeoutError';
+
+/** What comes of the work, or undefined when it does not end in so long a time after the signal. */
+async function endOr(work: Promise<Conclusion>, signal: AbortSignal, letGoMs: number): Promise<Conclusion | undefined> {
+  const left = Promise.withResolvers<undefined>();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer = setTimeout(() => left.resolve(undefined), letGoMs);
+  };
+  if (signal.aborted) begin();
+  else signal.addEventListener('abort', begin, { once: true });
+  try {
+    return await Promise.race([work, left.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', begin);
+  }
+}
+
+/** Done a second time beside itself it could do harm. */
+function goesOn(due: Due, began: number): Conclusion {
+  const name = due.capability.name;
+  const message = `${name} was to end and did not; it may still be going on.`;
+  const hint = 'Look what it has done before you call it again. Started anew its agent does not go on with it.';
+  return done(returned(due, began, { ok: false, error: { code: 'internal', message, hint } }));
 }
 
 /** Lets so many at a time act, whoever comes first before the others. */
@@ -208,11 +254,14 @@ function failed(
   thrown: unknown,
   { began, signal, secrets }: { began: number; signal: AbortSignal; secrets: CallSecrets },
 ): Conclusion {
-  if (signal.aborted) throw thrown;
+  // What was given back comes again. Where its time is over it would take as long again, and whoever called would wait.
+  if (signal.aborted && !isTimeOver(signal)) throw thrown;
   const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
+  const why =
+    thrown === signal.reason ? `${due.capability.name} took longer than it may, and was ended.` : reasonOf(thrown);
   const error = {
     code,
-    message: secrets.redacted(reasonOf(thrown)).slice(0, maxMessage).toWellFormed(),
+    message: secrets.redacted(why).slice(0, maxMessage).toWellFormed(),
     ...(hint === undefined ? {} : { hint: secrets.redacted(hint) }),
   };
   return done(returned(due, began, { ok: false, error }));
