@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Handler } from '../src/agents/agent.ts';
@@ -28,7 +31,7 @@ async function stand(t: TestContext, options: object = {}) {
   };
   const as = (who: keyof typeof tokens) => makeClient({ url: bus.url, token: tokens[who] });
   const again = () => startBusProcess({ home, port: bus.port, worker: true }, t);
-  return { home, bus, agent: as('agent'), ada: as('ada'), anna: as('anna'), again };
+  return { home, bus, tokens, agent: as('agent'), ada: as('ada'), anna: as('anna'), again };
 }
 
 /** What is kept beside the events, as the file has it. */
@@ -69,6 +72,42 @@ describe('a secret of a call that meets trouble', { concurrency: 2, timeout: 120
     assert.equal(second.kept.get('x'), secret);
     await until(async () => (await keptIn(next)).length === 0);
     assert.deepEqual(whereItStands(secret, home, { log: next.log() + second.log() }), []);
+  });
+
+  it('survives that its agent is killed while it has the value, and is given to the next', async (t) => {
+    const { home, bus, agent, ada, tokens } = await stand(t);
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'vault-agent.fixtures.ts')], {
+      ...{ stdio: ['ignore', 'pipe', 'inherit'], env: { VAULT_URL: bus.url, VAULT_TOKEN: tokens.agent } },
+    });
+    t.after(() => child.kill('SIGKILL'));
+    // Until then nothing could take the call.
+    await until(async () => (await agent.subscriptions({ agent: 'VAULT.calls' })).length > 0);
+    const began = once(child.stdout as Readable, 'data');
+    const { id } = await ada.callCapability('vault.put', { name: 'x', value: secret }, { waitSeconds: 0 });
+    assert.equal(String(await began), 'began\n');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const next = await vault(t, agent);
+    assert.equal((await ada.callState(id, { waitSeconds: 30 })).status, 'done');
+    assert.equal(next.kept.get('x'), secret);
+    assert.deepEqual(whereItStands(secret, home, { log: bus.log() + next.log() }), []);
+  });
+
+  it('is kept while its call is a dead letter, and there when that is redriven', async (t) => {
+    const { bus, agent, ada } = await stand(t);
+    const { secret: mute } = await tokenFor(bus, { name: 'VAULT', kind: 'agent', scopes: ['ack:self', 'read'] });
+    const first = await vault(t, makeClient({ url: bus.url, token: mute }));
+    const { id } = await ada.callCapability('vault.put', { name: 'x', value: secret }, { waitSeconds: 0 });
+    const { status, error } = await ada.callState(id, { waitSeconds: 10 });
+    assert.deepEqual([status, error?.code], ['failed', 'internal']);
+    assert.deepEqual(whereItStands(secret, bus.home, { error: JSON.stringify(error), log: first.log() }), []);
+    await first.stop();
+    await pause(500);
+    assert.deepEqual(await keptIn(bus), ['arguments']);
+    await makeClient({ url: bus.url }).redriveAll('VAULT.calls');
+    const second = await vault(t, agent);
+    assert.equal((await ada.callState(id, { waitSeconds: 30 })).status, 'done');
+    assert.equal(second.kept.get('x'), secret);
   });
 
   it('is approved before a restart of both, and done once with the value after it', async (t) => {
