@@ -76,7 +76,7 @@ describe('a secret of a call that meets trouble', { concurrency: 2, timeout: 120
 
   it('survives that its agent is killed while it has the value, and is given to the next', async (t) => {
     const { home, bus, agent, ada, tokens } = await stand(t);
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'vault-agent.fixtures.ts')], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'vault.fixtures.ts')], {
       ...{ stdio: ['ignore', 'pipe', 'inherit'], env: { VAULT_URL: bus.url, VAULT_TOKEN: tokens.agent } },
     });
     t.after(() => child.kill('SIGKILL'));

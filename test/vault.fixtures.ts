@@ -2,13 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { type Agent, done, type Handler } from '../src/agents/agent.ts';
 import { callsOf } from '../src/agents/calls.ts';
 import { makeRunner } from '../src/agents/runner.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
-import type { Client } from '../src/client/client.ts';
+import { type Client, makeClient } from '../src/client/client.ts';
 import type { Capability } from '../src/events/capability.ts';
 import { secret } from '../src/events/secret.ts';
 
@@ -150,3 +151,15 @@ export async function streamOf(url: string) {
     },
   };
 }
+
+/** VAULT as a process of its own, which takes a call, says so, and never comes to an end with it. */
+async function main(): Promise<void> {
+  const { VAULT_URL: url = '', VAULT_TOKEN: token } = process.env;
+  const run = async () => {
+    process.stdout.write('began\n');
+    return new Promise<never>(() => undefined);
+  };
+  await vault({ after: () => undefined }, makeClient({ url, token }), new Map(), { put: { run } });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
