@@ -14,6 +14,8 @@ export type CallSecrets = {
   opened(): Promise<JsonObject>;
   /** Arguments as events may have them: with the placeholders of the call. */
   masked(args: JsonObject): JsonObject;
+  /** Notes the secrets of a result, before anything is said of it. */
+  seen(result: JsonObject): void;
   /** Hands the secrets of a result over to the bus, and answers the result as events may have it. */
   handedOver(result: JsonObject): Promise<JsonObject>;
   /** Without any secret that was seen so far. */
@@ -43,10 +45,12 @@ export function secretsOfCall(client: Client, { capability, id, details }: Due, 
         .map(([key, value]) => [key, isDeepStrictEqual(value, details.arguments[key]) ? value : redacted(value)]);
       return { ...Object.fromEntries(open), ...placeholders };
     },
+    seen(result) {
+      seen.push(...Object.values(secretsIn(capability.output, result)));
+    },
     async handedOver(result) {
       const values = secretsIn(capability.output, result);
       if (Object.keys(values).length === 0) return redacted(result);
-      seen.push(...Object.values(values));
       const kept = await again(patienceMs, () => client.keepCallSecrets(id, values, signal));
       const open = Object.entries(result).filter(([key]) => !(key in values));
       return { ...redacted(Object.fromEntries(open)), ...kept.result };

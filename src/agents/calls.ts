@@ -213,7 +213,9 @@ async function carriedOut(client: Client, due: Due, signal: AbortSignal): Promis
   const secrets = secretsOfCall(client, due, signal);
   try {
     const args = await argumentsOf(due, secrets);
-    const { data, error } = capability.output.safeParse(await handler.run(args, callOf(due, signal)));
+    const made = await handler.run(args, callOf(due, signal));
+    secrets.seen(made);
+    const { data, error } = capability.output.safeParse(made);
     if (error !== undefined)
       throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
     const result = await secrets.handedOver(data as JsonObject);
