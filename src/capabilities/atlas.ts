@@ -22,6 +22,12 @@ const question = z.object({
 
 const count = z.int('must be a whole number').min(1, 'must be at least 1').max(200, 'must be at most 200');
 const text = z.string('must be a string').min(1, 'must not be empty').max(200, 'must be at most 200 characters');
+/** As the answer to a question may be. */
+const long = z
+  .string('must be a string')
+  .min(1, 'must not be empty')
+  .max(4000, 'must be at most 4000 characters')
+  .refine((value) => !value.includes('\0'), 'must not contain NUL');
 
 /** What ATLAS offers. */
 export const atlasCapabilities: readonly Capability[] = [
@@ -92,6 +98,27 @@ export const atlasCapabilities: readonly Capability[] = [
     example: {},
     columns: ['id', 'asked_by', 'question', 'options', 'timeout_at'],
     withoutBus: 'leveredge pending',
+  },
+  {
+    name: 'atlas.respond',
+    summary: 'Answer a question, in your own name',
+    risk: 'write',
+    doneBy: 'bus',
+    input: z.strictObject({
+      question: text.describe('The question, by its id or the beginning of it'),
+      answer: long.describe('The answer, word for word as an option has it'),
+      reason: long.optional().describe('Why, for who reads it later'),
+      payload_hash: text.optional().describe('Of an approval: the hash of what was shown'),
+    }),
+    output: z.object({
+      question: z.string(),
+      answer: z.string(),
+      responded_by: z.string(),
+      responded_via: z.string(),
+      responded_at: z.string(),
+    }),
+    example: { question: '01a204e2-9e86-7000-aae8-730529ce6554', answer: 'yes' },
+    phrases: ['answer {question} {answer…}', 'respond|reply [to] {question} {answer…}'],
   },
   {
     name: 'atlas.events',

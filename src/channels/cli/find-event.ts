@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
+import { pickByPrefix } from '../../base/pick-by-prefix.ts';
 import type { Client } from '../../client/client.ts';
 import type { Event, PendingQuestion } from '../../events/event.ts';
-import { pickByPrefix } from './short-id.ts';
 
 const pageSize = 1000;
 /** A beginning of an id is looked for among this many pages of the newest events; an older one is given in full. */
