@@ -149,7 +149,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.trace',
     summary: 'Tell what led to an event and what followed from it',
     risk: 'read',
-    input: z.strictObject({ event: text }),
+    input: z.strictObject({ event: text.describe('By its id or the beginning of it') }),
     output: z.object({
       matter: z.string().describe('The event that began it'),
       trace: z.array(

@@ -70,6 +70,8 @@ describe('a trace', () => {
     }
     assert.deepEqual((await traced(log, 'before')).ids, ['before']);
     await assert.rejects(traced(log, 'never-was'), { code: 'not-found' });
+    assert.equal((await traced(log, 'befo')).matter, 'before');
+    await assert.rejects(traced(log, 'be'), { code: 'usage', message: /beginning of 2 ids: / });
   });
 
   it('has what follows by its cause alone, also where that was stored later or the clock went back', async () => {

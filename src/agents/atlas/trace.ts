@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
+import { findEvent } from '../../client/find-event.ts';
 import { isEventId } from '../../events/draft.ts';
 import type { Event } from '../../events/event.ts';
 import { lineOf } from './event-line.ts';
@@ -17,15 +18,15 @@ const maxSaid = 300;
 
 /**
  * The matter that an event belongs to, in the order in which it happened: what led to it by `causation_id`, everything that
- * has the same `correlation_id` as any of that, and what follows.
- * @throws Fault `not-found`
+ * has the same `correlation_id` as any of that, and what follows. `id` may be a beginning, unique among the newest 5,000 events.
+ * @throws Fault `not-found`, and `usage` where several begin so
  */
 export async function traceOf(
   bus: Pick<Client, 'event' | 'events'>,
   id: string,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  const event = await bus.event(id);
+  const event = await findEvent(bus, id);
   const matters = await mattersOf(bus, event, signal);
   const matter = matters.at(-1) as string;
   const looked: Looked[] = [];

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
+import { findQuestion } from '../../client/find-event.ts';
 import type { Resolution } from '../../events/answer.ts';
 import type { Concluding } from './concluding.ts';
-import { findQuestion } from './find-event.ts';
 
 type Options = { as?: string; reason?: string };
 

@@ -3,12 +3,12 @@ import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { allCapabilities } from '../../capabilities/all-capabilities.ts';
 import type { CallState } from '../../client/client.ts';
+import { findQuestion } from '../../client/find-event.ts';
 import type { Capability } from '../../events/capability.ts';
 import { withWinner } from './answer.ts';
 import { command as commandFor } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
-import { findQuestion } from './find-event.ts';
 import { showResult } from './result-table.ts';
 
 /** The longest that one request waits. */
