@@ -35,6 +35,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.status',
     summary: 'Say how the whole is doing',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({}),
     output: z.object({
       status: z.string(),
@@ -64,12 +65,13 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.agents',
     summary: 'List the agents: who is alive, who is lost, and what waits for each',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({}),
     output: z.object({
       agents: z.array(
         z.object({
           agent: z.string(),
-          state: z.string().describe('alive, lost, stopped or never_heard_of'),
+          state: z.string().describe('alive, lost, stopped or never_heard_of; unknown without a bus'),
           last_heartbeat_at: z.string().nullable(),
           waiting: z.number().describe('Deliveries that wait for it'),
           dead_letters: z.number(),
@@ -86,6 +88,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.pending',
     summary: 'List the questions that wait for a person',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({ limit: count.default(50) }),
     output: z.object({ pending: z.array(question) }),
     phrases: [
@@ -124,6 +127,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.events',
     summary: 'List what happened, the newest first',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({
       limit: count.default(20),
       action: text.optional(),
@@ -149,6 +153,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.trace',
     summary: 'Tell what led to an event and what followed from it',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({ event: text.describe('By its id or the beginning of it') }),
     output: z.object({
       matter: z.string().describe('The event that began it'),
@@ -175,6 +180,7 @@ export const atlasCapabilities: readonly Capability[] = [
     name: 'atlas.route',
     summary: 'Tell which call a sentence is, and make none',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({
       sentence: z.string('must be a string').min(1, 'must not be empty').max(5000, 'must be at most 5000 characters'),
     }),

@@ -32,6 +32,8 @@ export type Capability = {
   question?: (args: JsonObject) => string;
   /** Of a result with a list, which members make its columns, in order. */
   columns?: readonly string[];
+  /** Of one that only reads: without a bus the command line has it done on the spot, by what lies on disk. */
+  fromDisk?: true;
   /** What tells the same when no bus answers: a command of GAIA or of leveredge. */
   withoutBus?: string;
   /**

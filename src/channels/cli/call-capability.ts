@@ -9,6 +9,7 @@ import { withWinner } from './answer.ts';
 import { command as commandFor } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
+import { callFromDisk } from './else-from-disk.ts';
 import { showResult } from './result-table.ts';
 
 /** The longest that one request waits. */
@@ -42,6 +43,10 @@ export async function callCapability(
     return concluded(door, capability, state);
   } catch (error) {
     if (signal.aborted && state !== undefined) return interrupted(door, state);
+    if (state === undefined && error instanceof Fault && error.code === 'unreachable') {
+      const result = await callFromDisk(door, capability, args);
+      if (result !== undefined) return { exit: Exit.ok, ...showResult(door, capability, result), json: result };
+    }
     throw error instanceof Fault ? asHere(withWinner(error), capability, door, state) : error;
   }
 }
