@@ -121,6 +121,21 @@ describe('a trace', () => {
     await assert.rejects(traced([{ id: 'a' }], 'a', AbortSignal.abort(new Error('stopping'))), /stopping/);
   });
 
+  it('tells what led to an event also where that is older than what is looked through', async () => {
+    const many = Array.from({ length: 30_000 }, (_, n) => ({ id: `n${n}` }));
+    const { ids, depths, is_whole } = await traced(
+      [{ id: 'a' }, { id: 'b', ...by('a') }, ...many, { id: 'c', ...by('b') }],
+      'c',
+    );
+    assert.deepEqual([ids, depths, is_whole], [['a', 'b', 'c'], [0, 1, 2], false]);
+  });
+
+  it('says that it is not whole where more led to an event than is looked for', async () => {
+    const deep = Array.from({ length: 150 }, (_, n) => ({ id: `n${n}`, ...(n > 0 && by(`n${n - 1}`)) }));
+    assert.equal((await traced(deep, 'n99')).is_whole, true);
+    assert.deepEqual((await traced(deep, 'n149')).is_whole, false);
+  });
+
   it('tells the first of a matter with very many events, and that there are more', async () => {
     const many = Array.from({ length: 700 }, (_, n) => ({ id: `n${n}`, ...by('a', 'a') }));
     const { ids, is_whole } = await traced([{ id: 'a' }, ...many], 'a');
