@@ -3,18 +3,18 @@ import type { JsonObject } from '../base/json.ts';
 import { pickByPrefix } from '../base/pick-by-prefix.ts';
 import { type Capability, type ReturnDetails, returnedAction, returnedId } from '../events/capability.ts';
 import { isEventId } from '../events/draft.ts';
-import { busAgent, type Event, type PendingQuestion } from '../events/event.ts';
+import { busAgent, type Event } from '../events/event.ts';
 import type { Principal } from '../events/principal.ts';
 import { answerQuestion } from './answer-question.ts';
 import { seqOf } from './paging.ts';
 import { requireKind } from './permission.ts';
 import type { PendingPlace, Store } from './store/store.ts';
 
-/** A beginning of an id is looked for among this many open questions. */
+/** A beginning of an id is looked for among so many open questions, and so many of the newest events. */
 const pageSize = 1000;
 const maxPages = 5;
 
-type Touched = Pick<Store, 'answer' | 'event' | 'pending'>;
+type Touched = Pick<Store, 'answer' | 'event' | 'events' | 'pending'>;
 
 /** A call that the bus does itself, as whoever calls. */
 export type OwnCall = {
@@ -113,17 +113,32 @@ function asCalled({ code, message, hint, mistakes, extra }: Fault): Fault {
   });
 }
 
-/** The event with this id, whatever became of it, or the open question whose id begins so. */
+/** The event with this id, whatever became of it; or the open question whose id begins so, or one of the newest. */
 async function questionId(store: Touched, idOrPrefix: string): Promise<string> {
   if (isEventId(idOrPrefix) && (await store.event(idOrPrefix)) !== undefined) return idOrPrefix;
-  const open: PendingQuestion[] = [];
-  let after: PendingPlace | undefined;
-  for (let page = 0; page < maxPages; page++) {
+  const open = await idsIn(async (after: PendingPlace | undefined) => {
     const { pending, next } = await store.pending({ limit: pageSize, after });
-    open.push(...pending);
+    return { ids: pending.map(({ id }) => id), next };
+  });
+  const isKnown = open.some((id) => id.startsWith(idOrPrefix));
+  // Who comes late wants to know who was first.
+  const among = isKnown ? open : await idsIn((before: number | undefined) => askedBefore(store, before));
+  return pickByPrefix(idOrPrefix, among, 'question', 'The open ones: leveredge pending');
+}
+
+async function askedBefore(store: Touched, before: number | undefined) {
+  const { events, next } = await store.events({}, { limit: pageSize, before });
+  return { ids: events.filter(({ requires_human }) => requires_human).map(({ id }) => id), next };
+}
+
+async function idsIn<Place>(read: (from: Place | undefined) => Promise<{ ids: string[]; next: Place | null }>) {
+  const found: string[] = [];
+  let from: Place | undefined;
+  for (let page = 0; page < maxPages; page++) {
+    const { ids, next } = await read(from);
+    found.push(...ids);
     if (next === null) break;
-    after = next;
+    from = next;
   }
-  const ids = open.map(({ id }) => id);
-  return pickByPrefix(idOrPrefix, ids, 'open question', 'The open questions: leveredge pending');
+  return found;
 }
