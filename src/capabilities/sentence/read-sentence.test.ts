@@ -106,6 +106,10 @@ describe('a sentence', () => {
     assert.equal(told(read('make 3 cups of tea for dev', tea)), 'tea.brew_strong cups=3 target=dev');
     assert.equal(told(read('tea spill dev', tea)), 'tea.spill target=dev');
     // What may destroy is said with a name in it, or not at all.
+    assert.deepEqual(
+      sayable(tea).map(({ capability }) => capability),
+      ['tea.brew_strong', 'tea.spill'],
+    );
     for (const each of ['spill', 'break', 'break it', 'tea break']) assert.equal(told(read(each, tea)), 'unknown');
   });
 });
