@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Agent } from '../agents/agent.ts';
 import { atlas } from '../agents/atlas/atlas.ts';
 import { callsOf } from '../agents/calls.ts';
@@ -10,14 +12,18 @@ import { rfc3339, systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
 import { reasonOf } from '../base/fault.ts';
 import { type Log, makeLog } from '../base/log.ts';
+import { databaseFileIn } from '../bus/database-file.ts';
 import { allCapabilities } from '../capabilities/all-capabilities.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { AgentFlags, AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
+import type { RecoveryConfig } from '../recovery/config/config.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
+import { deliver } from '../recovery/events/deliver.ts';
+import { tellRuns } from '../recovery/events/run-events.ts';
 import type { Env } from './bus-settings.ts';
-import { runGaia } from './gaia-process.ts';
+import { runGaia, runLeveredge } from './gaia-process.ts';
 
 export type RunningAgent = {
   name: AgentName;
@@ -41,6 +47,7 @@ const agents: Readonly<Record<AgentName, (running: RunningAgent) => Agent>> = {
     return chronos({
       ...effects,
       backUp: async (target, cause, signal) => outcomeOf(await effects.gaia(backupWords(target, cause), signal)),
+      schedule: scheduleOf(running),
     });
   },
   hades: (running) => hades({ ...recoveryOf(running), client: running.client }),
@@ -54,6 +61,33 @@ function recoveryOf({ home, env }: RunningAgent) {
     gaia: (words: readonly string[], signal: AbortSignal) => runGaia(words, ofHome, signal),
     targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
     sleep: sleepUnlessAborted,
+  };
+}
+
+/** Whoever starts a machine, or tries this out, does other things in the first minute. */
+const beginsAfterMs = 60_000;
+
+function scheduleOf({ home, env }: RunningAgent) {
+  const ofHome = { ...env, LEVEREDGE_HOME: home };
+  const copies = join(home, 'shared', 'backups', 'event-bus');
+  return {
+    config: () => readConfig(env.GAIA_CONFIG || undefined, home),
+    // As a process too: a large database is copied in one step, during which nothing else would be done.
+    copyBus: (file: string, signal: AbortSignal) =>
+      runLeveredge(['backup', file, '--home', home, '--json', '--quiet'], ofHome, signal),
+    copies,
+    busDatabase: databaseFileIn(home),
+    async deliver({ place, bus }: RecoveryConfig) {
+      if (bus === 'none' || !existsSync(place.state)) return;
+      tellRuns(place);
+      await deliver(place, { setting: bus, clock: systemClock });
+    },
+    now: systemClock,
+    offsetAt: (atMs: number) => -new Date(atMs).getTimezoneOffset() * 60_000,
+    clocks: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    // For tests, which have no minute.
+    beginsAtMs: systemClock() + Number(env.CHRONOS_BEGINS_AFTER_MS || beginsAfterMs),
+    log: makeLog((line) => process.stderr.write(line), systemClock),
   };
 }
 
