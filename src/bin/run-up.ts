@@ -25,7 +25,9 @@ export function runUp(running: RunningHere): Promise<Conclusion> {
   if (!env.GAIA_CONFIG)
     try {
       if (makeExampleTarget(home.dir))
-        say(`An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}.`);
+        say(
+          `An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}. CHRONOS backs it up in a minute and then each day: chronos schedule`,
+        );
     } catch (error) {
       // What is wrong with the home is the bus' to say.
       say(`No example target could be made: ${reasonOf(error)}.`);

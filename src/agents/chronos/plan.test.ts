@@ -85,14 +85,16 @@ describe('What is due', () => {
     const backups = [found(start)];
     const four = Date.parse('2026-06-04T04:00:00Z');
     const notes: Notes = { 'dev prune': { doneMs: start + 1 } };
-    assert.deepEqual([due({ rules }), due({ rules, backups })], [['whole'], ['prune']]);
+    assert.deepEqual([due({ rules }), due({ rules, backups })], [['whole'], []]);
+    assert.deepEqual(due({ rules, backups: [found(start - dayMs), ...backups] }), ['prune']);
     assert.deepEqual(due({ rules, backups, notes }, four), ['whole']);
     assert.deepEqual(due({ rules, backups: [found(four)], notes }, four), ['prune']);
     const failing = { count: 1, atMs: four, of: 'x', code: 'x', says: 'x', isTold: true };
     assert.deepEqual(due({ rules, backups, notes: { 'dev whole': { failing } } }, four), []);
-    assert.deepEqual(due({ rules, backups: [found(four + 1)], notes: { 'dev whole': { failing } } }, four + 1), [
-      'prune',
-    ]);
+    assert.deepEqual(
+      due({ rules, backups: [...backups, found(four + 1)], notes: { 'dev whole': { failing } } }, four + 1),
+      ['prune'],
+    );
   });
 
   it('is a copy of the bus’ own database, where there is one', () => {

@@ -142,7 +142,8 @@ function factsOf(
     };
   }
   if (what === 'prune') {
-    const isNew = sound.some(({ atMs }) => doneMs === undefined || atMs > doneMs);
+    // Of what is younger than its time nothing goes yet.
+    const isNew = sound.some(({ atMs }) => (doneMs === undefined ? atMs <= slotMs : atMs > doneMs));
     return { lastMs: doneMs, isWanted: isNew && !isSince(doneMs, slotMs) };
   }
   const proofs = whole.map(({ verifiedMs, drilledMs }) => (what === 'verify' ? verifiedMs : drilledMs));
