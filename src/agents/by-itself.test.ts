@@ -30,7 +30,7 @@ async function run(
     agent,
     { publish },
     {
-      ...{ stop: stop.signal, hardStop: hardStop.signal, clock: () => 0 },
+      ...{ stop: stop.signal, hardStop: hardStop.signal },
       log: { info: line('info'), warn: line('warn'), error: line('error') },
     },
   );

@@ -1,19 +1,17 @@
-import type { Clock } from '../base/clock.ts';
 import { Fault, reasonOf } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
-import { publishPatiently } from '../client/publish-patiently.ts';
 import type { Agent, Say } from './agent.ts';
 import { ownDraftOf } from './said.ts';
 
-/** No longer than this is anything held up by a bus that is away. */
-const sayPatienceMs = 5000;
+/** A bus that takes longer is as good as away: it is said again in the next round. */
+const sayTimeoutMs = 5000;
 const pauseAfterFaultMs = 60_000;
 /** The longest pause; also what would be an endless loop has one. */
 const pauses = { least: 10, most: 10 * 60_000 };
 
-type Options = { stop: AbortSignal; hardStop: AbortSignal; log: Log; clock: Clock };
+type Options = { stop: AbortSignal; hardStop: AbortSignal; log: Log };
 
 /**
  * Lets an agent do what it does by itself, round after round, until `stop`; what is under way goes on until `hardStop`. A round
@@ -36,15 +34,16 @@ export async function actByItself(agent: Agent, client: Pick<Client, 'publish'>,
   }
 }
 
-function sayOver(agent: string, client: Pick<Client, 'publish'>, { hardStop, log, clock }: Options): Say {
+function sayOver(agent: string, client: Pick<Client, 'publish'>, { hardStop, log }: Options): Say {
   let complaint: string | undefined;
   return async (said) => {
+    const timeout = AbortSignal.timeout(sayTimeoutMs);
     try {
-      await publishPatiently(client, ownDraftOf(agent, said), { signal: hardStop, patienceMs: sayPatienceMs, clock });
+      await client.publish(ownDraftOf(agent, said), { signal: AbortSignal.any([hardStop, timeout]) });
       complaint = undefined;
       return true;
     } catch (error) {
-      if (!(error instanceof Fault)) throw error;
+      if (hardStop.aborted || !(error instanceof Fault || timeout.aborted)) throw error;
       const because = reasonOf(error);
       if (because !== complaint) log.warn('could not be said; it is said later', { action: said.action, because });
       complaint = because;

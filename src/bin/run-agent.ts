@@ -84,7 +84,6 @@ function scheduleOf({ home, env }: RunningAgent) {
     },
     now: systemClock,
     offsetAt: (atMs: number) => -new Date(atMs).getTimezoneOffset() * 60_000,
-    clocks: new Intl.DateTimeFormat().resolvedOptions().timeZone,
     // For tests, which have no minute.
     beginsAtMs: systemClock() + Number(env.CHRONOS_BEGINS_AFTER_MS || beginsAfterMs),
     log: makeLog((line) => process.stderr.write(line), systemClock),

@@ -65,7 +65,7 @@ export const chronosCapabilities: readonly Capability[] = [
     risk: 'read',
     input: z.strictObject({ target: target.optional() }),
     output: z.object({
-      clocks: z.string().describe('Where the times of the rules are meant; all others are UTC'),
+      clocks: z.string().describe('How the machine’s clocks are set, by which the rules go; all other times are UTC'),
       problems: z.array(z.string()).describe('What fails and is tried again, and why'),
       schedule: z.array(
         z.object({

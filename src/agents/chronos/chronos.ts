@@ -17,10 +17,7 @@ export type ChronosEffects = GaiaEffects & {
   /** One backup for this event: asked again, the same one. Lets go on the signal, and throws its reason. */
   backUp(target: string, cause: string, signal: AbortSignal): Promise<BackupOutcome>;
   /** What it does by itself; without it nothing. */
-  schedule?: Omit<ScheduleEffects, 'gaia' | 'precedence'> & {
-    /** How the clocks are set here, for people: `Europe/Berlin`. */
-    clocks: string;
-  };
+  schedule?: Omit<ScheduleEffects, 'gaia' | 'precedence'>;
 };
 
 /** Between two looks whether another run has let go of the backups, and for how long. */
@@ -79,7 +76,7 @@ export function chronos(effects: ChronosEffects): Agent {
       'chronos.drill': { run: first(drill) },
       'chronos.prune': { ...prune, run: (args, call) => precedence.first(() => prune.run(args, call)) },
       ...(scheduled && {
-        'chronos.schedule': { run: async (args: JsonObject) => showSchedule(effects, scheduled, args) },
+        'chronos.schedule': { run: async (args: JsonObject) => showSchedule(scheduled, args) },
       }),
       'chronos.verify': { run: first(verify) },
     },
@@ -147,11 +144,11 @@ async function drill(effects: ChronosEffects, args: JsonObject, { signal }: Call
   return { target, backup: tried, result, says, rto_seconds, rpo_seconds, phases } as JsonObject;
 }
 
-function showSchedule({ schedule }: ChronosEffects, { plan }: ByTheSchedule, { target }: JsonObject): JsonObject {
-  const { planned, config } = plan();
+function showSchedule({ plan }: ByTheSchedule, { target }: JsonObject): JsonObject {
+  const { planned, config, clocks } = plan();
   if (typeof target === 'string' && config.schedule.targets[target] === undefined && target !== busTarget)
     throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`, {
       hint: `There are: ${[...Object.keys(config.schedule.targets), busTarget].join(', ')}`,
     });
-  return shownSchedule(planned, config, { target: target as string | undefined, clocks: schedule?.clocks ?? '' });
+  return shownSchedule(planned, config, { target: target as string | undefined, clocks });
 }

@@ -27,7 +27,7 @@ export type Done =
   | { kind: 'failed'; code: string; says: string };
 
 /** Longer than that nothing goes on that nobody looks at. */
-const longestMs = 6 * 3_600_000;
+const longestMs = 24 * 3_600_000;
 const drilled = [0, 9];
 /** What a verification concludes: sound, or damaged, which GAIA tells. */
 const concluded = [0, 7];

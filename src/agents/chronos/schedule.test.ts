@@ -10,6 +10,7 @@ import type { SaidByItself } from '../agent.ts';
 import type { GaiaEnd } from '../gaia-end.ts';
 import { makePrecedence } from './precedence.ts';
 import { byTheSchedule } from './schedule.ts';
+import { shownSchedule } from './show-schedule.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -330,6 +331,29 @@ describe('CHRONOS by its schedule', () => {
     assert.throws(plan, Fault);
     configure(usual);
     assert.equal(await round(), 5000);
+  });
+
+  it('shows what is planned for each target, and what fails', async (t) => {
+    const { all, answers, plan } = scene(
+      t,
+      `${usual.split('\n')[0]?.replace('dev: {', 'prod: { schedule: off }, dev: {')}\n`,
+    );
+    answers.push({ exit: 1 });
+    await all();
+    const { planned, config, clocks } = plan();
+    const { problems, schedule } = shownSchedule(planned, config, { clocks, target: undefined });
+    assert.deepEqual([clocks, problems], ['UTC', ['dev whole: No room.']]);
+    const rows = (schedule as { target: string; what: string; state: string; next_at: string | null }[]).map(
+      ({ target, what, state, next_at }) => [target, what, state, next_at?.slice(0, 16) ?? null],
+    );
+    assert.deepEqual(rows, [
+      ['dev', 'whole', 'FAILING', '2026-06-03T10:22'],
+      ['dev', 'verify', 'ok', '2026-06-06T05:00'],
+      ['dev', 'drill', 'ok', '2026-06-07T05:00'],
+      ['dev', 'prune', 'ok', '2026-06-04T04:00'],
+      ['prod', 'all', 'off', null],
+    ]);
+    assert.deepEqual(shownSchedule(planned, config, { clocks, target: 'prod' }).problems, []);
   });
 
   it('lets go when it is stopped, and has not failed', async (t) => {

@@ -38,8 +38,8 @@ const maxUnsaid = 100;
 export type ByTheSchedule = {
   /** Does one thing that is due, if anything is. Answers when to look again. @throws the reason of the signal */
   round(say: Say, signal: AbortSignal): Promise<number>;
-  /** What is planned now. @throws Fault for a configuration that is missing or wrong */
-  plan(): { planned: Planned[]; config: RecoveryConfig };
+  /** What is planned now, and how the clocks are set: `UTC+01:00`. @throws Fault for a configuration that is missing or wrong */
+  plan(): { planned: Planned[]; config: RecoveryConfig; clocks: string };
 };
 
 type Made = Pick<Planned, 'target' | 'what'> & { of: string; details: JsonObject };
@@ -61,9 +61,15 @@ export function byTheSchedule(effects: ScheduleEffects): ByTheSchedule {
     round: (say, signal) => round(state, say, signal),
     plan() {
       const config = effects.config();
-      return { config, planned: planned(state, config) };
+      return { config, planned: planned(state, config), clocks: clocksText(effects.offsetAt(effects.now())) };
     },
   };
+}
+
+function clocksText(offsetMs: number): string {
+  const minutes = Math.abs(offsetMs) / 60_000;
+  const two = (n: number) => String(Math.floor(n)).padStart(2, '0');
+  return offsetMs === 0 ? 'UTC' : `UTC${offsetMs < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
 }
 
 function planned({ effects, book }: State, config: RecoveryConfig): Planned[] {
