@@ -84,7 +84,8 @@ async function backUp({ target, cause }: Planned, gaia: RunGaia, only: string[],
   switch (outcome.kind) {
     case 'made': {
       const results = lastDocument(end.stdout)?.results as JsonObject[];
-      return { kind: 'done', told: { of: cause, details: { ...backupDetails(results), exit: end.exit } } };
+      const details = backupDetails(results);
+      return { kind: 'done', told: { of: String(details.backup), details: { ...details, exit: end.exit, cause } } };
     }
     case 'locked':
       return { kind: 'later' };

@@ -23,7 +23,7 @@ export type Failing = z.infer<typeof failing>;
 const note = z.object({
   /** Of what leaves no trace in the catalog: when it was done. */
   doneMs: z.number().optional(),
-  /** The cause of the newest one that the bus has heard of. */
+  /** The name of the newest one that the bus has heard of. */
   told: z.string().optional(),
   /** Which missing one it has heard of. */
   missing: z.string().optional(),

@@ -44,7 +44,7 @@ export type Planned = {
   /** When it is begun; of what is due perhaps later than now, since it has failed just before. */
   nextMs: number;
   missing: Missing | undefined;
-  /** The newest that was made by the schedule, which the bus is to have heard of. */
+  /** The newest that was made by the schedule, which the bus is to have heard of; `of` is its name. */
   untold: { of: string; details: JsonObject } | undefined;
   /** Its failures are gone once something was made since. */
   note: { [K in keyof Note]: Note[K] | undefined };
@@ -160,7 +160,8 @@ const isSince = (ms: number | undefined, slotMs: number) => ms !== undefined && 
 function untoldOf([newest, ...others]: readonly Found[], nowMs: number): Planned['untold'] {
   if (newest?.cause === undefined || nowMs - newest.atMs > tellableMs) return undefined;
   const also = others.filter(({ cause }) => cause === newest.cause).map(({ name }) => name);
-  return { of: newest.cause, details: { ...newest.details, ...(also.length > 0 ? { also_made: also } : {}) } };
+  const more = also.length > 0 ? { also_made: also } : {};
+  return { of: newest.name, details: { ...newest.details, ...more, cause: newest.cause } };
 }
 
 function plannedOf({ lastMs, isWanted, newest, untold, note, ...thing }: Thing, when: When): Planned {

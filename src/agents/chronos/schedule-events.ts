@@ -5,7 +5,7 @@ import type { SaidByItself } from '../agent.ts';
 import type { Failing } from './notes.ts';
 import type { Missing, Planned } from './plan.ts';
 
-/** That a scheduled one was made. Its id comes from what it was made for. */
+/** That a scheduled one was made; `of` is its name. */
 export function completed(
   { target, what }: Pick<Planned, 'target' | 'what'>,
   of: string,

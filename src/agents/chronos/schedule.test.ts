@@ -126,13 +126,14 @@ function scene(t: TestContext, yaml = usual) {
 }
 
 const first = 'schedule:dev:whole:2026-06-03T03:00';
+const made = 'dev-2026-06-03-102000.tar.zst';
 
 describe('CHRONOS by its schedule', () => {
   it('makes what is due, says so once, and looks again in time', async (t) => {
     const { asked, said, told, all, round, restart, delivered } = scene(t);
     assert.equal(await round(), 5000);
     assert.deepEqual(asked, [`backup dev --reason scheduled --cause ${first}:00.000Z`]);
-    assert.deepEqual(told(), [`backup_completed ${first}`]);
+    assert.deepEqual(told(), [`backup_completed ${made}`]);
     const { details, target } = said[0] as SaidByItself;
     assert.deepEqual(
       [target, details.why_made, details.contents, details.state],
@@ -159,11 +160,25 @@ describe('CHRONOS by its schedule', () => {
     const { make, told, all, asked, restart, pass } = scene(t);
     make(['backup', 'dev', '--cause', `${first}:00.000Z`]);
     await all();
-    assert.deepEqual([asked, told()], [[], [`backup_completed ${first}`]]);
+    assert.deepEqual([asked, told()], [[], [`backup_completed ${made}`]]);
     restart();
     pass(minuteMs);
     await all();
     assert.equal(told().length, 1);
+  });
+
+  it('says nothing of an older one when the newest is found damaged, and makes another', async (t) => {
+    const { all, told, pass, place, asked } = scene(t);
+    await all();
+    pass(24 * hourMs);
+    await all();
+    const name = 'dev/hourly/dev-2026-06-04-102000.tar.zst';
+    rmSync(join(place.backups, name.replace('.tar.zst', '.manifest.json.sig')));
+    pass(minuteMs);
+    await all();
+    assert.equal(asked.length, 3);
+    assert.deepEqual(told().length, 3);
+    assert.equal(new Set(told()).size, 3, told().join('\n'));
   });
 
   it('backs up while the bus is away, and says it afterwards', async (t) => {
@@ -175,10 +190,7 @@ describe('CHRONOS by its schedule', () => {
     assert.deepEqual([asked.length, told().length], [2, 0]);
     busIs('there');
     await all();
-    assert.deepEqual(told(), [
-      'backup_completed schedule:dev:whole:2026-06-03T10:00',
-      'backup_completed schedule:dev:whole:2026-06-03T11:00',
-    ]);
+    assert.deepEqual(told(), [`backup_completed ${made}`, 'backup_completed dev-2026-06-03-112000.tar.zst']);
   });
 
   it('tries again after a failure, later each time, and says it once for a reason', async (t) => {
@@ -201,7 +213,7 @@ describe('CHRONOS by its schedule', () => {
     assert.equal(plan().planned[0]?.note.failing?.count, 3);
     pass(8 * minuteMs);
     await all();
-    assert.deepEqual(told().slice(2), [`backup_completed ${first}`]);
+    assert.deepEqual(told().slice(2), ['backup_completed dev-2026-06-03-103400.tar.zst']);
     assert.equal(plan().planned[0]?.note.failing, undefined);
   });
 
@@ -277,7 +289,7 @@ describe('CHRONOS by its schedule', () => {
     await all();
     pass(2 * hourMs);
     await all();
-    assert.equal(told().at(-1), 'backup_completed schedule:dev:whole:2026-06-05T03:00');
+    assert.equal(told().at(-1), 'backup_completed dev-2026-06-05-142200.tar.zst');
     answers.push({ exit: 1 });
     pass(3 * 24 * hourMs);
     await all();

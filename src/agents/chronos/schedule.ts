@@ -166,7 +166,8 @@ async function tellAll(state: State, { place }: RecoveryConfig, all: readonly Pl
   for (const each of all) {
     const { target, what, rule, untold, note } = each;
     // Made for this agent before it was killed, or by a GAIA that went on without it.
-    const isNew = untold !== undefined && untold.of !== book.read(place)[noteKey(target, what)]?.told;
+    // Names have the time in them, so that an older one is no news when the newest was found damaged.
+    const isNew = untold !== undefined && untold.of > (book.read(place)[noteKey(target, what)]?.told ?? '');
     if (isNew && (await say(completed(each, untold.of, untold.details))))
       book.write(place, target, what, { told: untold.of });
     const { failing } = note;
