@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { rfc3339 } from '../../base/clock.ts';
+import type { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { ruleText } from '../../recovery/schedule.ts';
 import type { SaidByItself } from '../agent.ts';
@@ -13,6 +15,8 @@ export function completed(
 ): SaidByItself {
   return { of, action: 'backup_completed', target, details: { ...details, why_made: 'scheduled', contents: what } };
 }
+
+const maxSays = 4000;
 
 const failures = {
   ...{ whole: 'backup_failed', databases: 'backup_failed', copy: 'backup_failed', verify: 'backup_failed' },
@@ -31,6 +35,22 @@ const kinds = {
 export function failed({ target, what }: Planned, { of, code, says }: Failing, againMs: number): SaidByItself {
   const details = { kind: kinds[what], why_made: 'scheduled', contents: what, code, says, tries_again: true };
   return { of: `${of}:${code}`, action: failures[what], target, details: { ...details, again_at: rfc3339(againMs) } };
+}
+
+/** That a mistake in the configuration keeps everything from being done. Once a day for the same. */
+export function unscheduled({ code, message, hint }: Fault, nowMs: number): SaidByItself {
+  const says = hint === undefined ? message : `${message} ${hint}`;
+  const digest = createHash('sha256').update(says).digest('hex').slice(0, 16);
+  return {
+    ...{ of: `configuration:${digest}:${rfc3339(nowMs).slice(0, 10)}`, action: 'backup_failed', target: null },
+    details: {
+      kind: 'schedule',
+      why_made: 'scheduled',
+      code,
+      says: says.slice(0, maxSays).toWellFormed(),
+      tries_again: true,
+    },
+  };
 }
 
 /** That there should be a newer one. Said once of the newest that there is. */

@@ -335,11 +335,12 @@ describe('CHRONOS by its schedule', () => {
   });
 
   it('does nothing where it is off, without a configuration, and with a wrong one, which it says once', async (t) => {
-    const { round, asked, configure, warned, plan } = scene(t, `${usual.split('\n')[0]}\nschedule: off\n`);
+    const { round, asked, configure, warned, plan, told } = scene(t, `${usual.split('\n')[0]}\nschedule: off\n`);
     assert.equal(await round(), minuteMs);
     configure('restore_targets: 7\n');
     assert.deepEqual([await round(), await round()], [minuteMs, minuteMs]);
-    assert.deepEqual([asked, warned.length], [[], 1]);
+    assert.deepEqual([asked, warned.length, told().length], [[], 1, 1]);
+    assert.match(told()[0] ?? '', /^backup_failed configuration:\w{16}:2026-06-03$/);
     assert.throws(plan, Fault);
     configure(usual);
     assert.equal(await round(), 5000);

@@ -9,7 +9,7 @@ import { copiesIn } from './event-bus-copies.ts';
 import { foundIn, sealedAmong } from './found.ts';
 import { makeNoteBook, type NoteBook, noteKey } from './notes.ts';
 import { type Planned, pauseAfter, planOf } from './plan.ts';
-import { completed, failed, isMissing } from './schedule-events.ts';
+import { completed, failed, isMissing, unscheduled } from './schedule-events.ts';
 import type { OffsetAt } from './slots.ts';
 
 /** What the schedule touches. */
@@ -86,7 +86,7 @@ function planned({ effects, book }: State, config: RecoveryConfig): Planned[] {
 
 async function round(state: State, say: Say, signal: AbortSignal): Promise<number> {
   const { now, beginsAtMs, precedence, deliver } = state.effects;
-  const config = configOrNone(state);
+  const config = await configOrNone(state, say);
   if (config === undefined) return lookMs;
   await deliver(config);
   const before = planned(state, config);
@@ -114,7 +114,7 @@ function byUrgency(a: Planned, b: Planned): number {
 }
 
 /** Where nobody has written a configuration there is nothing to do; a mistake in one is told once. */
-function configOrNone(state: State): RecoveryConfig | undefined {
+async function configOrNone(state: State, say: Say): Promise<RecoveryConfig | undefined> {
   try {
     const config = state.effects.config();
     state.complaint = undefined;
@@ -122,9 +122,9 @@ function configOrNone(state: State): RecoveryConfig | undefined {
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { code, message: because, hint } = error;
-    if (code !== 'not-found' && state.complaint !== because)
-      state.effects.log.warn('nothing is done by the schedule', { because, hint });
-    state.complaint = because;
+    if (code === 'not-found' || state.complaint === because) return undefined;
+    state.effects.log.warn('nothing is done by the schedule', { because, hint });
+    if (await say(unscheduled(error, state.effects.now()))) state.complaint = because;
     return undefined;
   }
 }
