@@ -15,9 +15,11 @@ import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { AgentFlags, AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
+import { requireAsked } from '../gaia/asked-by-agents.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
 import type { Env } from './bus-settings.ts';
 import { runGaia } from './gaia-process.ts';
+import { askGaia } from './gaia-socket.ts';
 
 export type RunningAgent = {
   name: AgentName;
@@ -51,7 +53,11 @@ function recoveryOf({ home, env }: RunningAgent) {
   // encrypts for minutes must not keep a lease from being extended.
   const ofHome = { ...env, LEVEREDGE_HOME: home };
   return {
-    gaia: (words: readonly string[], signal: AbortSignal) => runGaia(words, ofHome, signal),
+    gaia: async (words: readonly string[], signal: AbortSignal) =>
+      // Judged on both ways, so that what the list lacks is seen wherever agents are tried.
+      env.GAIA_SOCKET
+        ? askGaia(env.GAIA_SOCKET, requireAsked(words), signal)
+        : runGaia(requireAsked(words), ofHome, signal),
     targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
     sleep: sleepUnlessAborted,
   };
