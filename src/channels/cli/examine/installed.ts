@@ -87,14 +87,24 @@ function look(step: Step, door: Door, installation: Installation, server: Server
   if (step.kind === 'reach' && !server.isRoot) return {};
   const verdict = judge(step, server);
   const what = describeStep(step);
-  if (verdict.kind === 'wrong')
-    return { finding: { check, state: 'wrong', says: `${what}: ${verdict.says}`, todo: verdict.todo } };
+  if (verdict.kind === 'wrong') {
+    const { says, todo, isInTheWay } = verdict;
+    const mend = mendBy(step, todo, isInTheWay === true, initCommand(door, installation));
+    return { finding: { check, state: 'wrong', says: `${what}: ${says}`, todo: mend } };
+  }
   if (verdict.kind === 'missing')
     return {
       finding: { check, state: 'wrong', says: `${what}: is missing`, todo: makeIt(step, door, installation, server) },
     };
   if (verdict.remark === undefined || step.kind !== 'file') return {};
   return { finding: otherUnit(step, door, installation, server) };
+}
+
+/** The next step of init as commands, where it is of words. */
+function mendBy(step: Step, todo: string, isInTheWay: boolean, init: string): string {
+  if (isInTheWay && 'path' in step) return `mv ${shellWord(step.path)} ${shellWord(`${step.path}.old`)}\n${init}`;
+  const [first = ''] = todo.split('\n');
+  return step.kind === 'link' ? `${first}\n${init}` : step.kind === 'reach' ? first : todo;
 }
 
 function makeIt(step: Step, door: Door, installation: Installation, server: Server): string {
@@ -124,7 +134,9 @@ function otherUnit(
       `${sudo}mv ${shellWord(path)} ${shellWord(`${path}.old`)}`,
       initCommand(door, installation, '--start'),
       // A template has no process of its own: the next one is made from it.
-      ...(name.includes('@') ? [] : [`${systemctl(door, installation)} restart ${name}`]),
+      ...['daemon-reload', ...(name.includes('@') ? [] : [`restart ${name}`])].map(
+        (words) => `${systemctl(door, installation)} ${words}`,
+      ),
     ].join('\n'),
   };
 }
@@ -160,7 +172,7 @@ export async function checkGaia(door: Door, home: string, server: Server): Promi
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { says, todo } = mistakesIn(error);
-    const mend = error.mistakes.length > 0 ? `Mend it, and look again: gaia doctor` : todo;
+    const mend = error.mistakes.length > 0 ? `Mend it, and look again: ${door.program} doctor` : todo;
     return [{ check, state: 'wrong', says, ...(mend === undefined ? {} : { todo: mend }) }];
   }
 }

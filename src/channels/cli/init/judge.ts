@@ -78,7 +78,7 @@ function judgeReach({ user, paths }: Extract<Step, { kind: 'reach' }>, server: L
       return {
         kind: 'wrong',
         says: `${user} cannot come to ${path}: ${barrier} keeps it out`,
-        todo: `Let it pass (chmod o+x ${shellWord(barrier)}), or put home and program where everyone may pass, as below /opt.`,
+        todo: `Let it pass: chmod o+x ${shellWord(barrier)}\nOr put home and program where everyone may pass, as below /opt.`,
       };
   }
   return { kind: 'there' };
@@ -152,7 +152,7 @@ function judgeLink({ path, to }: Extract<Step, { kind: 'link' }>, server: Lookin
   return {
     kind: 'wrong',
     says: `is something else${real === undefined || real === path ? '' : ` (${real})`}, and is left alone`,
-    todo: `Look at it; if it may go: rm ${shellWord(path)}, and run init again. ${basename(path)} is at ${to}.`,
+    todo: `Look at it; if it may go: rm ${shellWord(path)}\nThen run init again. Until then ${basename(path)} is at ${to}.`,
   };
 }
 
