@@ -54,7 +54,7 @@ const troubles: readonly Trouble[] = [
   {
     what: 'a configuration of GAIA with a mistake',
     broken: `cp ${home}/gaia/config.yaml /srv/kept && echo 'retention: { daily: many }' >>${home}/gaia/config.yaml`,
-    says: /config\.yaml.*\n.*daily/,
+    says: /config\.yaml, line \d+: .*daily/,
     byHand: `cp /srv/kept ${home}/gaia/config.yaml`,
   },
   {

@@ -17,8 +17,11 @@ export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
   const findings = [checkNode(door), checkHome(door, home, file, installed)];
   const settings = mayHoldFiles ? await checkSettings(door, flags) : undefined;
   if (settings) findings.push(settings.finding);
-  const database = mayHoldFiles ? await door.inspectDatabase(file) : undefined;
-  if (database) findings.push(checkDatabase(file, database, isStranger(door, installed)));
+  const stranger = isStranger(door, installed);
+  const found = mayHoldFiles ? await door.inspectDatabase(file) : undefined;
+  // Nobody sees into a folder that is closed to them.
+  const database = stranger && found?.kind === 'absent' ? undefined : found;
+  if (database) findings.push(checkDatabase(file, database, stranger));
   const reached = await reach(door, flags);
   findings.push(
     reached.health
