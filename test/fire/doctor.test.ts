@@ -12,7 +12,7 @@ type Finding = { check: string; state: string; says: string; todo?: string };
 type Trouble = { what: string; broken: string; says: RegExp; state?: 'note'; byHand?: string; until?: string };
 
 const units = '/etc/systemd/system';
-const lostAfter = 'until leveredge agents | grep -q "HADES *lost"; do sleep 1; done';
+const lostAfter = "until leveredge agents | grep -q 'HADES[[:space:]]*lost'; do sleep 1; done";
 const deadLetter = `until leveredge dead-letters --json | tr -d ' \\n' | grep -q '"agent":"CHRONOS"'; do sleep 0.5; done`;
 
 const troubles: readonly Trouble[] = [
