@@ -102,7 +102,7 @@ const troubles: readonly Trouble[] = [
   },
   {
     what: 'what could not be delivered',
-    broken: `mv ${home}/data-plane/prod /srv/prod && leveredge publish deploy_started target=prod`,
+    broken: `mv ${home}/data-plane/prod /srv/prod && leveredge publish deploy_started --target prod`,
     until: deadLetter,
     says: /1 deliveries to CHRONOS were given up/,
     byHand: `mv /srv/prod ${home}/data-plane/prod`,

@@ -63,7 +63,7 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
         /^600 leveredge(-atlas .*\/ATLAS|-recovery .*\/(CHRONOS|HADES)| .*\/(owner|event-bus-audit))\.(token|key)$/,
       );
     assert.equal(await well(`ls ${home}/shared/credentials | wc -l`), '6');
-    for (const command of ['publish deploy_started target=dev', 'backup'])
+    for (const command of ['publish deploy_started --target dev', 'backup'])
       await well(`cd / && runuser -u leveredge -- leveredge ${command}`);
   });
 
@@ -122,7 +122,7 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
   it('has everything again after a reboot', async () => {
     await on.machine.reboot();
     await untilAllRun();
-    assert.match(await well('leveredge events --json'), /"deploy_started"/);
+    assert.match(await well('leveredge events --action deploy_started --json'), /"deploy_started"/);
     assert.match(await well('chronos list --target dev --json'), /"dev-\d/);
   });
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Fault } from '../../../base/fault.ts';
 import { shellWord } from '../../../base/shell-word.ts';
 import type { Door } from '../door.ts';
@@ -108,11 +108,19 @@ function mendBy(step: Step, todo: string, isInTheWay: boolean, init: string): st
 }
 
 function makeIt(step: Step, door: Door, installation: Installation, server: Server): string {
-  if (step.kind === 'file' && step.mustMatch) return initCommand(door, installation, '--start');
+  if (step.kind === 'file' && step.mustMatch)
+    return [initCommand(door, installation, '--start'), ...readAgain(step.path, door, installation)].join('\n');
   const make = initCommand(door, installation);
   const agent = step.kind === 'token' ? agentOfToken(step.path) : undefined;
   if (agent === undefined || !server.hasSystemd) return make;
   return `${make}\n${systemctl(door, installation)} restart ${agentUnitName(agent)}`;
+}
+
+/** What has systemd work by the file that lies there now. */
+function readAgain(path: string, door: Door, installation: Installation): string[] {
+  const call = systemctl(door, installation);
+  // A template has no process of its own: the next one is made from it.
+  return [`${call} daemon-reload`, ...(path.includes('@') ? [] : [`${call} restart ${basename(path)}`])];
 }
 
 function otherUnit(
@@ -122,7 +130,6 @@ function otherUnit(
   server: Server,
 ): Finding {
   const found = server.look(path);
-  const name = path.slice(path.lastIndexOf('/') + 1);
   if (found.kind === 'file' && !isOurs(found.text))
     return { check: 'units', state: 'note', says: `${path} is not one that init wrote, so it is not judged` };
   const sudo = installation.units === 'system' && door.user !== 'root' ? 'sudo ' : '';
@@ -133,10 +140,7 @@ function otherUnit(
     todo: [
       `${sudo}mv ${shellWord(path)} ${shellWord(`${path}.old`)}`,
       initCommand(door, installation, '--start'),
-      // A template has no process of its own: the next one is made from it.
-      ...['daemon-reload', ...(name.includes('@') ? [] : [`restart ${name}`])].map(
-        (words) => `${systemctl(door, installation)} ${words}`,
-      ),
+      ...readAgain(path, door, installation),
     ].join('\n'),
   };
 }
