@@ -95,10 +95,11 @@ describe('the plan of init', () => {
     assert.ok(!paths(plan({ units: 'user' })).some((path) => path.includes('leveredge-gaia')));
   });
 
-  it('makes the tokens after the folder they lie in, and before what reads them', () => {
-    const order = plan().map((step) => step.kind);
-    const at = order.indexOf('token');
-    assert.ok(at > order.lastIndexOf('folder') && at < order.indexOf('service'));
+  it('makes the tokens once the bus has its database up to date, and before what reads them', () => {
+    const order = plan().flatMap((step) =>
+      step.kind === 'token' ? [step.name] : step.kind === 'service' ? [step.unit] : [],
+    );
+    assert.deepEqual(order.slice(0, 5), ['event-bus.service', 'ATLAS', 'CHRONOS', 'HADES', 'leveredge-gaia.socket']);
   });
 
   it('links every program to where everyone finds it', () => {

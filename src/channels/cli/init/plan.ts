@@ -57,9 +57,12 @@ export function planOf(
     file('README.md', homePage(page)),
     file('control-plane/docs/ARCHITECTURE.md', architecturePage(page)),
     ...configs(home, server, gaiaConfig(targets, run && { ...run, services })),
-    ...(run === undefined ? [] : [...unitFiles(run, server), ...tokenSteps(run)]),
+    ...(run === undefined ? [] : unitFiles(run, server)),
     ...(server.isRoot && wanted.linked ? links(server) : []),
-    ...(start ? services : []),
+    // A start of the bus brings an older database up to date, and no token is put into one before.
+    ...(start ? services.slice(0, 1) : []),
+    ...(run === undefined ? [] : tokenSteps(run)),
+    ...(start ? services.slice(1) : []),
   ];
 }
 
