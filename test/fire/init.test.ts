@@ -94,6 +94,7 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
   });
 
   it('has agents that back up and prepare a rollback through the units', async () => {
+    await on.until('leveredge events --action backup_completed --json | grep -q pre-change');
     await well(`echo one >${home}/data-plane/dev/file`);
     const backup = JSON.parse(await well('chronos backup dev --json'));
     assert.match(backup.backup, /^dev-/);
