@@ -18,8 +18,8 @@ export type AgentName = 'chronos' | 'hades' | 'atlas';
 export type RunningAgent = {
   pid: number;
   kill(): Promise<void>;
-  /** Whether it has anything in hand. */
-  isBusy(): Promise<boolean>;
+  /** What it works on: the event that it has heard, or the call. */
+  inHand(): Promise<string | null>;
   /** What it works on for others. */
   callInHand(): Promise<string | null>;
 };
@@ -137,15 +137,18 @@ function storyOn(stand: Stand, url: string, ends: Ends) {
       const [line] = await says('stdout', /^\{.*\}$/);
       const { pid, health } = JSON.parse(line) as { pid: number; health: string };
       assert.equal(pid, child.pid);
-      const inHand = async () => {
+      const working = async () => {
         const { working_on, calls } = (await (await fetch(health)).json()) as Working & { calls: Working };
         return { event: working_on, call: calls.working_on };
       };
       return {
         pid,
         kill,
-        callInHand: async () => (await inHand()).call,
-        isBusy: async () => Object.values(await inHand()).some((each) => each !== null),
+        callInHand: async () => (await working()).call,
+        inHand: async () => {
+          const { event, call } = await working();
+          return event ?? call;
+        },
       };
     },
     leveredge: (...words: string[]) => start([...words, '--home', home], { NO_COLOR: '1' }).ended,
