@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/agents-in-any-language.md'), 'utf8');
 const has = (program: string) => spawnSync(program, ['--version']).status === 0;
@@ -37,6 +37,24 @@ describe('docs/agents-in-any-language.md', () => {
     const file = join(folder, 'scribe.py');
     writeFileSync(file, /```python\n([\s\S]*?)```/.exec(page)?.[1] as string);
     const { exit, stdout, stderr } = await start([file], { LEVEREDGE_URL: bus.url }, ['python3']).ended;
+    assert.equal(exit, 0, stderr);
+    assert.equal(stdout, /```\n(heard[\s\S]*?)```/.exec(page)?.[1]);
+  });
+
+  it('has the command that makes a token with which that agent can do all of it', {
+    skip: !has('python3') && 'no python3 here',
+  }, async (t) => {
+    const folder = temporaryFolder(t);
+    const bus = await startBus(folder, ['--port', '0', '--auth', 'required']);
+    t.after(() => bus.stop());
+    const words = /`leveredge (token create SCRIBE [^`]+)`/.exec(page)?.[1]?.split(/\s+/) ?? [];
+    const made = await leveredge([...words, '--home', folder, '--quiet']);
+    assert.equal(made.exit, 0, made.stderr);
+    const LEVEREDGE_TOKEN_FILE = join(folder, 'shared', 'credentials', 'SCRIBE.token');
+    const file = join(folder, 'scribe.py');
+    writeFileSync(file, /```python\n([\s\S]*?)```/.exec(page)?.[1] as string);
+    const env = { LEVEREDGE_URL: bus.url, LEVEREDGE_TOKEN_FILE };
+    const { exit, stdout, stderr } = await start([file], env, ['python3']).ended;
     assert.equal(exit, 0, stderr);
     assert.equal(stdout, /```\n(heard[\s\S]*?)```/.exec(page)?.[1]);
   });
