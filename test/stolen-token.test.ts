@@ -150,6 +150,21 @@ describe('a token of an agent that somebody has stolen', { timeout: 60_000 }, ()
     });
   }
 
+  it('is not that of a person, who may approve even a call of their own, with its hash', async () => {
+    const scopes = ['read', 'approve', 'call:hades.*'];
+    const { secret } = await tokenFor(bus, { name: 'berta', kind: 'person', scopes });
+    const berta = makeClient({ url: bus.url, token: secret });
+    const { id } = await berta.callCapability('hades.rollback', { target: 'dev' }, { waitSeconds: 0 });
+    const hades = thieves.get('hades') as Client;
+    const { approval } = await hades.askForCall(id, { arguments: { target: 'dev', backup: 'dev-1' }, says: [] });
+    const { id: question, payload_hash } = approval ?? assert.fail();
+    await assert.rejects(berta.respond(question, { response: 'yes' }), { code: 'invalid' });
+    const yes = { response: 'yes', payload_hash };
+    await assert.rejects(berta.respond(question, { ...yes, responder: 'anna' }), { code: 'forbidden' });
+    await berta.respond(question, yes);
+    assert.equal((await berta.callState(id)).approval?.responded_by, 'berta');
+  });
+
   it('of HADES prepares what is asked, but the first line of the question says what would be done', async () => {
     const { id } = await owner.callCapability('hades.rollback', { target: 'dev' }, { waitSeconds: 0 });
     const hades = thieves.get('hades') as Client;
