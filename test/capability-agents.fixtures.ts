@@ -48,7 +48,7 @@ export async function startAgents(t: { after: TestContext['after'] }, client: Cl
   const owners = [...new Set(everyCapability.map(({ name }) => ownerOf(name)))];
   await Promise.all(
     owners.map((owner) => {
-      const own = everyCapability.filter(({ name }) => ownerOf(name) === owner);
+      const own = everyCapability.filter(({ name, doneBy }) => ownerOf(name) === owner && doneBy === undefined);
       const offers = Object.fromEntries(own.map((each) => [each.name, handlerOf(each)]));
       const agent: Agent = { name: owner, port: 0, hears: {}, longestMs: 60_000, react: async () => done(), offers };
       return startCalls(t, client, agent);
@@ -73,14 +73,14 @@ async function startCalls(t: { after: TestContext['after'] }, client: Client, ag
 export async function startApprover(
   t: { after: TestContext['after'] },
   person: Client,
-  response = 'yes',
+  response: () => string = () => 'yes',
 ): Promise<void> {
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
   const work = (async () => {
     for await (const event of person.follow({ signal: stop.signal, onConnected: ready.resolve })) {
       if (event.payload_hash === null || event.human_state !== 'open') continue;
-      await person.respond(event.id, { response, payload_hash: event.payload_hash });
+      await person.respond(event.id, { response: response(), payload_hash: event.payload_hash });
     }
   })().catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;

@@ -12,6 +12,7 @@ import {
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
 import { callOf, diedOf, saidIn, statusOf, takenBy } from './call-view.ts';
+import type { cutOffSince } from './own-calls.ts';
 import { quoted } from './refusals.ts';
 import type { Store } from './store/store.ts';
 
@@ -35,6 +36,7 @@ export const questionIdOf = ({ name }: Capability, call: string) =>
 export function callReaderOf(
   store: Pick<Store, 'event' | 'deadLetterOf'>,
   capabilities: readonly Capability[],
+  cutOff: ReturnType<typeof cutOffSince>,
 ): CallReader {
   async function called(id: string): Promise<Called> {
     const event = await store.event(id);
@@ -59,7 +61,7 @@ export function callReaderOf(
       const { event, details, capability } = await called(id);
       const returned = await store.event(returnedId(capability.name, id));
       const question = await questionOf(capability, id);
-      const said = returned && saidIn(returned, capability);
+      const said = returned ? saidIn(returned, capability) : cutOff(capability, event);
       // Another's event does not say what came of the call; but then its agent cannot say it either.
       if (said !== undefined || statusOf(undefined, question) !== 'running')
         return callOf(event, details, said, question);

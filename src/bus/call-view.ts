@@ -1,12 +1,20 @@
 import type { Json, JsonObject } from '../base/json.ts';
-import { type Call, type CallDetails, type Capability, ownerOf, type ReturnDetails } from '../events/capability.ts';
+import {
+  type Call,
+  type CallDetails,
+  type Capability,
+  ownerOf,
+  type ReturnDetails,
+  sayerOf,
+} from '../events/capability.ts';
 import type { Event } from '../events/event.ts';
 import { quoted } from './refusals.ts';
 import type { DeadLetter } from './store/deliveries.ts';
 
-/** What its agent says came of a call; undefined where another says it. */
-export function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
-  if (source_agent !== ownerOf(name)) return undefined;
+/** What is said of a call by who does it; undefined where another says it. */
+export function saidIn({ source_agent, details }: Event, capability: Capability): ReturnDetails | undefined {
+  const { name } = capability;
+  if (source_agent !== sayerOf(capability)) return undefined;
   const { ok, result, error, took_ms } = (details ?? {}) as Record<string, Json>;
   const took = { capability: name, took_ms: typeof took_ms === 'number' ? took_ms : 0 };
   if (ok === true && isObject(result)) return { ...took, ok, result };

@@ -30,6 +30,8 @@ function stand() {
       return stored.get(id);
     },
     deadLetterOf: async () => undefined,
+    head: () => 0,
+    epoch: '00000000',
     explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);

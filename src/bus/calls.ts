@@ -17,6 +17,7 @@ import { busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
 import { maskedSchema, secretMembers, secretsIn } from '../events/secret.ts';
 import { type CallReader, callReaderOf, questionIdOf } from './call-reader.ts';
+import { cutOffSince } from './own-calls.ts';
 import { quoted } from './refusals.ts';
 import type { Secrets } from './secrets.ts';
 import type { Commit, Published, Store } from './store/store.ts';
@@ -64,7 +65,10 @@ export type Calls = CallReader & {
 };
 
 type CallsDeps = {
-  store: Pick<Store, 'publish' | 'publishWithSecrets' | 'event' | 'deadLetterOf' | 'explain' | 'onCommitted'>;
+  store: Pick<
+    Store,
+    'publish' | 'publishWithSecrets' | 'event' | 'deadLetterOf' | 'explain' | 'onCommitted' | 'head' | 'epoch'
+  >;
   capabilities: readonly Capability[];
   secrets: Pick<Secrets, 'seal' | 'noteKept'>;
 };
@@ -76,8 +80,7 @@ export function makeCalls({ store, capabilities, secrets }: CallsDeps): Calls {
   let isReleased = false;
   const waker = wakerOf(waiting);
   const ignore = store.onCommitted((_: Commit) => waker.committed());
-
-  const reader = callReaderOf(store, capabilities);
+  const reader = callReaderOf(store, capabilities, cutOffSince(store));
   const { called, call } = reader;
 
   return {
@@ -93,7 +96,7 @@ export function makeCalls({ store, capabilities, secrets }: CallsDeps): Calls {
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
-      await requireTaker(store, capability);
+      if (capability.doneBy !== 'bus') await requireTaker(store, capability);
       const draft = {
         ...(id === undefined ? {} : { id }),
         source_agent: busAgent,

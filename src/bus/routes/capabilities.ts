@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
@@ -10,6 +11,7 @@ import { secretMembers } from '../../events/secret.ts';
 import type { Bus } from '../bus.ts';
 import { requireToken } from '../call-secrets.ts';
 import { keyHeader } from '../idempotency.ts';
+import { type OwnCall, ownCallsOf, ownWorkOf } from '../own-calls.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -69,7 +71,10 @@ const listedSchema = z.object({
 
 /** GET /capabilities, POST /capabilities/{name} for each, GET /calls/{id} and POST /calls/{id}:ask. */
 export function capabilityRoutes(bus: Bus): Route[] {
-  return [listCapabilities(bus), ...bus.calls.capabilities.map((each) => callRoute(bus, each)), getCall(bus), ask(bus)];
+  const own = ownCallsOf(bus.store);
+  const work = ownWorkOf(bus.store);
+  const ofCalls = bus.calls.capabilities.map((each) => callRoute(bus, each, own[each.name], work));
+  return [listCapabilities(bus), ...ofCalls, getCall(bus), ask(bus)];
 }
 
 function listCapabilities({ calls }: Bus): Route {
@@ -99,9 +104,15 @@ function listed({ name, summary, risk, input, output }: Capability) {
 const wait = (usual: number) =>
   wholeNumber(0, maxWaitSeconds).default(usual).meta({ description: 'Seconds to wait for its end' });
 
-function callRoute({ calls }: Bus, capability: Capability): Route {
+function callRoute(
+  { calls }: Bus,
+  capability: Capability,
+  own: OwnCall | undefined,
+  work: ReturnType<typeof ownWorkOf>,
+): Route {
   const { name, summary, risk, input, output, example } = capability;
   const isDestructive = risk === 'destructive';
+  assert.equal(own !== undefined, capability.doneBy === 'bus', `who does ${name}`);
   const taken = secretMembers(input);
   const hasSecrets = taken.length > 0 || secretMembers(output).length > 0;
   const how = isDestructive
@@ -143,7 +154,10 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
         cause: query.cause,
         key: typeof key === 'string' ? key : undefined,
       };
-      const id = await calls.begin(capability, body as JsonObject, from);
+      const prepared = await own?.prepare(body as JsonObject, principal);
+      const args = prepared?.args ?? (body as JsonObject);
+      const id = await calls.begin(capability, args, { ...from, cause: from.cause ?? prepared?.about });
+      if (own !== undefined) await work(capability, id, () => own.run(args, query.via, principal)).catch(withCall(id));
       // It is begun, so whoever called must be told which it is.
       const waitMs = calls.isFull ? 0 : query.wait * 1000;
       const call = await calls.after(['running'], id, waitMs, gone());
@@ -211,6 +225,14 @@ function ask({ calls }: Bus): Route {
 function askerOf(principal: Principal): Asker {
   if (principal.kind === 'anonymous') return { kind: 'anonymous', name: null };
   return { kind: principal.kind, name: principal.name };
+}
+
+function withCall(id: string) {
+  return (error: unknown): never => {
+    if (!(error instanceof Fault)) throw error;
+    const { code, message, hint, mistakes, extra, cause } = error;
+    throw new Fault(code, message, { hint, mistakes, cause, extra: { call: id, ...extra } });
+  };
 }
 
 /** What the agent refused, as if the bus had. */

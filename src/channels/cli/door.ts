@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
 import type { Capability } from '../../events/capability.ts';
 import type { NewToken, Token } from '../../events/token.ts';
@@ -92,6 +93,12 @@ export type OnDisk = Pick<
   close(): Promise<void>;
 };
 
+/**
+ * What a capability tells without a bus. `from`: where that was read. `notes`: what cannot be told so, as sentences with the next
+ * command.
+ */
+export type ToldFromDisk = { result: JsonObject; from: string; notes: readonly string[] };
+
 /** What there is where a folder should be. `nearest`: the path itself, or the nearest thing above that exists. */
 export type FolderReport = {
   exists: boolean;
@@ -176,6 +183,11 @@ export type Surroundings = {
   copyDatabase(from: string, to: string): Promise<CopyReport>;
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
   readDatabase(file: string): Promise<OnDisk | undefined>;
+  /**
+   * What a capability with `fromDisk` tells of what lies in this home, where no bus runs; undefined when there is nothing to read.
+   * Changes nothing. @throws Fault
+   */
+  toldFromDisk(capability: Capability, args: JsonObject, home: string): Promise<ToldFromDisk | undefined>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
   /** Which life the log in this database has; `unknown` when this user cannot tell. */
   databaseLife(file: string): Promise<{ kind: 'absent' | 'unknown' } | { kind: 'known'; epoch: string }>;
@@ -188,7 +200,9 @@ export type Surroundings = {
   /** Whether something listens there. */
   isListening(host: string, port: number): Promise<boolean>;
   folder(path: string): FolderReport;
-  /** For init, which makes what is missing on it. */
+  /** What GAIA's configuration can back up. @throws Fault with every mistake in it */
+  recoveryTargets(home: string): Promise<readonly string[]>;
+  /** For init, which makes what is missing on it, and doctor, which looks. */
   server(): Promise<Server>;
 };
 
@@ -244,7 +258,8 @@ export async function openDoor(
   let client: (Client & { close?(): Promise<void> }) | undefined;
   const tokens = new Map<string, string | undefined>();
   const tokenFor = (at: string) => {
-    if (!tokens.has(at)) tokens.set(at, findToken(around, at, { home, flag: tokenFile, agent }));
+    // One that is not there yet may be there once the bus has begun, which init waits for.
+    if (tokens.get(at) === undefined) tokens.set(at, findToken(around, at, { home, flag: tokenFile, agent }));
     return tokens.get(at);
   };
   const withToken = { ...around, connect: (at: string) => around.connect(at, tokenFor(at)) };
