@@ -80,7 +80,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    const own = command.name() === 'agent' ? { agent: command.args[0]?.toUpperCase() } : {};
+    // Elsewhere --agent says of whom something is asked, and not who asks.
+    const own = { agent: command.name() === 'agent' ? command.args[0]?.toUpperCase() : undefined };
     const options = { ...command.optsWithGlobals<SharedOptions>(), ...own };
     const reads = around.as === undefined && onlyRead.includes(nameOf(command));
     door = await openDoor(around, options, reads, color);
@@ -143,7 +144,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.
-${as === undefined ? fromDisk : ''}Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
+${as === undefined ? fromDisk : ofAgentFromDisk}Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
 in shared/credentials/owner.token in the home, when it is the home's bus.`,
   );
   if (showsCompletion) program.addCommand(completion());
@@ -151,8 +152,10 @@ in shared/credentials/owner.token in the home, when it is the home's bus.`,
   return program;
 }
 
-const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions and explain
-read from disk. `;
+const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions, explain and
+what of the agents only reads answer from disk.
+`;
+const ofAgentFromDisk = 'Without it what only reads answers from disk.\n';
 
 function wholeProgram(concludes: Concluding, capabilities: readonly Capability[]): Command {
   const program = new Command('leveredge').description(

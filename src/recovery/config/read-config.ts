@@ -8,6 +8,7 @@ import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
 import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
+import { scheduleIn } from './read-schedule.ts';
 import { readTargets } from './read-targets.ts';
 
 const topKeys = [
@@ -24,6 +25,7 @@ const topKeys = [
   'engine',
   'restic',
   'bus',
+  'schedule',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };
 const maxKept = 10_000;
@@ -81,6 +83,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
   judgeTelegram(root.section('emergency_telegram'));
   const endpoints = endpointsIn(root.section('health_check'));
   const bus = busIn(root, from);
+  const schedule = scheduleIn(root, targets);
   mistakes.throwIfAny();
   return {
     place,
@@ -89,6 +92,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     keepAsideHours,
     endpoints,
     bus,
+    schedule,
     encryptionFault: named.fault,
     notes: mistakes.notes,
   };
