@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Agent } from '../agents/agent.ts';
 import { atlas } from '../agents/atlas/atlas.ts';
@@ -7,6 +6,7 @@ import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
 import type { RunGaia } from '../agents/gaia-end.ts';
 import { hades } from '../agents/hades/hades.ts';
 import { systemClock } from '../base/clock.ts';
+import { isThere } from '../base/files.ts';
 import { makeLog } from '../base/log.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { AgentName } from '../channels/cli/door.ts';
@@ -58,7 +58,7 @@ function recoveryOf({ home, env }: Here) {
 }
 
 async function deliverHere({ place, bus }: RecoveryConfig): Promise<void> {
-  if (bus === 'none' || !existsSync(place.state)) return;
+  if (bus === 'none' || !isThere(place.state)) return;
   tellRuns(place);
   await deliver(place, { setting: bus, clock: systemClock });
 }

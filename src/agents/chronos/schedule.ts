@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
@@ -78,7 +78,7 @@ function planned({ effects, book }: State, config: RecoveryConfig): Planned[] {
     schedule: config.schedule,
     backups: foundIn(config),
     sealed: sealedAmong(config),
-    copies: busDatabase !== undefined && existsSync(busDatabase) ? copiesIn(copies) : undefined,
+    copies: busDatabase !== undefined && isThere(busDatabase) ? copiesIn(copies) : undefined,
     notes: book.read(config.place),
   };
   return planOf(here, now(), offsetAt);
