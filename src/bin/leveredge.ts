@@ -79,6 +79,8 @@ const around: Surroundings = {
     return runAgent({ name, version: manifest.version, flags, json, quiet, client, home, env, signal: around.signal });
   },
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
+  removeOldCopies: async (folder) =>
+    (await import('../agents/chronos/event-bus-copies.ts')).removeOldCopies(folder, systemClock()),
   readDatabase: async (file) => {
     const { openOnDisk } = await import('../bus/on-disk.ts');
     const disk = openOnDisk(file, (line) => stderr.write(line));
