@@ -28,6 +28,11 @@ export type Capability = {
   columns?: readonly string[];
   /** What tells the same when no bus answers: a command of GAIA or of leveredge. */
   withoutBus?: string;
+  /**
+   * How a person may ask for it in words, beside its own name, in small letters: `roll {target} back`. `{target}` is an argument, of
+   * one word; `{answer…}`, at the end, is all the rest. `show|list` is either, and `[last]` may be left out.
+   */
+  phrases?: readonly string[];
 };
 
 /** Who asked for a call, whatever door it came through. No name on loopback without a token. */
