@@ -35,6 +35,7 @@ import { type Look, type Rendered, render, renderFault } from './render.ts';
 import { retention } from './retention.ts';
 import { subscriptions } from './subscriptions.ts';
 import { tail } from './tail.ts';
+import { telegram } from './telegram.ts';
 import { token } from './token.ts';
 
 const commands = [
@@ -58,7 +59,7 @@ const commands = [
   explain,
 ];
 /** After those of the agents. */
-const lastCommands = [token, backup, audit, retention, init, doctor, fakeTelegram];
+const lastCommands = [token, backup, audit, retention, init, doctor, telegram, fakeTelegram];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
 const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
