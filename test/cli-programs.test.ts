@@ -54,7 +54,7 @@ describe('an agent as a program of its own', () => {
       ...{ id: undefined, asked_at: undefined },
     });
     assert.deepEqual(told(own), told(whole));
-    // From the bus, or not at all: what leveredge events reads from disk is another command.
+    // A bus was named, so it is that one or none.
     const { exit } = await program('atlas', ['events', '--home', temporaryFolder(t), '--url', 'http://127.0.0.1:9']);
     assert.equal(exit, 4);
   });

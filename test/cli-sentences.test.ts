@@ -92,6 +92,9 @@ describe('a sentence on the command line', { timeout: 60_000 }, () => {
       assert.deepEqual([exit, stdout], [2, ''], words.join(' '));
       assert.match(stderr, says);
     }
+    const { error } = JSON.parse((await cli('atlas', 'roll it back', '--json')).stderr);
+    assert.deepEqual(error.nearest, [{ phrase: 'roll TARGET back', capability: 'hades.rollback' }]);
+    assert.deepEqual([error.code, error.because], ['usage', 'vague']);
     assert.deepEqual(said, []);
     assert.equal(await newest(), before);
   });

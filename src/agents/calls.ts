@@ -102,6 +102,7 @@ function turnsOf(max: number) {
 function offerOf(name: string, handler: Handler, known: readonly Capability[]): Offer {
   const capability = known.find((each) => each.name === name);
   if (capability === undefined) throw new Error(`${name} is offered, and no capability of this name is defined`);
+  if (capability.doneBy === 'bus') throw new Error(`${name} is offered, and the bus does it itself`);
   if ((capability.risk === 'destructive') !== (handler.prepare !== undefined))
     throw new Error(`${name}: a destructive capability, and no other, is prepared before it is approved`);
   return { capability, handler };

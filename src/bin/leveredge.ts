@@ -85,6 +85,20 @@ const around: Surroundings = {
     const disk = openOnDisk(file, (line) => stderr.write(line));
     return disk && { ...makeClient({ url: 'http://localhost', fetcher: disk.fetcher }), close: disk.close };
   },
+  toldFromDisk: async (capability, args, home) => {
+    const { toldFromDisk } = await import('./told-from-disk.ts');
+    const { version, program, signal } = around;
+    const log = (line: string) => void stderr.write(line);
+    return toldFromDisk(capability, args, {
+      home,
+      databaseFile: databaseFileIn(home),
+      env,
+      version,
+      program,
+      signal,
+      log,
+    });
+  },
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
   databaseLife: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).databaseLife(file),
   verifyDatabase: async (request) => (await import('./verify-database.ts')).verifyDatabase(request),

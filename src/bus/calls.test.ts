@@ -29,6 +29,8 @@ function stand() {
       looks.n++;
       return stored.get(id);
     },
+    head: () => 0,
+    epoch: '00000000',
     explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);

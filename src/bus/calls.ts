@@ -12,9 +12,11 @@ import {
   payloadHash,
   type ReturnDetails,
   returnedId,
+  sayerOf,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
+import { cutOffSince } from './own-calls.ts';
 import { quoted } from './refusals.ts';
 import type { Commit, Published, Store } from './store/store.ts';
 import { settled } from './waiters.ts';
@@ -89,7 +91,7 @@ export type Calls = {
 };
 
 type CallsDeps = {
-  store: Pick<Store, 'publish' | 'event' | 'explain' | 'onCommitted'>;
+  store: Pick<Store, 'publish' | 'event' | 'explain' | 'onCommitted' | 'head' | 'epoch'>;
   capabilities: readonly Capability[];
 };
 
@@ -100,6 +102,7 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
   let isReleased = false;
   const waker = wakerOf(waiting);
   const ignore = store.onCommitted((_: Commit) => waker.committed());
+  const cutOff = cutOffSince(store);
 
   const callEvent = async (id: string): Promise<{ event: Event; details: CallDetails; capability: Capability }> => {
     const event = await store.event(id);
@@ -118,7 +121,7 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
     const found = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
     // Another's event of this id asks nothing.
     const question = found?.source_agent === busAgent ? found : undefined;
-    const said = returned && saidIn(returned, capability);
+    const said = returned ? saidIn(returned, capability) : cutOff(capability, event);
     // Nor does it say what came of the call; but then its agent cannot say it either.
     const isTaken = said === undefined && returned !== undefined && statusOf(undefined, question) === 'running';
     return callOf(event, details, isTaken ? takenBy(returned.source_agent, capability) : said, question);
@@ -131,7 +134,7 @@ export function makeCalls({ store, capabilities }: CallsDeps): Calls {
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
-      await requireTaker(store, capability);
+      if (capability.doneBy !== 'bus') await requireTaker(store, capability);
       const published = await store.publish({
         ...(key === undefined ? {} : { id: idOfKey(askedBy, capability, key) }),
         source_agent: busAgent,
@@ -214,9 +217,10 @@ async function requireTaker({ explain }: CallsDeps['store'], { name }: Capabilit
   });
 }
 
-/** Undefined where another than its agent says it. */
-function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
-  if (source_agent !== ownerOf(name)) return undefined;
+/** Undefined where another than who does it says it. */
+function saidIn({ source_agent, details }: Event, capability: Capability): ReturnDetails | undefined {
+  const { name } = capability;
+  if (source_agent !== sayerOf(capability)) return undefined;
   const { ok, result, error, took_ms } = (details ?? {}) as Record<string, Json>;
   const took = { capability: name, took_ms: typeof took_ms === 'number' ? took_ms : 0 };
   if (ok === true && isObject(result)) return { ...took, ok, result };

@@ -5,9 +5,11 @@ import { makeCalls } from './calls.ts';
 import { openGate } from './gate.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
+import { listAgents } from './routes/agents.ts';
 import { listDeadLetters } from './routes/dead-letters.ts';
 import { explain } from './routes/explain.ts';
 import { getEvent } from './routes/get-event.ts';
+import { health } from './routes/health.ts';
 import { inbox } from './routes/inbox.ts';
 import { listEvents } from './routes/list-events.ts';
 import { pending } from './routes/pending.ts';
@@ -20,7 +22,10 @@ import { makeWaiters } from './waiters.ts';
 /** The reading calls of the bus, without a bus. */
 export type OnDisk = { fetcher: typeof fetch; close(): Promise<void> };
 
-const reading = [listEvents, getEvent, pending, inbox, listDeadLetters, listSubscriptions, explain];
+const reading = [
+  ...[health, listAgents, listEvents, getEvent, pending, inbox],
+  ...[listDeadLetters, listSubscriptions, explain],
+];
 
 /**
  * Answers the reading calls of the API from a database file, through the very routes that answer them otherwise: what is

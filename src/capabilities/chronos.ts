@@ -9,6 +9,7 @@ export const chronosCapabilities: readonly Capability[] = [
     name: 'chronos.list',
     summary: 'List the backups',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({ target: target.optional() }),
     output: listedBackups,
     phrases: [

@@ -18,6 +18,7 @@ export const hadesCapabilities: readonly Capability[] = [
     name: 'hades.list',
     summary: 'List what a target can be rolled back to',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({ target: target.optional() }),
     output: listedBackups,
     phrases: ['what can {target} be rolled back to', 'where can {target} be rolled back to'],
@@ -29,6 +30,7 @@ export const hadesCapabilities: readonly Capability[] = [
     name: 'hades.plan',
     summary: 'Show what a rollback would do, and do nothing',
     risk: 'read',
+    fromDisk: true,
     input: z.strictObject({ target, backup: backupName.optional().describe('The newest sound one when left out') }),
     output: z.object({
       target: z.string(),

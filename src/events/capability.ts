@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { JsonObject } from '../base/json.ts';
+import { busAgent } from './event.ts';
 
 /** `read` changes nothing; `write` does; `destructive` may destroy something, so a person approves each call before. */
 export const risks = ['read', 'write', 'destructive'] as const;
@@ -17,6 +18,11 @@ export type Capability = {
   /** One sentence, imperative, without a full stop. */
   summary: string;
   risk: Risk;
+  /**
+   * Who does it, where that is not its agent: the bus itself, at once and with the rights of whoever calls. For what nobody may do in
+   * another's name.
+   */
+  doneBy?: 'bus';
   /** Strict: an unknown argument is refused. */
   input: z.ZodObject;
   output: z.ZodObject;
@@ -26,6 +32,8 @@ export type Capability = {
   question?: (args: JsonObject) => string;
   /** Of a result with a list, which members make its columns, in order. */
   columns?: readonly string[];
+  /** Of one that only reads: without a bus the command line has it done on the spot, by what lies on disk. */
+  fromDisk?: true;
   /** What tells the same when no bus answers: a command of GAIA or of leveredge. */
   withoutBus?: string;
   /**
@@ -46,6 +54,10 @@ export type ReturnDetails = { capability: string; took_ms: number } & (
   | { ok: true; result: JsonObject }
   | { ok: false; error: { code: string; message: string; hint?: string } }
 );
+
+/** Who says what came of a call. */
+export const sayerOf = ({ name, doneBy }: Pick<Capability, 'name' | 'doneBy'>) =>
+  doneBy === 'bus' ? busAgent : ownerOf(name);
 
 /** Where an agent takes its calls from: a queue of its own, so that a long reaction does not hold them up. */
 export const callQueueOf = (agent: string) => `${agent}.calls`;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
@@ -9,6 +10,7 @@ import { mayCall } from '../../events/scope.ts';
 import type { Bus } from '../bus.ts';
 import { type Call, callStates } from '../calls.ts';
 import { keyHeader } from '../idempotency.ts';
+import { type OwnCall, ownCallsOf, ownWorkOf } from '../own-calls.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
@@ -67,7 +69,10 @@ const listedSchema = z.object({
 
 /** GET /capabilities, POST /capabilities/{name} for each, GET /calls/{id} and POST /calls/{id}:ask. */
 export function capabilityRoutes(bus: Bus): Route[] {
-  return [listCapabilities(bus), ...bus.calls.capabilities.map((each) => callRoute(bus, each)), getCall(bus), ask(bus)];
+  const own = ownCallsOf(bus.store);
+  const work = ownWorkOf(bus.store);
+  const ofCalls = bus.calls.capabilities.map((each) => callRoute(bus, each, own[each.name], work));
+  return [listCapabilities(bus), ...ofCalls, getCall(bus), ask(bus)];
 }
 
 function listCapabilities({ calls }: Bus): Route {
@@ -97,9 +102,15 @@ function listed({ name, summary, risk, input, output }: Capability) {
 const wait = (usual: number) =>
   wholeNumber(0, maxWaitSeconds).default(usual).meta({ description: 'Seconds to wait for its end' });
 
-function callRoute({ calls }: Bus, capability: Capability): Route {
+function callRoute(
+  { calls }: Bus,
+  capability: Capability,
+  own: OwnCall | undefined,
+  work: ReturnType<typeof ownWorkOf>,
+): Route {
   const { name, summary, risk, input, example } = capability;
   const isDestructive = risk === 'destructive';
+  assert.equal(own !== undefined, capability.doneBy === 'bus', `who does ${name}`);
   const how = isDestructive
     ? 'Destructive: its agent prepares it, a person is asked, and it is done once after a yes. Answered with 202 and pending_approval as soon as the question is there.'
     : 'Answered with 200 and the result, or with 202 when it takes longer than wait.';
@@ -132,7 +143,10 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
         cause: query.cause,
         key: typeof key === 'string' ? key : undefined,
       };
-      const id = await calls.begin(capability, body as JsonObject, from);
+      const prepared = await own?.prepare(body as JsonObject, principal);
+      const args = prepared?.args ?? (body as JsonObject);
+      const id = await calls.begin(capability, args, { ...from, cause: from.cause ?? prepared?.about });
+      if (own !== undefined) await work(capability, id, () => own.run(args, query.via, principal)).catch(withCall(id));
       // It is begun, so whoever called must be told which it is.
       const waitMs = calls.isFull ? 0 : query.wait * 1000;
       const call = await calls.after(['running'], id, waitMs, gone());
@@ -200,6 +214,14 @@ function ask({ calls }: Bus): Route {
 function askerOf(principal: Principal): Asker {
   if (principal.kind === 'anonymous') return { kind: 'anonymous', name: null };
   return { kind: principal.kind, name: principal.name };
+}
+
+function withCall(id: string) {
+  return (error: unknown): never => {
+    if (!(error instanceof Fault)) throw error;
+    const { code, message, hint, mistakes, extra, cause } = error;
+    throw new Fault(code, message, { hint, mistakes, cause, extra: { call: id, ...extra } });
+  };
 }
 
 /** What the agent refused, as if the bus had. */

@@ -23,10 +23,16 @@ const sentences: Readonly<Record<string, string>> = {
   "what's pending?": 'atlas.pending',
   'what waits for me': 'atlas.pending',
   'show me the last 5 events': 'atlas.events limit=5',
+  'show the last 5 events from HADES': 'atlas.events limit=5 source=HADES',
   'what happened?': 'atlas.events',
   'events from HADES': 'atlas.events source=HADES',
   'what happened after 01a204e2?': 'atlas.trace event=01a204e2',
   'why did 01a204e2-9e86 happen?': 'atlas.trace event=01a204e2-9e86',
+  'answer 01a204e2 yes': 'atlas.respond question=01a204e2 answer=yes',
+  'Answer 01a204e2 Yes.': 'atlas.respond question=01a204e2 answer=Yes',
+  'answer 01a204e2 Not now, but why not the day after?':
+    'atlas.respond question=01a204e2 answer="Not now, but why not the day after?"',
+  'respond to 01a204e2 "roll back"': 'atlas.respond question=01a204e2 answer="roll back"',
   'list the backups of dev': 'chronos.list target=dev',
   'show all backups': 'chronos.list',
   'show dev backups': 'chronos.list target=dev',
@@ -60,6 +66,8 @@ describe('a sentence', () => {
     list: ['ambiguous', /can mean chronos\.list or hades\.list/, 'chronos list'],
     'show 5000 events': ['invalid', /atlas\.events limit=5000, but limit must be at most 200/, 'show LIMIT events'],
     'roll back': ['unknown', /nothing/, 'roll TARGET back'],
+    'answer yes': ['unknown', /nothing/, 'answer QUESTION ANSWER'],
+    'answer it yes': ['vague', /^"it" is no name/, 'answer QUESTION ANSWER'],
     prune: ['unknown', /nothing/, 'chronos prune TARGET'],
     undo: ['unknown', /nothing/, 'hades undo TARGET'],
     'roll it back': ['vague', /^"it" is no name/, 'roll TARGET back'],
@@ -98,6 +106,10 @@ describe('a sentence', () => {
     assert.equal(told(read('make 3 cups of tea for dev', tea)), 'tea.brew_strong cups=3 target=dev');
     assert.equal(told(read('tea spill dev', tea)), 'tea.spill target=dev');
     // What may destroy is said with a name in it, or not at all.
+    assert.deepEqual(
+      sayable(tea).map(({ capability }) => capability),
+      ['tea.brew_strong', 'tea.spill'],
+    );
     for (const each of ['spill', 'break', 'break it', 'tea break']) assert.equal(told(read(each, tea)), 'unknown');
   });
 });

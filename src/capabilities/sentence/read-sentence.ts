@@ -68,11 +68,13 @@ export function calledAs({ name }: Pick<Capability, 'name'>, args: JsonObject): 
   return [name, ...said].join(' ');
 }
 
-/** How everything that there is can be said, each once. */
+/** How everything that can be said is said, each once. */
 export function sayable(capabilities: readonly Capability[]): Said[] {
-  return capabilities.map((each) =>
-    saidOf((waysOf(each).find(({ isDerived }) => !isDerived) ?? waysOf(each)[0]) as Way),
-  );
+  return capabilities.flatMap((each) => {
+    const ways = waysOf(each);
+    const way = ways.find(({ isDerived }) => !isDerived) ?? ways[0];
+    return way === undefined ? [] : [saidOf(way)];
+  });
 }
 
 /** Those that are not the same call. */

@@ -3,10 +3,13 @@ import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { allCapabilities } from '../../capabilities/all-capabilities.ts';
 import type { CallState } from '../../client/client.ts';
+import { findQuestion } from '../../client/find-event.ts';
 import type { Capability } from '../../events/capability.ts';
+import { withWinner } from './answer.ts';
 import { command as commandFor } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
+import { callFromDisk } from './else-from-disk.ts';
 import { showResult } from './result-table.ts';
 
 /** The longest that one request waits. */
@@ -26,7 +29,8 @@ export async function callCapability(
   try {
     // Of what is destructive this ends with the question.
     const first = capability.risk === 'destructive' ? prepareSeconds : wait ? waitSeconds : 0;
-    state = await client.callCapability(capability.name, args, { via: 'cli', waitSeconds: first, signal });
+    const whole = capability.name === 'atlas.respond' ? await asRead(door, capability, args) : args;
+    state = await client.callCapability(capability.name, whole, { via: 'cli', waitSeconds: first, signal });
     let isTold = false;
     while (wait && (state.status === 'running' || state.status === 'pending_approval')) {
       if (state.approval !== null && !isTold) {
@@ -39,7 +43,24 @@ export async function callCapability(
     return concluded(door, capability, state);
   } catch (error) {
     if (signal.aborted && state !== undefined) return interrupted(door, state);
-    throw error instanceof Fault ? asHere(error, capability, door, state) : error;
+    if (state === undefined && error instanceof Fault && error.code === 'unreachable') {
+      const result = await callFromDisk(door, capability, args);
+      if (result !== undefined) return { exit: Exit.ok, ...showResult(door, capability, result), json: result };
+    }
+    throw error instanceof Fault ? asHere(withWinner(error), capability, door, state) : error;
+  }
+}
+
+/** An answer to the question as it is now: an approval says by its hash what was read. */
+async function asRead({ client }: Door, { input }: Capability, args: JsonObject): Promise<JsonObject> {
+  if (!input.safeParse(args).success) return args;
+  try {
+    const { id: question, payload_hash } = await findQuestion(client, String(args.question));
+    return { ...(payload_hash === null ? {} : { payload_hash }), ...args, question };
+  } catch (error) {
+    // Why it cannot be answered is the bus' to say, which also knows who may.
+    if (error instanceof Fault && error.code === 'not-found') return args;
+    throw error;
   }
 }
 

@@ -18,7 +18,10 @@ export function takesSentences(command: Command, capabilities: readonly Capabili
       concludes((door, words: string[], { wait }: { wait: boolean }) => {
         if (words.length === 0) command.help({ error: true });
         const reading = readSentence(words.join(' '), capabilities);
-        if (reading.kind === 'none') throw new Fault('usage', reading.says, { hint: hintOf(reading.nearest) });
+        if (reading.kind === 'none') {
+          const { because, nearest } = reading;
+          throw new Fault('usage', reading.says, { hint: hintOf(nearest), extra: { because, nearest } });
+        }
         door.say(calledAs(reading.capability, reading.arguments));
         return callCapability(door, reading.capability, reading.arguments, wait);
       }),

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import type { Store } from '../store.ts';
+import { openCounts } from './counts.ts';
 import { applicationId, foreign, latestSchema, newerSchema } from './database.ts';
 import { openUntouched } from './inspect-file.ts';
 import { readerOf } from './reader.ts';
@@ -92,7 +93,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     pending: (page) => read(() => reader.pending(page)),
     subscriptions: (filter) => read(() => reader.subscriptions(filter)),
     explain: (action, requiresHuman) => read(() => reader.explain(action, requiresHuman)),
-    stats: refuse,
+    stats: () => read(() => ({ head: reader.head(), ...openCounts(db), bytes: reader.bytes(), waiting: 0 })),
     head: () => reader.head(),
     readAfter: (after, limit, passes) => read(() => reader.readAfter(reader.head(), after, limit, passes)),
     lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
