@@ -64,29 +64,37 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
 
   const sendOne = async (saying: Waiting): Promise<void> => {
     pacer.sent(saying.chat, clock());
+    let message: number;
     try {
-      if (saying.edits === null) {
-        const message = await sender.send(asSettled(journal, saying));
-        journal.together(() => {
-          journal.sent(saying.seq, message);
-          // It may have been decided while this was under way.
-          if (saying.question !== null) tellEnd(journal, saying.question);
-        });
-        if (saying.question !== null) onShown?.(saying.question);
-      } else {
-        await sender.edit(saying);
-        journal.sent(saying.seq, saying.edits);
-      }
-      troubles = 0;
+      message = await takenAs(saying);
     } catch (error) {
-      const verdict = judge(error, saying);
-      if (verdict.kind === 'fatal') throw error;
-      if (verdict.kind === 'again') return pacer.hush(pauseAfter(error), clock());
-      if (verdict.kind === 'settled') return journal.sent(saying.seq, saying.edits as number);
-      if (verdict.kind === 'refused' && saying.attempts + 1 < maxRefusals) {
-        journal.failed(saying.seq);
-        return pacer.hush(pauseAfter(error), clock());
-      }
+      return failed(saying, error);
+    }
+    troubles = 0;
+    // Not in the block above: a disk that is full is no reason to send it again and again.
+    journal.together(() => {
+      journal.sent(saying.seq, message);
+      // It may have been decided while this was under way.
+      if (saying.question !== null) tellEnd(journal, saying.question);
+    });
+    if (saying.question !== null && saying.edits === null) onShown?.(saying.question);
+  };
+
+  const takenAs = async (saying: Waiting): Promise<number> => {
+    if (saying.edits === null) return sender.send(asSettled(journal, saying));
+    await sender.edit(saying);
+    return saying.edits;
+  };
+
+  const failed = (saying: Waiting, error: unknown): void => {
+    const { kind } = judge(error, saying);
+    if (kind === 'fatal') throw error;
+    if (kind === 'settled') journal.sent(saying.seq, saying.edits as number);
+    else if (kind === 'again') pacer.hush(pauseAfter(error), clock());
+    else if (kind === 'refused' && saying.attempts + 1 < maxRefusals) {
+      journal.failed(saying.seq);
+      pacer.hush(pauseAfter(error), clock());
+    } else {
       log.error('a message cannot be delivered and is dropped', { id: saying.id, because: reasonOf(error) });
       journal.dropped(saying.seq, reasonOf(error));
     }
