@@ -57,6 +57,7 @@ const around: Surroundings = {
   connect: (url, token) => makeClient({ url, token }),
   readText,
   readSecret: readPrivately,
+  askSecret: async (prompt) => (await import('./ask-secret.ts')).askSecret(prompt, around.signal),
   isThisMachine,
   tokens: {
     create: async (file, wanted, to) => (await tokenFile()).createToken(file, wanted, systemClock, to),

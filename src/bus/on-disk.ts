@@ -19,6 +19,9 @@ import { makeStreams } from './streams/streams.ts';
 import { makeTurns } from './turns.ts';
 import { makeWaiters } from './waiters.ts';
 
+/** Nothing is called without a bus. */
+const noSecrets = { seal: () => [], noteKept: () => undefined };
+
 /** The reading calls of the bus, without a bus. */
 export type OnDisk = { fetcher: typeof fetch; close(): Promise<void> };
 
@@ -42,7 +45,7 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   const metrics = { text: async () => '', contentType: 'text/plain' };
   const streams = makeStreams(store, log);
   const at = { clock: systemClock, startedAt: systemClock() };
-  const calls = makeCalls({ store, capabilities: [] });
+  const calls = makeCalls({ store, capabilities: [], secrets: noSecrets });
   const bus: Bus = { store, waiters, turns, calls, metrics, streams, ...at, version: '', auth: 'loopback', address };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),

@@ -55,6 +55,31 @@ export type ReturnDetails = { capability: string; took_ms: number } & (
   | { ok: false; error: { code: string; message: string; hint?: string } }
 );
 
+export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
+
+/** A call and what came of it, as it is read. `id`: that of the event that it is. */
+export type Call = {
+  id: string;
+  capability: string;
+  status: (typeof callStates)[number];
+  arguments: JsonObject;
+  asked_by: Asker;
+  via: string;
+  asked_at: string;
+  /** Of a destructive call, once its agent has prepared it. */
+  approval: {
+    id: string;
+    question: string;
+    payload_hash: string;
+    timeout_at: string | null;
+    response: string | null;
+    responded_by: string | null;
+    responded_via: string | null;
+  } | null;
+  result: JsonObject | null;
+  error: { code: string; message: string; hint?: string } | null;
+  took_ms: number | null;
+};
 /** Who says what came of a call. */
 export const sayerOf = ({ name, doneBy }: Pick<Capability, 'name' | 'doneBy'>) =>
   doneBy === 'bus' ? busAgent : ownerOf(name);

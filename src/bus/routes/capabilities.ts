@@ -3,17 +3,19 @@ import { z } from 'zod';
 import { isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { type Asker, type Capability, ownerOf, risks } from '../../events/capability.ts';
+import { type Asker, type Call, type Capability, callStates, ownerOf, risks } from '../../events/capability.ts';
 import { name as nameSchema } from '../../events/name.ts';
 import type { Principal } from '../../events/principal.ts';
 import { mayCall } from '../../events/scope.ts';
+import { secretMembers } from '../../events/secret.ts';
 import type { Bus } from '../bus.ts';
-import { type Call, callStates } from '../calls.ts';
+import { requireToken } from '../call-secrets.ts';
 import { keyHeader } from '../idempotency.ts';
 import { type OwnCall, ownCallsOf, ownWorkOf } from '../own-calls.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
+import { secretly } from '../secret-body.ts';
 import { warningsSchema } from './warnings.ts';
 
 /** Under the minute after which many proxies give up. */
@@ -108,12 +110,17 @@ function callRoute(
   own: OwnCall | undefined,
   work: ReturnType<typeof ownWorkOf>,
 ): Route {
-  const { name, summary, risk, input, example } = capability;
+  const { name, summary, risk, input, output, example } = capability;
   const isDestructive = risk === 'destructive';
   assert.equal(own !== undefined, capability.doneBy === 'bus', `who does ${name}`);
+  const taken = secretMembers(input);
+  const hasSecrets = taken.length > 0 || secretMembers(output).length > 0;
   const how = isDestructive
     ? 'Destructive: its agent prepares it, a person is asked, and it is done once after a yes. Answered with 202 and pending_approval as soon as the question is there.'
     : 'Answered with 200 and the result, or with 202 when it takes longer than wait.';
+  const kept = hasSecrets
+    ? ' What is secret of it stands in no event and no answer but that of GET /calls/{id}/secrets; it always needs a token.'
+    : '';
   return route({
     method: 'POST',
     path: `/capabilities/${name}`,
@@ -121,14 +128,17 @@ function callRoute(
     tag: 'Capabilities',
     needs: 'read',
     summary,
-    description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both. What its agent refuses is answered as a problem.`,
+    description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both.${kept} What its agent refuses is answered as a problem.`,
     headers: { [keyHeaderShown]: callKeyHelp },
     query: z.object({
       wait: wait(usualWaitSeconds),
       via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
       cause: z.string().optional().meta({ description: 'Id of the event that the call follows from' }),
     }),
-    body: { ...bodyOf(input, 'The call', example), isOptional: true },
+    body: {
+      ...(hasSecrets ? secretly(bodyOf(input, 'The call', example), taken) : bodyOf(input, 'The call', example)),
+      isOptional: true,
+    },
     answers: {
       200: { description: 'Done', schema: callSchema },
       202: { description: 'Waits for a person, or still goes on', schema: callSchema },
@@ -136,6 +146,7 @@ function callRoute(
     faults: ['not-found', 'conflict', 'queue-full', 'unavailable'],
     async handle({ body, query, headers, principal, gone }) {
       requireMayCall(principal, capability);
+      if (hasSecrets) requireToken(principal);
       const key = headers[keyHeader];
       const from = {
         askedBy: askerOf(principal),

@@ -1,49 +1,65 @@
+import { randomUUID } from 'node:crypto';
 import { Exit, type ExitCode, isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { allCapabilities } from '../../capabilities/all-capabilities.ts';
-import type { CallState } from '../../client/client.ts';
+import { mayHaveArrived } from '../../client/call.ts';
 import { findQuestion } from '../../client/find-event.ts';
-import type { Capability } from '../../events/capability.ts';
+import { patiently } from '../../client/patience.ts';
+import { type Call, type Capability, calledAction } from '../../events/capability.ts';
+import { secretMembers } from '../../events/secret.ts';
 import { withWinner } from './answer.ts';
 import { command as commandFor } from './as-typed.ts';
 import type { Conclusion } from './conclusion.ts';
 import type { Door } from './door.ts';
 import { callFromDisk } from './else-from-disk.ts';
 import { showResult } from './result-table.ts';
+import { shownResult } from './secret-options.ts';
 
 /** The longest that one request waits. */
 const waitSeconds = 50;
 /** What is destructive is prepared first, which takes a moment. */
 const prepareSeconds = 10;
 
+/** How long a bus that went away in the middle of a call is waited for: it may be started anew. */
+const restartMs = 30_000;
+
+/** How a call is typed: what is waited for, and shown. */
+export type How = { wait: boolean; showSecrets: boolean };
+
 /** Calls a capability as who sits here, and waits for its end; for a person's decision too, where it needs one. */
 export async function callCapability(
   door: Door,
   capability: Capability,
   args: JsonObject,
-  wait: boolean,
+  how: How,
 ): Promise<Conclusion> {
   const { client, signal } = door;
-  let state: CallState | undefined;
+  const { wait } = how;
+  let state: Call | undefined;
   try {
     // Of what is destructive this ends with the question.
     const first = capability.risk === 'destructive' ? prepareSeconds : wait ? waitSeconds : 0;
+    const once = { via: 'cli', waitSeconds: first, signal, idempotencyKey: randomUUID() };
     const whole = capability.name === 'atlas.respond' ? await asRead(door, capability, args) : args;
-    state = await client.callCapability(capability.name, whole, { via: 'cli', waitSeconds: first, signal });
+    state = await begun(door, capability, () => client.callCapability(capability.name, whole, once));
+    const again = patiently({ signal });
     let isTold = false;
     while (wait && (state.status === 'running' || state.status === 'pending_approval')) {
-      if (state.approval !== null && !isTold) {
-        for (const line of asksLines(door, state)) door.say(line);
+      const now: Call = state;
+      const { id, approval } = now;
+      if (approval !== null && !isTold) {
+        for (const line of asksLines(door, now)) door.say(line);
         isTold = true;
       }
-      const untilAsked = capability.risk === 'destructive' && state.approval === null;
-      state = await client.callState(state.id, { waitSeconds: untilAsked ? prepareSeconds : waitSeconds, signal });
+      const untilAsked = capability.risk === 'destructive' && approval === null;
+      const waiting = { waitSeconds: untilAsked ? prepareSeconds : waitSeconds, signal };
+      state = await again<Call>(restartMs, () => client.callState(id, waiting));
     }
-    return concluded(door, capability, state);
+    return await concluded(door, capability, state, how);
   } catch (error) {
     if (signal.aborted && state !== undefined) return interrupted(door, state);
-    if (state === undefined && error instanceof Fault && error.code === 'unreachable') {
+    if (state === undefined && isAway(error)) {
       const result = await callFromDisk(door, capability, args);
       if (result !== undefined) return { exit: Exit.ok, ...showResult(door, capability, result), json: result };
     }
@@ -64,8 +80,30 @@ async function asRead({ client }: Door, { input }: Capability, args: JsonObject)
   }
 }
 
+/** No bus, and so no call. */
+const isAway = (error: unknown) =>
+  error instanceof Fault && error.code === 'unreachable' && error.extra.may_have_begun === undefined;
+
+/** A lost answer does not say whether the call has begun. Asked for again under its key it is the same call, and not a second one. */
+async function begun(door: Door, { name }: Capability, begin: () => Promise<Call>): Promise<Call> {
+  try {
+    return await begin();
+  } catch (error) {
+    if (!mayHaveArrived(error)) throw error;
+    door.say('The connection broke before the bus had answered; asking again for the same call.');
+    return patiently({ signal: door.signal })(restartMs, begin).catch((again: unknown) => {
+      if (!(again instanceof Fault) || again.code !== 'unreachable') throw again;
+      throw new Fault('unreachable', `${again.message} The call may have begun all the same.`, {
+        hint: `Look before you call again: ${commandFor(door, `events --action ${calledAction(name)}`)}`,
+        cause: again,
+        extra: { may_have_begun: true },
+      });
+    });
+  }
+}
+
 /** Who waits no more has taken nothing back. */
-function interrupted(door: Door, { id }: CallState): Conclusion {
+function interrupted(door: Door, { id }: Call): Conclusion {
   const message = `Interrupted. The call ${id} goes on.`;
   const hint = whatCame(door, id);
   return {
@@ -78,16 +116,14 @@ function interrupted(door: Door, { id }: CallState): Conclusion {
 const whatCame = (door: Door, id: string) => `What comes of it: ${commandFor(door, `atlas trace ${id}`)}`;
 
 /** With what to type: the words of this command for its arguments, and what tells the same when no bus answers. */
-function asHere(
-  fault: Fault,
-  { input, withoutBus }: Capability,
-  { program }: Door,
-  begun: CallState | undefined,
-): Fault {
+function asHere(fault: Fault, { input, withoutBus }: Capability, { program }: Door, begun: Call | undefined): Fault {
   const { code, cause } = fault;
   const extra = begun === undefined ? fault.extra : { call: begun.id, ...fault.extra };
   const required = Object.entries(input.shape).filter(([, schema]) => !schema.safeParse(undefined).success);
-  const typed = (key: string) => (required.some(([each]) => each === key) ? `<${key}>` : `--${key}`);
+  const typed = (key: string) => {
+    if (secretMembers(input).includes(key)) return `--${key}-file`;
+    return required.some(([each]) => each === key) ? `<${key}>` : `--${key}`;
+  };
   const mistakes = fault.mistakes.map(({ pointer, detail }) => ({
     pointer: /^\/\w+$/.test(pointer) ? typed(pointer.slice(1)) : pointer,
     detail,
@@ -98,10 +134,10 @@ function asHere(
     fault.message,
   );
   // With a call it goes on, or it is something else that its agent could not reach.
-  const isAway = code === 'unreachable' && withoutBus !== undefined && extra.call === undefined;
+  const isGone = isAway(fault) && withoutBus !== undefined && extra.call === undefined;
   // In a checkout gaia is found as leveredge is.
   const before = program === 'npx leveredge' && withoutBus?.startsWith('gaia ') ? 'npx ' : '';
-  const hint = isAway
+  const hint = isGone
     ? `Without the bus: ${before}${withoutBus}`
     : fault.hint?.replace(/\b[a-z]+\.[a-z]+\b/g, asCommand);
   return new Fault(code, message, { hint, mistakes, extra, cause });
@@ -110,7 +146,7 @@ function asHere(
 const asCommand = (word: string) =>
   allCapabilities.some(({ name }) => name === word) ? `leveredge ${word.replace('.', ' ')}` : word;
 
-function asksLines(door: Door, { approval }: CallState): string[] {
+function asksLines(door: Door, { approval }: Call): string[] {
   if (approval === null) return [];
   return [
     ...approval.question.split('\n'),
@@ -121,7 +157,7 @@ function asksLines(door: Door, { approval }: CallState): string[] {
 const codeOf = (code: string) => (isFaultCode(code) ? code : 'internal');
 
 /** Done, or not, and why; what still goes on is done in part. */
-const exits: Readonly<Record<CallState['status'], ExitCode>> = {
+const exits: Readonly<Record<Call['status'], ExitCode>> = {
   done: Exit.ok,
   failed: Exit.failed,
   refused: Exit.partial,
@@ -129,7 +165,7 @@ const exits: Readonly<Record<CallState['status'], ExitCode>> = {
   pending_approval: Exit.partial,
 };
 
-function concluded(door: Door, capability: Capability, state: CallState): Conclusion {
+async function concluded(door: Door, capability: Capability, state: Call, how: How): Promise<Conclusion> {
   const { status, approval, error, result, id } = state;
   const exit = exits[status];
   if (error !== null) throw new Fault(codeOf(error.code), error.message, { hint: error.hint, extra: { call: id } });
@@ -146,5 +182,6 @@ function concluded(door: Door, capability: Capability, state: CallState): Conclu
       lines: [id],
       notes: approval === null ? [`It goes on. ${whatCame(door, id)}`] : asksLines(door, state),
     };
-  return { exit, ...showResult(door, capability, result), json: result };
+  const { result: shown, notes } = await shownResult(door, capability, { id, result }, how.showSecrets);
+  return { exit, ...showResult(door, capability, shown), json: shown, notes };
 }

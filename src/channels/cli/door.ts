@@ -146,6 +146,8 @@ export type Surroundings = {
   readText(file: string): AsyncIterable<string>;
   /** The text of a file that its owner alone may read. @throws Fault `forbidden` when others may, `usage` */
   readSecret(file: string): string | undefined;
+  /** Asks at the terminal, without showing what is typed; undefined where there is none. @throws Fault `usage` */
+  askSecret(prompt: string): Promise<string | undefined>;
   /** Whether this is an address or a name by which this machine reaches itself. */
   isThisMachine(host: string): boolean;
   tokens: Tokens;

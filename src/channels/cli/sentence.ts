@@ -23,7 +23,7 @@ export function takesSentences(command: Command, capabilities: readonly Capabili
           throw new Fault('usage', reading.says, { hint: hintOf(nearest), extra: { because, nearest } });
         }
         door.say(calledAs(reading.capability, reading.arguments));
-        return callCapability(door, reading.capability, reading.arguments, wait);
+        return callCapability(door, reading.capability, reading.arguments, { wait, showSecrets: false });
       }),
     );
 }
