@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { z } from 'zod';
 import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
 import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
@@ -11,6 +12,8 @@ import { openJournal } from '../src/channels/telegram/journal.ts';
 import { usuallyTold } from '../src/channels/telegram/settings.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
 import { sleepUnlessAborted } from '../src/client/patience.ts';
+import type { Capability } from '../src/events/capability.ts';
+import { secret } from '../src/events/secret.ts';
 import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
 import { tokenFor } from './bus-token.fixtures.ts';
 import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
@@ -18,6 +21,16 @@ import { tea, teaCapabilities } from './tea.fixtures.ts';
 
 /** Fast enough for tests; Telegram's own are met in the tests of the outbox. */
 const wide = { chatBurst: 1000, chatPerSecond: 1000, overallPerSecond: 1000, groupPerMinute: 1000 };
+
+/** What a chat must not offer, because Telegram keeps what is written there. */
+const whisper: Capability = {
+  name: 'tea.whisper',
+  summary: 'Tell the pot a secret',
+  risk: 'write',
+  input: z.strictObject({ word: secret(z.string()) }),
+  output: z.object({}),
+  example: { word: 'psst' },
+};
 
 type Options = {
   bus?: BusProcess;
@@ -38,10 +51,10 @@ export async function startControlBot(
   const folder = mkdtempSync(join(tmpdir(), 'leveredge-telegram-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const client = makeClient({ url: bus.url });
-  const secret = async (name: string, kind: 'person' | 'tool', scopes: string[]) =>
+  const clientOf = async (name: string, kind: 'person' | 'tool', scopes: string[]) =>
     makeClient({ url: bus.url, token: (await tokenFor(bus, { name, kind, scopes })).secret });
-  const person = await secret('olga', 'person', ['read', 'answer', 'approve', 'call:*']);
-  const service = await secret('TELEGRAM', 'tool', ['read', 'publish:telegram_*']);
+  const person = await clientOf('olga', 'person', ['read', 'answer', 'approve', 'call:*']);
+  const service = await clientOf('TELEGRAM', 'tool', ['read', 'publish:telegram_*']);
   const brewing = await tea(t, client);
   let log = '';
   const start = async () => {
@@ -55,7 +68,7 @@ export async function startControlBot(
       person,
       personName: 'olga',
       service,
-      capabilities: [...allCapabilities, ...teaCapabilities],
+      capabilities: [...allCapabilities, ...teaCapabilities, whisper],
       journal,
       log: makeLog((line) => {
         log += line;

@@ -162,12 +162,13 @@ describe('what the control bot tells and does', { timeout: 120_000 }, () => {
     );
   });
 
-  it('lists no command that does nothing', async (t) => {
+  it('lists no command that does nothing, and none that takes a secret', async (t) => {
     const { fake } = await startControlBot(t);
     const names = fake.chat().commands.map(({ command }) => command);
     for (const there of ['start', 'status', 'agents', 'pending', 'respond', 'approve', 'backup', 'restore', 'events'])
       assert.ok(names.includes(there), there);
     assert.ok(!names.includes('silence'));
+    assert.ok(!names.includes('whisper'));
     assert.equal(new Set(names).size, names.length);
   });
 });

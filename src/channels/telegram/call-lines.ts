@@ -1,6 +1,5 @@
 import type { Fault } from '../../base/fault.ts';
-import type { CallState } from '../../client/client.ts';
-import type { Capability } from '../../events/capability.ts';
+import type { Call, Capability } from '../../events/capability.ts';
 import { html, type Markup } from './markup.ts';
 import { resultLines } from './result-lines.ts';
 
@@ -12,7 +11,7 @@ export function faultLines({ message, hint }: Fault): Markup[] {
 /** What came of a call; undefined while it goes on or waits for a person. */
 export function endOfCall(
   capabilities: readonly Capability[],
-  state: CallState | { id: string; fault: Fault },
+  state: Call | { id: string; fault: Fault },
 ): Markup[] | undefined {
   if ('fault' in state) return faultLines(state.fault);
   const { capability: name, status, result, error, approval } = state;

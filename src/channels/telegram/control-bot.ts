@@ -5,6 +5,7 @@ import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { Capability } from '../../events/capability.ts';
+import { secretMembers } from '../../events/secret.ts';
 import { faultLines } from './call-lines.ts';
 import { commandsOf } from './commands.ts';
 import { call, converse, type Heard, type Reply, readCallData } from './conversation.ts';
@@ -57,7 +58,8 @@ const rememberedUpdates = 300;
  * anything else happens. @throws Fault `unauthorized` when Telegram or the bus does not take a token
  */
 export async function runControlBot(control: ControlBot): Promise<void> {
-  const { token, apiRoot, settings, journal, log, clock, sleep, person, service, capabilities } = control;
+  const { token, apiRoot, settings, journal, log, clock, sleep, person, service } = control;
+  const capabilities = control.capabilities.filter(fitsIntoChat);
   const { callSeconds = usualCallSeconds, pollSeconds = usualPollSeconds } = control;
   const polling = new Api(token, telegramClient(apiRoot, pollSeconds + callSeconds));
   const bot = new Bot(token, { client: telegramClient(apiRoot, callSeconds) });
@@ -85,7 +87,7 @@ export async function runControlBot(control: ControlBot): Promise<void> {
   const noticed = makeNoticed({ service, journal, log, clock, bot: me.username });
   const talking = { client: person, journal, commands, capabilities, person: control.personName, clock };
   bot.use(gatekeeper(new Set(chats), noticed.stranger));
-  bot.on('callback_query:data', (ctx) => onTap(ctx, control, outbox.wake));
+  bot.on('callback_query:data', (ctx) => onTap(ctx, { ...control, capabilities }, outbox.wake));
   bot.on('message', (ctx) => onMessage(ctx, talking, log, outbox.wake));
   const handle = (update: Update) => once(journal, update, () => bot.handleUpdate(update), log);
   await setMenu(bot, commands.menu, log);
@@ -112,6 +114,10 @@ export async function runControlBot(control: ControlBot): Promise<void> {
   const [broken] = (await Promise.allSettled(parts)).filter((part) => part.status === 'rejected');
   if (broken) throw broken.reason;
 }
+
+/** Telegram keeps what is written, on its servers and on every device: what takes or gives a secret is not done here. */
+const fitsIntoChat = ({ input, output }: Capability) =>
+  [input, output].every((each) => secretMembers(each).length === 0);
 
 async function whoAmI(
   bot: Bot,

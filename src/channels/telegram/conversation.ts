@@ -2,8 +2,8 @@ import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { calledAs, readSentence } from '../../capabilities/sentence/read-sentence.ts';
-import type { CallState, Client } from '../../client/client.ts';
-import type { Capability } from '../../events/capability.ts';
+import type { Client } from '../../client/client.ts';
+import type { Call, Capability } from '../../events/capability.ts';
 import type { PendingQuestion } from '../../events/event.ts';
 import { endOfCall, faultLines } from './call-lines.ts';
 import type { Commands, OwnCommand } from './commands.ts';
@@ -64,7 +64,7 @@ export async function call(
   { chat, key }: Pick<Heard, 'chat' | 'key'>,
 ): Promise<Reply> {
   const isRead = capability.risk === 'read';
-  let state: CallState;
+  let state: Call;
   try {
     state = await client.callCapability(capability.name, args, {
       via: 'telegram',
