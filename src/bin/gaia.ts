@@ -11,6 +11,8 @@ import { findHome } from '../base/home.ts';
 import { remarkLines } from '../base/remark.ts';
 import type { Around } from '../gaia/command.ts';
 import { run } from '../gaia/program.ts';
+import { runGaia } from './gaia-process.ts';
+import { answerOne } from './gaia-socket.ts';
 
 /** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
 const { env, stdin, stdout, stderr } = process;
@@ -58,10 +60,20 @@ const around: Around = {
   fetchStatus,
 };
 
-const rendered = await run(argv, around);
-stdout.write(rendered.stdout);
-stderr.write(rendered.stderr);
-process.exitCode = rendered.exit;
+if (argv[0] === '__asked') await answerAgent();
+else {
+  const rendered = await run(argv, around);
+  stdout.write(rendered.stdout);
+  stderr.write(rendered.stderr);
+  process.exitCode = rendered.exit;
+}
+
+/** Its input and output are a connection that systemd has taken for it. */
+async function answerAgent(): Promise<void> {
+  // SIGTERM ends GAIA below it in order, as the agent's word does.
+  await answerOne(stdin, stdout, (words, signal) => runGaia(words, env, AbortSignal.any([signal, stopping])));
+  stdin.destroy();
+}
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
 function stopSignal(): AbortSignal {
@@ -75,7 +87,7 @@ function stopSignal(): AbortSignal {
       first ||= systemClock();
       controller.abort();
       // What can be ended anywhere is ended; a run is followed to say how to watch it, and a drill removes what it made.
-      if (!['restore', 'undo', 'resume', 'status', 'drill', '__run'].some((verb) => argv.includes(verb)))
+      if (!['restore', 'undo', 'resume', 'status', 'drill', '__run', '__asked'].some((verb) => argv.includes(verb)))
         process.exit(Exit.interrupted);
     });
   return controller.signal;

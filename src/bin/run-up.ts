@@ -24,11 +24,13 @@ const graceSeconds = 20;
  * leaves the others and the bus working.
  */
 export function runUp(running: RunningHere): Promise<Conclusion> {
-  const { env, home, say } = running;
+  const { env, home, program, say } = running;
   if (!env.GAIA_CONFIG)
     try {
       if (makeExampleTarget(home.dir))
-        say(`An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}.`);
+        say(
+          `An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}. In a minute CHRONOS backs it up, and then each day: ${program} chronos schedule`,
+        );
     } catch (error) {
       // What is wrong with the home is the bus' to say.
       say(`No example target could be made: ${reasonOf(error)}.`);

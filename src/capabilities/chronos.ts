@@ -77,6 +77,30 @@ export const chronosCapabilities: readonly Capability[] = [
     withoutBus: 'gaia drill TARGET',
   },
   {
+    name: 'chronos.schedule',
+    summary: 'Show what is done by itself, when it was done last and when it is next',
+    risk: 'read',
+    input: z.strictObject({ target: target.optional() }),
+    output: z.object({
+      clocks: z.string().describe('How the machine’s clocks are set, by which the rules go; all other times are UTC'),
+      problems: z.array(z.string()).describe('What fails and is tried again, and why'),
+      schedule: z.array(
+        z.object({
+          target: z.string(),
+          what: z.string().describe('whole, databases, verify, drill, prune; copy of the bus’ own database'),
+          rule: z.string().describe('hourly, daily 03:00, sun 05:00, off …'),
+          last_at: z.string().nullable().describe('When there was one last, whoever made it'),
+          next_at: z.string().nullable(),
+          state: z.string().describe('ok, due, FAILING, MISSING, off'),
+          problem: z.string().nullable(),
+        }),
+      ),
+    }),
+    example: {},
+    columns: ['target', 'what', 'rule', 'last_at', 'next_at', 'state'],
+    withoutBus: 'gaia list',
+  },
+  {
     name: 'chronos.prune',
     summary: 'Move what retention does not keep into the trash, when a person approves',
     risk: 'destructive',

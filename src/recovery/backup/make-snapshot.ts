@@ -70,9 +70,9 @@ type Snapshot = {
  * says where all of it belongs. Here stays a text that says where it is, with its manifest.
  */
 export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): Promise<MadeBackup> {
-  const { folder, name, signer } = backup;
+  const { folder, into, name, signer } = backup;
   const work = join(folder, setName);
-  const file = join(folder, name);
+  const file = join(into, name);
   const partial = join(folder, `.${name}.partial`);
   let list = holdList(backup, at, work);
   try {
@@ -101,7 +101,7 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
     });
     keepList(backup.place, manifest.list.sha256, readFileSync(join(work, 'list', 'FILES.ndjson')));
     renameSync(partial, file);
-    syncFolder(folder);
+    syncFolder(into);
     return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
   } catch (error) {
     const beside = filesBeside(file);

@@ -3,6 +3,7 @@ import type { RetentionPolicy } from '../catalog/retention.ts';
 import type { BusSetting } from '../events/find-bus.ts';
 import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
+import type { Schedule } from '../schedule.ts';
 import type { Target } from '../target.ts';
 
 export type RecoveryConfig = {
@@ -16,6 +17,8 @@ export type RecoveryConfig = {
   endpoints: readonly Endpoint[];
   /** Which bus hears of backups and restores. */
   bus: BusSetting;
+  /** What CHRONOS does by itself. */
+  schedule: Schedule;
   /** Why it cannot be known whom backups are encrypted to. Nothing is backed up then; everything else goes on. */
   encryptionFault: Fault | undefined;
   /** What is odd but no mistake, and what this version does not act on. */

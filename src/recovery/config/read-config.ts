@@ -1,12 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
 import { readRecipients } from '../encryption/age-key.ts';
 import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
 import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
+import { scheduleIn } from './read-schedule.ts';
 import { readTargets } from './read-targets.ts';
 
 const topKeys = [
@@ -23,6 +25,7 @@ const topKeys = [
   'engine',
   'restic',
   'bus',
+  'schedule',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };
 const maxKept = 10_000;
@@ -39,7 +42,7 @@ export function readConfig(named: string | undefined, home: string): RecoveryCon
 
 function usualFile(home: string): string {
   const json = join(home, 'gaia', 'config.json');
-  return existsSync(json) ? json : join(home, 'gaia', 'config.yaml');
+  return isThere(json) ? json : join(home, 'gaia', 'config.yaml');
 }
 
 function textOf(file: string): string {
@@ -80,6 +83,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
   judgeTelegram(root.section('emergency_telegram'));
   const endpoints = endpointsIn(root.section('health_check'));
   const bus = busIn(root, from);
+  const schedule = scheduleIn(root, targets);
   mistakes.throwIfAny();
   return {
     place,
@@ -88,6 +92,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     keepAsideHours,
     endpoints,
     bus,
+    schedule,
     encryptionFault: named.fault,
     notes: mistakes.notes,
   };
