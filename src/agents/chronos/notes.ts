@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isThere } from '../../base/files.ts';
 import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import type { Place } from '../../recovery/place.ts';
 import type { Job } from '../../recovery/schedule.ts';
@@ -83,7 +84,7 @@ function onDisk(state: string): Notes {
 
 /** Where the disk for backups is not mounted, nothing is made in its place. */
 function save(state: string, notes: Notes): boolean {
-  if (!existsSync(state)) return false;
+  if (!isThere(state)) return false;
   try {
     writeWhole(fileIn(state), Buffer.from(`${JSON.stringify({ format: 1, notes })}\n`));
     return true;

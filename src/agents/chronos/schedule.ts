@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
@@ -16,8 +16,8 @@ import type { OffsetAt } from './slots.ts';
 export type ScheduleEffects = DoEffects & {
   /** Read anew each time. @throws Fault */
   config(): RecoveryConfig;
-  /** The bus' own database; there may be none on this machine. */
-  busDatabase: string;
+  /** The bus' own database; there may be none on this machine, or none that may be copied. */
+  busDatabase: string | undefined;
   /** Sends what GAIA has left for the bus. Never throws. */
   deliver(config: RecoveryConfig): Promise<void>;
   offsetAt: OffsetAt;
@@ -78,7 +78,7 @@ function planned({ effects, book }: State, config: RecoveryConfig): Planned[] {
     schedule: config.schedule,
     backups: foundIn(config),
     sealed: sealedAmong(config),
-    copies: existsSync(busDatabase) ? copiesIn(copies) : undefined,
+    copies: busDatabase !== undefined && isThere(busDatabase) ? copiesIn(copies) : undefined,
     notes: book.read(config.place),
   };
   return planOf(here, now(), offsetAt);

@@ -82,7 +82,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    const own = command.name() === 'agent' ? { agent: command.args[0]?.toUpperCase() } : {};
+    // Elsewhere --agent says of whom something is asked, and not who asks.
+    const own = { agent: command.name() === 'agent' ? command.args[0]?.toUpperCase() : undefined };
     const options = { ...command.optsWithGlobals<SharedOptions>(), ...own };
     const reads = around.as === undefined && onlyRead.includes(nameOf(command));
     door = await openDoor(around, options, reads, color);
