@@ -23,6 +23,7 @@ function nowhere(): Around {
     signal: new AbortController().signal,
     say: () => undefined,
     sketch: () => undefined,
+    show: () => undefined,
     ask: () => Promise.resolve(undefined),
     startDetached: () => Promise.reject(new Error('nothing is started here')),
     pause: () => undefined,

@@ -52,6 +52,10 @@ const around: Around = {
     stderr.write(`\r\x1b[K${line.slice(0, columns - 1)}`);
     sketched = line !== '';
   },
+  show(drawing) {
+    around.sketch('');
+    stderr.write(`${drawing}\n`);
+  },
   ask,
   startDetached,
   pause: pauser(),

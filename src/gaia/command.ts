@@ -44,6 +44,8 @@ export type Around = {
   say(line: string): void;
   /** A line on stderr that the next one replaces; empty to clear it. */
   sketch(line: string): void;
+  /** A drawing of ours on stderr, as it is. */
+  show(drawing: string): void;
   /** Asks at the terminal; undefined when the input ends or Ctrl-C is pressed. */
   ask(question: string): Promise<string | undefined>;
   /** Starts `gaia __run …` as a process that outlives this one, its output into the file. */

@@ -16,7 +16,9 @@ import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
 import { runbook } from './commands/runbook.ts';
 import { status } from './commands/status.ts';
+import { twoFactor } from './commands/two-factor.ts';
 import { undo } from './commands/undo.ts';
+import { unlock } from './commands/unlock.ts';
 import { verify } from './commands/verify.ts';
 
 /** All verbs, in the order in which they are needed. */
@@ -39,6 +41,8 @@ export const commands: readonly Command[] = [
   bootstrap,
   runbook,
   health,
+  twoFactor,
+  unlock,
   doctor,
   run,
 ];

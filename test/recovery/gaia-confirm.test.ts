@@ -35,6 +35,7 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     signal: controller.signal,
     say: (line) => said.push(line),
     sketch: () => undefined,
+    show: () => undefined,
     ask: (question) => {
       asked.push(question);
       if (pressesCtrlC) controller.abort();

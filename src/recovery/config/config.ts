@@ -4,6 +4,7 @@ import type { BusSetting } from '../events/find-bus.ts';
 import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import type { Target } from '../target.ts';
+import type { EmergencyFiles } from './read-telegram.ts';
 
 export type RecoveryConfig = {
   place: Place;
@@ -16,6 +17,8 @@ export type RecoveryConfig = {
   endpoints: readonly Endpoint[];
   /** Which bus hears of backups and restores. */
   bus: BusSetting;
+  /** The emergency bot, and the second factor. */
+  emergency: EmergencyFiles;
   /** Why it cannot be known whom backups are encrypted to. Nothing is backed up then; everything else goes on. */
   encryptionFault: Fault | undefined;
   /** What is odd but no mistake, and what this version does not act on. */
