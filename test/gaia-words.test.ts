@@ -26,6 +26,7 @@ function nowhere(): Around {
     show: () => undefined,
     ask: () => Promise.resolve(undefined),
     startDetached: () => Promise.reject(new Error('nothing is started here')),
+    endGroup: () => undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
   };

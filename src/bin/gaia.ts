@@ -19,6 +19,8 @@ const defaultColumns = 80;
 const endpointTimeoutMs = 10_000;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
 const sameSignalMs = 500;
+/** What cannot be ended anywhere. */
+const endsBySelf = ['restore', 'undo', 'resume', 'status', 'drill', 'runner', 'bot', '__run'];
 
 stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed));
 // A terminal that was closed is no reason to end a run.
@@ -58,6 +60,7 @@ const around: Around = {
   },
   ask,
   startDetached,
+  endGroup,
   pause: pauser(),
   fetchStatus,
 };
@@ -79,8 +82,7 @@ function stopSignal(): AbortSignal {
       first ||= systemClock();
       controller.abort();
       // What can be ended anywhere is ended; a run is followed to say how to watch it, and a drill removes what it made.
-      if (!['restore', 'undo', 'resume', 'status', 'drill', '__run'].some((verb) => argv.includes(verb)))
-        process.exit(Exit.interrupted);
+      if (!endsBySelf.some((verb) => argv.includes(verb))) process.exit(Exit.interrupted);
     });
   return controller.signal;
 }
@@ -118,6 +120,17 @@ async function startDetached(args: readonly string[], logFile: string, unit: str
     child.on('error', reject);
   });
   child.unref();
+}
+
+/** A run is the first of its group, as a unit or not. */
+function endGroup(pid: number): void {
+  for (const whom of [-pid, pid])
+    try {
+      process.kill(whom, 'SIGKILL');
+    } catch (error) {
+      // It has ended meanwhile, or leads no group.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
 }
 
 function startUnit(words: readonly string[], logFile: string, unit: string): Promise<boolean> {

@@ -50,6 +50,8 @@ export type Around = {
   ask(question: string): Promise<string | undefined>;
   /** Starts `gaia __run …` as a process that outlives this one, its output into the file. */
   startDetached(args: readonly string[], logFile: string, unit: string): Promise<void>;
+  /** A process of this number, and those that it has started, end at once. Safe to repeat. */
+  endGroup(pid: number): void;
   /** See the recovery engine; does nothing in earnest. */
   pause(point: string): void;
   /** The answer's status, or a sentence. */

@@ -15,6 +15,7 @@ import { restore } from './commands/restore.ts';
 import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
 import { runbook } from './commands/runbook.ts';
+import { runner } from './commands/runner.ts';
 import { status } from './commands/status.ts';
 import { twoFactor } from './commands/two-factor.ts';
 import { undo } from './commands/undo.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   health,
   twoFactor,
   unlock,
+  runner,
   doctor,
   run,
 ];

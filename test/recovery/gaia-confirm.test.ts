@@ -42,6 +42,7 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
       return Promise.resolve(pressesCtrlC ? undefined : types);
     },
     startDetached: () => Promise.reject(new Error('nothing is started here')),
+    endGroup: () => undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
   };
