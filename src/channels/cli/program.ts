@@ -23,6 +23,7 @@ import { doctor } from './doctor.ts';
 import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
+import { fakeTelegram } from './fake-telegram.ts';
 import { usualUrl } from './find-bus.ts';
 import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
@@ -57,7 +58,7 @@ const commands = [
   explain,
 ];
 /** After those of the agents. */
-const lastCommands = [token, backup, audit, retention, init, doctor];
+const lastCommands = [token, backup, audit, retention, init, doctor, fakeTelegram];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
 const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
