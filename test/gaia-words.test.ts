@@ -27,6 +27,10 @@ function nowhere(): Around {
     ask: () => Promise.resolve(undefined),
     startDetached: () => Promise.reject(new Error('nothing is started here')),
     endGroup: () => undefined,
+    isConfined: true,
+    confine: () => assert.fail('nothing is confined here'),
+    credentials: undefined,
+    telegramRoot: undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
   };

@@ -7,6 +7,7 @@ import { isSea } from 'node:sea';
 import manifest from '../../package.json' with { type: 'json' };
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
+import { Fault } from '../base/fault.ts';
 import { findHome } from '../base/home.ts';
 import { remarkLines } from '../base/remark.ts';
 import type { Around } from '../gaia/command.ts';
@@ -29,6 +30,8 @@ stderr.on('error', () => undefined);
 const columns = stderr.columns || stdout.columns || defaultColumns;
 let sketched = false;
 const stopping = stopSignal();
+/** Then it may not even look for a home. */
+const isConfined = process.permission?.has('child') === false && !process.permission.has('fs.read', '/');
 
 const around: Around = {
   version: manifest.version,
@@ -38,7 +41,9 @@ const around: Around = {
   ownPids: new Set([process.pid]),
   program: isSea() ? process.execPath : undefined,
   host: { name: hostname(), kernel: `${release()} ${arch()}`, os: osName() },
-  home: findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
+  home: isConfined
+    ? '/'
+    : findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
   configFile: env.GAIA_CONFIG || undefined,
   terminal: { in: stdin.isTTY === true, out: stdout.isTTY === true, err: stderr.isTTY === true, columns },
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
@@ -61,6 +66,10 @@ const around: Around = {
   ask,
   startDetached,
   endGroup,
+  isConfined,
+  confine,
+  credentials: env.CREDENTIALS_DIRECTORY || undefined,
+  telegramRoot: env.TELEGRAM_API_ROOT || undefined,
   pause: pauser(),
   fetchStatus,
 };
@@ -120,6 +129,37 @@ async function startDetached(args: readonly string[], logFile: string, unit: str
     child.on('error', reject);
   });
   child.unref();
+}
+
+/**
+ * By execve, so that nothing that was read before stays in memory, and no second process watches. Beside what is named it can read
+ * the program alone.
+ */
+function confine({ reads, writes, args }: Parameters<Around['confine']>[0]): never {
+  const flags = [
+    '--permission',
+    '--allow-net',
+    '--disable-warning=ExperimentalWarning',
+    ...[...programFiles(), ...reads].map((path) => `--allow-fs-read=${path}`),
+    ...writes.map((path) => `--allow-fs-write=${path}`),
+  ];
+  const kept = ['PATH', 'LANG', 'NO_COLOR', 'CREDENTIALS_DIRECTORY', 'TELEGRAM_API_ROOT', 'GAIA_STOP_AT'];
+  const own = Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  const program = process.execPath;
+  if (isSea()) process.execve?.(program, [program, ...args], { ...own, NODE_OPTIONS: flags.map(quoted).join(' ') });
+  // Not by the launcher, which looks around in the checkout.
+  else process.execve?.(program, [program, ...flags, import.meta.filename, ...args], own);
+  throw new Fault('internal', 'This Node cannot give up its rights (process.execve), so the bot does not run.');
+}
+
+/** As NODE_OPTIONS takes words with blanks. */
+const quoted = (word: string) => (/[\s"\\]/.test(word) ? `"${word.replace(/["\\]/g, '\\$&')}"` : word);
+
+/** The one file, or in a checkout the folders that hold code. */
+function programFiles(): string[] {
+  if (isSea()) return [process.execPath];
+  if (!import.meta.filename.endsWith('.ts')) return [import.meta.filename];
+  return ['src', 'node_modules', 'package.json'].map((name) => join(programFolder(), name));
 }
 
 /** A run is the first of its group, as a unit or not. */

@@ -52,6 +52,14 @@ export type Around = {
   startDetached(args: readonly string[], logFile: string, unit: string): Promise<void>;
   /** A process of this number, and those that it has started, end at once. Safe to repeat. */
   endGroup(pid: number): void;
+  /** Whether this process can reach only what was named to `confine`. */
+  isConfined: boolean;
+  /** Goes on as a process of the same number that can reach only that, and start nothing. Does not return. */
+  confine(to: { reads: readonly string[]; writes: readonly string[]; args: readonly string[] }): never;
+  /** `CREDENTIALS_DIRECTORY`: what systemd hands to this service alone. */
+  credentials: string | undefined;
+  /** `TELEGRAM_API_ROOT` */
+  telegramRoot: string | undefined;
   /** See the recovery engine; does nothing in earnest. */
   pause(point: string): void;
   /** The answer's status, or a sentence. */

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { bootstrap } from './commands/bootstrap.ts';
+import { bot } from './commands/bot.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   twoFactor,
   unlock,
   runner,
+  bot,
   doctor,
   run,
 ];

@@ -43,6 +43,10 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     },
     startDetached: () => Promise.reject(new Error('nothing is started here')),
     endGroup: () => undefined,
+    isConfined: true,
+    confine: () => assert.fail('nothing is confined here'),
+    credentials: undefined,
+    telegramRoot: undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
   };

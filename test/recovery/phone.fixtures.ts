@@ -98,6 +98,10 @@ export function openPhone(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>
       ended.push(pid);
       process.kill(-pid, 'SIGKILL');
     },
+    confine: () => {
+      throw new Error('nothing is confined here');
+    },
+    ...{ isConfined: true, credentials: undefined, telegramRoot: undefined },
     ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200) },
   };
   const call: Call = {
