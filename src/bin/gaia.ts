@@ -153,7 +153,9 @@ function confine({ reads, writes, args }: Parameters<Around['confine']>[0]): nev
 }
 
 /** As NODE_OPTIONS takes words with blanks. */
-const quoted = (word: string) => (/[\s"\\]/.test(word) ? `"${word.replace(/["\\]/g, '\\$&')}"` : word);
+function quoted(word: string): string {
+  return /[\s"\\]/.test(word) ? `"${word.replace(/["\\]/g, '\\$&')}"` : word;
+}
 
 /** The one file, or in a checkout the folders that hold code. */
 function programFiles(): string[] {

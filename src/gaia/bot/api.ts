@@ -1,3 +1,5 @@
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { Fault } from '../../base/fault.ts';
 
 /** What Telegram answered. None of it, and no error, ever holds the token. */
@@ -8,7 +10,14 @@ export type Answer =
   | { kind: 'busy'; retryAfterMs: number }
   | { kind: 'unreachable'; says: string };
 
-export type Api = { call(method: string, body: Record<string, unknown>, limitMs?: number): Promise<Answer> };
+export type Api = {
+  /** `signal` cuts it short; without one it goes to its end, so that what was sent is known to be sent. */
+  call(
+    method: string,
+    body: Record<string, unknown>,
+    limits?: { limitMs?: number; signal?: AbortSignal },
+  ): Promise<Answer>;
+};
 
 export const telegramRoot = 'https://api.telegram.org';
 const tokenForm = /^\d{1,20}:[\w-]{20,100}$/;
@@ -27,40 +36,54 @@ export function requireToken(text: string | undefined, file: string): string {
 }
 
 /** The Bot API at an address. @throws Fault `usage` for an address that would send the token openly over a network */
-export function telegramApi(root: string, token: string, signal: AbortSignal): Api {
+export function telegramApi(root: string, token: string): Api {
   const url = URL.canParse(root) ? new URL(root) : undefined;
   const isNear = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
   if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && isNear)))
     throw new Fault('usage', 'TELEGRAM_API_ROOT must begin with https://, or with http:// on this machine.');
   const base = `${url.origin}${url.pathname.replace(/\/+$/, '')}/bot${token}`;
+  const send = sender(url.protocol === 'https:');
   return {
-    async call(method, body, limitMs = usualLimitMs) {
+    async call(method, body, { limitMs = usualLimitMs, signal } = {}) {
+      const timeout = AbortSignal.timeout(limitMs);
+      const within = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
       try {
-        const response = await fetch(`${base}/${method}`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-          // Wherever it leads, the token would go along.
-          redirect: 'error',
-          signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
-        });
-        return judge(response.status, await textOf(response));
+        const response = await send(`${base}/${method}`, JSON.stringify(body), within);
+        return judge(response.statusCode ?? 0, await textOf(response));
       } catch (error) {
         // Its message may name the address, and that has the token in it.
-        const cause = (error as { cause?: { code?: string } }).cause?.code;
-        return { kind: 'unreachable', says: `Telegram does not answer (${cause ?? (error as Error).name})` };
+        const { code = 'no connection' } = error as { code?: string };
+        return { kind: 'unreachable', says: `Telegram does not answer (${code})` };
       }
     },
   };
 }
 
-async function textOf(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
+type Send = (url: string, body: string, within: AbortSignal) => Promise<IncomingMessage>;
+
+/**
+ * Not `fetch`, which takes 11 MiB more of a machine that may have little left. Follows no redirect: wherever that leads, the token
+ * would go along.
+ */
+function sender(isSecure: boolean): Send {
+  const request = isSecure ? requestHttps : requestHttp;
+  const agent = isSecure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  return (url, body, within) =>
+    new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+      const sent = request(url, { method: 'POST', headers, agent, signal: within }, resolve);
+      sent.on('error', reject);
+      sent.end(body);
+    });
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new Error('too large');
-    chunks.push(chunk);
+  for await (const chunk of response) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > maxBytes) throw Object.assign(new Error('too large'), { code: 'too large' });
+    chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -38,7 +38,7 @@ export async function poll(deps: BotDeps): Promise<void> {
   let conflictToldMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const body = { offset: memory.now.offset, timeout: pollSeconds, allowed_updates: ['message', 'callback_query'] };
-    const answer = await api.call('getUpdates', body, pollLimitMs);
+    const answer = await api.call('getUpdates', body, { limitMs: pollLimitMs, signal });
     if (answer.kind === 'ok') {
       if (failures > 0) log.info('Telegram answers again');
       failures = 0;

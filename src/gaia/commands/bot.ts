@@ -55,7 +55,7 @@ export const bot: Command = {
     // Whichever of the two ends first ends the other.
     const stop = new AbortController();
     const signal = AbortSignal.any([around.signal, stop.signal]);
-    const api = telegramApi(around.telegramRoot ?? telegramRoot, token, signal);
+    const api = telegramApi(around.telegramRoot ?? telegramRoot, token);
     const memory = memoryIn(spool.memory);
     const deps = { ...{ api, spool, memory, users, clock: around.clock, log, signal }, pause: around.pause };
     log.info('the bot listens', { users: users.size });
