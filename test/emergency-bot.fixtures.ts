@@ -37,8 +37,8 @@ export async function emergencyBot(t: TestContext, options: Parameters<typeof st
       ...{ users: new Set([owner]), log: makeLog((line) => void log.push(line), Date.now), pause: () => undefined },
     };
     const ends = Promise.all([poll(deps), deliver(deps)].map((each) => each.finally(() => stop.abort())));
-    // Who does not wait for it is not told either.
-    ends.catch(() => undefined);
+    // Of a test that does not wait for its end, the end is nothing to fail for.
+    void ends.catch((error: unknown) => log.push(String(error)));
     const end = async () => {
       stop.abort();
       await ends;

@@ -29,6 +29,7 @@ function nowhere(): Around {
     endGroup: () => undefined,
     isConfined: true,
     confine: () => assert.fail('nothing is confined here'),
+    startsWith: [],
     credentials: undefined,
     telegramRoot: undefined,
     pause: () => undefined,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { isSea } from 'node:sea';
 import manifest from '../../package.json' with { type: 'json' };
@@ -68,6 +68,7 @@ const around: Around = {
   endGroup,
   isConfined,
   confine,
+  startsWith: isConfined ? [] : again().map((word) => resolve(word)),
   credentials: env.CREDENTIALS_DIRECTORY || undefined,
   telegramRoot: env.TELEGRAM_API_ROOT || undefined,
   pause: pauser(),

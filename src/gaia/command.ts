@@ -56,6 +56,8 @@ export type Around = {
   isConfined: boolean;
   /** Goes on as a process of the same number that can reach only that, and start nothing. Does not return. */
   confine(to: { reads: readonly string[]; writes: readonly string[]; args: readonly string[] }): never;
+  /** The words that start this program, absolute. */
+  startsWith: readonly string[];
   /** `CREDENTIALS_DIRECTORY`: what systemd hands to this service alone. */
   credentials: string | undefined;
   /** `TELEGRAM_API_ROOT` */

@@ -45,6 +45,7 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     endGroup: () => undefined,
     isConfined: true,
     confine: () => assert.fail('nothing is confined here'),
+    startsWith: [],
     credentials: undefined,
     telegramRoot: undefined,
     pause: () => undefined,

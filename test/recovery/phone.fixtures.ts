@@ -13,7 +13,7 @@ import { gaiaLauncher, makeStand, type Stand } from './gaia.fixtures.ts';
 
 type Test = { after(fn: () => void): void };
 
-export const owner = 123456;
+const owner = 123456;
 export const other = 654321;
 
 /** A stand with `dev` and `prod`, a backup of each in its first state, changed since; a second factor, and two who may ask. */
@@ -101,7 +101,7 @@ export function openPhone(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>
     confine: () => {
       throw new Error('nothing is confined here');
     },
-    ...{ isConfined: true, credentials: undefined, telegramRoot: undefined },
+    ...{ isConfined: true, startsWith: [], credentials: undefined, telegramRoot: undefined },
     ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200) },
   };
   const call: Call = {

@@ -15,7 +15,7 @@ export function messagesOf({ title = '', lines, script }: Text): string[] {
   return [...texts, ...scripts].filter((text) => text.trim() !== '');
 }
 
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }
 

@@ -33,6 +33,7 @@ const empty: Memory = { offset: 0, sent: [], parts: null, messages: {}, shown: {
 const maxOwn = 100;
 const maxMessages = 200;
 
+/** What the bot remembers in its own folder; what is damaged is as if there was nothing. */
 export function memoryIn(folder: string): Remembers {
   const file = join(folder, 'memory.json');
   const before = read(file);

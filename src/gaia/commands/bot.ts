@@ -11,6 +11,8 @@ import { poll } from '../bot/poll.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { authorizedUsers, usersIn } from '../emergency/authorized-users.ts';
 import { type Spool, spoolIn } from '../emergency/spool.ts';
+import { botUnit } from '../emergency/units.ts';
+import { unitPlace } from './runner.ts';
 
 /** Names under which systemd hands the two files over (LoadCredential). */
 const credentials = { token: 'telegram_token', users: 'authorized_users' };
@@ -19,11 +21,12 @@ const credentials = { token: 'telegram_token', users: 'authorized_users' };
 export const bot: Command = {
   name: 'bot',
   summary: 'Listen on Telegram, and forward to the runner',
-  usage: '[--spool DIR --token-file FILE --users-file FILE]',
+  usage: '[--unit]',
   words: [0, 0],
   flags: {
     spool: { value: 'DIR', says: 'where it meets the runner; else what the configuration says' },
     'token-file': { value: 'FILE', says: 'its token, from @BotFather (0600)' },
+    unit: { says: 'print the unit for systemd instead (gaia-emergency.service)' },
     'users-file': { value: 'FILE', says: 'ids of those who may ask, one a line (0600)' },
   },
   details: [
@@ -39,6 +42,7 @@ export const bot: Command = {
   ],
   async run(call) {
     const { around } = call;
+    if (call.flags.unit === true) return { exit: Exit.ok, raw: botUnit(unitPlace(call)) };
     const where = placesOf(call);
     const spool = spoolIn(where.spool);
     requireSpool(spool);

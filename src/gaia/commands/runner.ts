@@ -13,6 +13,7 @@ import { operationsIn } from '../emergency/operation.ts';
 import { openPhone, type Phone } from '../emergency/phone.ts';
 import { repliesIn } from '../emergency/replies.ts';
 import { makeSpool, spoolIn } from '../emergency/spool.ts';
+import { runnerUnit, type UnitPlace } from '../emergency/units.ts';
 import { readEnrolment } from '../two-factor/enrolment.ts';
 
 const tickMs = 250;
@@ -23,9 +24,9 @@ const afterFaultMs = 5_000;
 export const runner: Command = {
   name: 'runner',
   summary: 'Do what the emergency bot forwards, once a code confirms it',
-  usage: '',
+  usage: '[--unit]',
   words: [0, 0],
-  flags: {},
+  flags: { unit: { says: 'print the unit for systemd instead (gaia-runner.service)' } },
   details: [
     'The bot can only ask. This process alone reads the second factor, finds the exact backup, judges the code, and starts the restore, which then runs in a process of its own. It takes a fixed list of things, with the name of a target as the only word.',
     'It runs as root, because a restore gives files to their owners and stops what works on them. Ended at any moment it goes on where it was when it is started again; nothing is done twice.',
@@ -38,6 +39,7 @@ export const runner: Command = {
     '6 another one runs',
   ],
   async run(call) {
+    if (call.flags.unit === true) return { exit: Exit.ok, raw: runnerUnit(unitPlace(call)) };
     const { phone, log, close } = openRunner(call);
     try {
       await follow(phone, call.around.signal, log);
@@ -47,6 +49,13 @@ export const runner: Command = {
     }
   },
 };
+
+/** What the units of bot and runner name. */
+export function unitPlace({ around, config }: Call): UnitPlace {
+  const { place, emergency } = config();
+  const { tokenFile, usersFile, spool } = emergency;
+  return { program: around.startsWith, home: around.home, configFile: place.configFile, tokenFile, usersFile, spool };
+}
 
 /** Everything that the runner needs, and the runner, which does nothing yet. @throws Fault as the command ends with */
 export function openRunner(call: Call): { phone: Phone; log: Log; close(): void } {
