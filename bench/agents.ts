@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { makeExampleTarget } from '../src/bin/example-target.ts';
 import { databaseFileIn } from '../src/bus/database-file.ts';
 import { makeClient } from '../src/client/client.ts';
 import { fill } from './fill.ts';
@@ -33,6 +34,9 @@ export async function benchAgents({ quick, note }: Options): Promise<AgentsResul
   const home = mkdtempSync(join(tmpdir(), 'bench-agents-'));
   try {
     await fill(databaseFileIn(home), events, worker);
+    // By its schedule CHRONOS would back all of this up in the middle of what is measured.
+    makeExampleTarget(home);
+    appendFileSync(join(home, 'gaia', 'config.yaml'), 'schedule: off\n');
     const command = [process.execPath, launcher, 'up', '--port', '0', '--home', home, '--json'];
     const start = () => startServer({ command, port: /127\.0\.0\.1:(\d+)/ });
     const readyMs: number[] = [];

@@ -139,6 +139,7 @@ describe('heartbeats over HTTP', () => {
       [event.source_agent, event.action, event.target, more],
       ['EVENT-BUS', 'agent_lost', 'LOST', undefined],
     );
+    assert.ok(event.subscribed_agents.includes('HERMES'), 'a person hears of it');
     const { last_heartbeat_at, silent_seconds, says, ...rest } = event.details;
     assert.deepEqual([rest, says.working_on], [{ agent: 'LOST' }, 'deploy-9']);
     assert.ok(Date.parse(last_heartbeat_at) && silent_seconds >= 15 && silent_seconds < 60);

@@ -13,6 +13,7 @@ import { startBus } from '../src/bus/start.ts';
 import type { StreamLimits } from '../src/bus/streams/open-streams.ts';
 import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
 import { adaCapabilities, teaCapabilities } from './tea.fixtures.ts';
+import { vaultCapabilities } from './vault.fixtures.ts';
 
 /** A bus in a process of its own, on a home and a port of its own. */
 export type BusProcess = {
@@ -148,7 +149,7 @@ async function main(argument: string): Promise<void> {
       yaml: yaml === undefined ? undefined : { path: 'leveredge.yaml', text: yaml },
       home,
     });
-    const capabilities = [...allCapabilities, ...teaCapabilities, ...adaCapabilities];
+    const capabilities = [...allCapabilities, ...teaCapabilities, ...adaCapabilities, ...vaultCapabilities];
     const storeWorker = worker ? new URL('../src/bin/store-worker.ts', import.meta.url) : undefined;
     const deps = { log, clock, storeWorker, version: '0.0.0-test', streamLimits, capabilities };
     const { close, ...bus } = await startBus(config, deps);

@@ -48,7 +48,7 @@ export async function startAgents(t: { after: TestContext['after'] }, client: Cl
   const owners = [...new Set(everyCapability.map(({ name }) => ownerOf(name)))];
   await Promise.all(
     owners.map((owner) => {
-      const own = everyCapability.filter(({ name }) => ownerOf(name) === owner);
+      const own = everyCapability.filter(({ name, doneBy }) => ownerOf(name) === owner && doneBy === undefined);
       const offers = Object.fromEntries(own.map((each) => [each.name, handlerOf(each)]));
       const agent: Agent = { name: owner, port: 0, hears: {}, longestMs: 60_000, react: async () => done(), offers };
       return startCalls(t, client, agent);

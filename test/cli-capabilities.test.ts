@@ -50,6 +50,10 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
     ...{ name, target: 'dev', created_at: at, state: 'sound', reason: null, bytes: 123_456_789, files: 1234 },
     ...{ why_made: 'before a change that was announced on the bus', verified_at: at, drilled_at: null },
   }));
+  const schedule = ['control-plane', 'a-target-with-a-name-of-many-words', 'dev'].map((target) => ({
+    ...{ target, what: 'databases', rule: 'every 12 h', last_at: '2026-11-28T03:15:00.000Z', next_at: at },
+    ...{ state: 'MISSING', problem: null },
+  }));
   const question = { id: 'event-bus-0123456789', asked_by: 'EVENT-BUS', options: ['yes', 'no'], timeout_at: at };
   const events = ['a'.repeat(200), 'backup_completed'].map((action, n) => ({
     ...{ id: `01a204e2-9e86-7000-aae8-730529ce655${n}`, timestamp: at, source_agent: 'CHRONOS', action },
@@ -57,6 +61,7 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
   }));
   const results: Readonly<Record<string, JsonObject>> = {
     'chronos.list': { backups },
+    'chronos.schedule': { clocks: 'UTC-03:00', problems: ['dev whole: No room.'], schedule },
     'atlas.events': { events },
     'atlas.pending': {
       pending: [{ ...question, question: 'Shall we? '.repeat(30), fallback: 'no', is_approval: true }],
@@ -71,6 +76,7 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
   for (const columns of [80, 40])
     for (const [name, words] of Object.entries({
       'chronos.list': ['chronos', 'list'],
+      'chronos.schedule': ['chronos', 'schedule'],
       'atlas.events': ['atlas', 'events'],
       'atlas.pending': ['atlas', 'pending'],
       'atlas.trace': ['atlas', 'trace', 'x'],
@@ -81,7 +87,7 @@ describe('what the agents can do, on the command line', { timeout: 120_000 }, ()
         assert.equal(exit, 0);
         const lines = stdout.trimEnd().split('\n');
         for (const line of lines) assert.ok(displayWidth(line) <= columns, line);
-        assert.match(stdout, name === 'chronos.list' ? /^NAME\s+TAKEN/ : /UTC|ID/);
+        assert.match(stdout, name === 'chronos.list' ? /^NAME\s+TAKEN/ : /UTC|ID|^TARGET\s+WHAT/m);
         if (name === 'chronos.list') for (const each of backups) assert.ok(stdout.includes(each.name), stdout);
       });
 

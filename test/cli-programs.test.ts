@@ -21,7 +21,7 @@ describe('an agent as a program of its own', () => {
       assert.equal((manifest.bin as Record<string, string>)[name], `bin/${name}.mjs`);
       const { exit, stdout } = await program(name, ['--help']);
       assert.equal(exit, 0);
-      assert.match(stdout, new RegExp(`^Usage: ${name} \\[options\\] \\[command\\]\n`));
+      assert.match(stdout, new RegExp(`^Usage: ${name} \\[options\\] \\[command( \\| "SENTENCE")?\\]\n`));
       const commands = /Commands:\n(.*?)\n\n/s.exec(stdout)?.[1] ?? '';
       const shown = [...commands.matchAll(/^ {2}(\w+)/gm)].map(([, word]) => word);
       assert.deepEqual(shown, [...verbsOf(name), 'completion', 'help']);
@@ -54,7 +54,7 @@ describe('an agent as a program of its own', () => {
       ...{ id: undefined, asked_at: undefined },
     });
     assert.deepEqual(told(own), told(whole));
-    // From the bus, or not at all: what leveredge events reads from disk is another command.
+    // A bus was named, so it is that one or none.
     const { exit } = await program('atlas', ['events', '--home', temporaryFolder(t), '--url', 'http://127.0.0.1:9']);
     assert.equal(exit, 4);
   });

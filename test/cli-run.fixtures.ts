@@ -102,6 +102,7 @@ export function inProcess(
     nodeVersion: process.versions.node,
     env: { url, port: undefined, host: undefined, tokenFile },
     readSecret: readPrivately,
+    askSecret: async () => undefined,
     isThisMachine: () => true,
     findHome: () => ({ dir: '/no/home/here', because: 'a test' }),
     databaseFile: (home: string) => `${home}/events.db`,

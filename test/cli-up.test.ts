@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { agentScopes } from '../src/capabilities/agent-scopes.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
-import { start, temporaryFolder } from './cli-run.fixtures.ts';
+import { leveredge, start, temporaryFolder } from './cli-run.fixtures.ts';
 
 /** `leveredge up` as `npm start` runs it: one process, real HTTP, GAIA as a process of its own. */
 describe('leveredge up', { concurrency: 2 }, () => {
@@ -39,6 +40,37 @@ describe('leveredge up', { concurrency: 2 }, () => {
     assert.equal(exit, 0);
     assert.match(stderr, /An example target, dev, was made in .*data-plane\/dev/);
     assert.match(stderr, /is on disk/);
+  });
+
+  it('gives each agent a token of its own at the first start, with what its page says, and none at the next', async (t) => {
+    const home = temporaryFolder(t);
+    const tokens = async () => {
+      const { stdout } = await leveredge(['token', 'list', '--json', '--home', home]);
+      const { tokens } = JSON.parse(stdout) as { tokens: { name: string; kind: string; scopes: string[] }[] };
+      return Object.fromEntries(
+        tokens.filter(({ kind }) => kind === 'agent').map(({ name, scopes }) => [name, scopes]),
+      );
+    };
+    const expected = Object.fromEntries(
+      Object.entries(agentScopes).map(([name, scopes]) => [name.toUpperCase(), scopes]),
+    );
+    const secrets: string[] = [];
+    for (const _ of ['first', 'next']) {
+      const up = await running(t, home);
+      await Promise.all(['ATLAS', 'CHRONOS', 'HADES'].map((name) => up.says('stdout', new RegExp(name))));
+      assert.deepEqual(await tokens(), expected);
+      for (const name of Object.keys(expected)) {
+        const file = join(home, 'shared/credentials', `${name}.token`);
+        assert.equal(statSync(file).mode & 0o777, 0o600);
+        secrets.push(readFileSync(file, 'utf8'));
+      }
+      const { exit, stdout } = await leveredge(['atlas', 'agents', '--json', '--home', home]);
+      assert.equal(exit, 0, stdout);
+      up.child.kill('SIGTERM');
+      assert.equal((await up.ended).exit, 0);
+    }
+    assert.deepEqual(secrets.slice(3), secrets.slice(0, 3));
+    assert.equal(new Set(secrets).size, 3);
   });
 
   it('touches no configuration and no folder that is there', async (t) => {

@@ -3,12 +3,14 @@ import { describe, it } from 'node:test';
 import { type Client, makeClient } from '../src/client/client.ts';
 import type { Held } from '../src/client/deliveries.ts';
 import { conformance, schemaIn, type Wire } from './bus-caller.fixtures.ts';
-import { startBusProcess } from './bus-server.fixtures.ts';
+import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
+import { tokenFor } from './bus-token.fixtures.ts';
+import { vaultScopes } from './vault.fixtures.ts';
 
 const literal = (path: string) => path.replace(/\{\w+\}/g, '').length;
 
 /** Holds each call and each answer against the document that the bus serves. */
-async function watched(url: string): Promise<{ client: Client; called: Set<string> }> {
+async function watched(url: string) {
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as Wire;
   const conforms = conformance(document);
   const called = new Set<string>();
@@ -20,12 +22,14 @@ async function watched(url: string): Promise<{ client: Client; called: Set<strin
       .sort((a, b) => literal(b) - literal(a))[0];
     const operation = document.paths[path ?? '']?.[method.toLowerCase()];
     assert.ok(operation, `${method} ${pathname} is not in the document`);
-    called.add(operation.operationId);
+    // Each capability is an operation of its own, and one method calls them all.
+    called.add(path?.startsWith('/capabilities/') ? 'callCapability' : operation.operationId);
     const parameters = (where: string) =>
       operation.parameters.filter((one: Wire) => one.in === where).map((one: Wire) => one.name.toLowerCase());
     for (const name of searchParams.keys()) assert.ok(parameters('query').includes(name), `${path} ?${name}`);
     for (const name of new Headers(init.headers).keys())
-      if (name !== 'content-type') assert.ok(parameters('header').includes(name), `${path} ${name}`);
+      if (!['content-type', 'authorization'].includes(name))
+        assert.ok(parameters('header').includes(name), `${path} ${name}`);
     assert.equal(
       typeof init.body === 'string',
       operation.requestBody !== undefined,
@@ -42,7 +46,8 @@ async function watched(url: string): Promise<{ client: Client; called: Set<strin
     conforms(method, pathname + search, { status, headers, body: await response.clone().json() });
     return response;
   };
-  return { client: makeClient({ url, fetcher }), called };
+  const as = (token?: string) => makeClient({ url, token, fetcher });
+  return { client: as(), as, called };
 }
 
 async function tryDeliveries(client: Client): Promise<void> {
@@ -67,10 +72,21 @@ async function tryDeliveries(client: Client): Promise<void> {
   await client.discardDeadLetter('WORKER', again?.id as string);
 }
 
+async function trySecrets(bus: BusProcess, as: (token: string) => Client): Promise<void> {
+  const tokenOf = async (wanted: Parameters<typeof tokenFor>[1]) => as((await tokenFor(bus, wanted)).secret);
+  const agent = await tokenOf({ name: 'VAULT', kind: 'agent', scopes: vaultScopes });
+  const ada = await tokenOf({ name: 'ADA', kind: 'tool', scopes: ['read', 'call:*'] });
+  await agent.addSubscription({ agent_name: 'VAULT.calls', action_pattern: 'vault_*', only_if_new: true });
+  const { id } = await ada.callCapability('vault.put', { name: 'x', value: 'open sesame' }, { waitSeconds: 0 });
+  assert.deepEqual((await agent.callSecrets(id)).arguments, { value: 'open sesame' });
+  const shown = await ada.callCapability('vault.reveal', { name: 'x' }, { waitSeconds: 0 });
+  assert.match((await agent.keepCallSecrets(shown.id, { value: 'open sesame' })).result.value ?? '', /^secret:/);
+}
+
 describe('the client', () => {
   it('calls only what the OpenAPI document describes, as it describes it, and gets such answers', async (t) => {
     const bus = await startBusProcess({}, t);
-    const { client, called } = await watched(bus.url);
+    const { client, as, called } = await watched(bus.url);
     const asked = { source_agent: 'A', action: 'may_i', requires_human: true, human_options: ['yes', 'no'] };
     const { id } = await client.publish({ ...asked, human_timeout_minutes: 5 }, { idempotencyKey: 'one' });
     const more = await client.publishBatch([asked, { ...asked, id: 'b' }, { ...asked, id: 'b', target: 'x' }], {
@@ -101,6 +117,7 @@ describe('the client', () => {
     assert.equal(pendingCall.status, 'pending_approval');
     await client.health();
     await tryDeliveries(client);
+    await trySecrets(bus, as);
     const beat = { every_seconds: 10, version: '1', health: 'http://127.0.0.1:1/health', working_on: null, handled: 1 };
     assert.equal((await client.heartbeat('WORKER', beat)).lost_after_seconds, 30);
     assert.equal((await client.heartbeat('WORKER', { stopped: true })).state, 'stopped');

@@ -95,7 +95,7 @@ describe('a command line that is not understood', () => {
       ['backup', 'dev', '--reason', 'pre-chance'],
       /not made for the reason "pre-chance"\.\n {2}Did you mean pre-change\?/,
     ],
-    [['backup', 'dev', '--reason', 'scheduled'], /Say manual or pre-change/],
+    [['backup', 'dev', '--reason', 'because'], /Say manual, pre-change or scheduled/],
     [['help', 'lst'], /Did you mean gaia list\?/],
     [['__run', '/x', '--how', 'sideways'], /begin, forward or back/],
   ];

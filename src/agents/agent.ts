@@ -23,6 +23,12 @@ export type Conclusion = {
     | { kind: 'never'; because: string };
 };
 
+/** What an agent says because of no event. `of` names what it is of: it is said once of that, and belongs together by it. */
+export type SaidByItself = Omit<Said, 'because'> & { of: string };
+
+/** Publishes it, once, however often it is said. False when the bus cannot take it now: say it again the next time. */
+export type Say = (said: SaidByItself) => Promise<boolean>;
+
 /**
  * An agent as data: who it is, what it hears, and what it concludes. It neither claims, publishes nor acknowledges; runner.ts
  * does. What it touches besides is handed to whoever makes it.
@@ -47,6 +53,11 @@ export type Agent = {
   react(event: Event, signal: AbortSignal): Promise<Conclusion>;
   /** What it says instead of reacting, where too many events led to this one; nothing when left out. */
   onCut?(event: Event): readonly Said[];
+  /**
+   * What it does beside what it hears, one thing at a time. Answers in how many milliseconds it wants to be asked again.
+   * Repeatable, and no bus is needed for it. On the signal it lets go of everything and throws its reason.
+   */
+  byItself?(say: Say, signal: AbortSignal): Promise<number>;
   /** What it can do for others, by the name of the capability. */
   offers?: Readonly<Record<string, Handler>>;
 };

@@ -17,6 +17,8 @@ import {
 import { busActions, busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
 import { type Agent, type Conclusion, done, type Handler, type Said } from './agent.ts';
+import { type CallSecrets, secretsOfCall } from './call-secrets.ts';
+import { eventOrNone } from './event-or-none.ts';
 
 /** A destructive call may take as long as a restore. */
 const longestMs = 12 * 3_600_000;
@@ -26,6 +28,8 @@ const atOnce = 64;
 const readsAtOnce = 8;
 /** How long a bus that is away is waited for to ask a person. */
 const askPatienceMs = 10 * 60_000;
+/** A handler that goes on for so long after it was told to end is left to itself, so that the next call has its turn. */
+const lettingGoMs = 10_000;
 /** What comes of a call and is told by an event, which takes 256 KiB with all that is around it. */
 const maxResultBytes = 240 * 1024;
 /** Characters of why it failed, which must find room there too. */
@@ -40,12 +44,19 @@ type Due = Offer & { id: string; correlation_id: string | null; details: CallDet
  * something one after the other. A destructive call is prepared, and done when the bus says that a person has approved just
  * that. Undefined where it offers nothing.
  */
-export function callsOf(agent: Agent, known: readonly Capability[], client: Client): Agent | undefined {
+export function callsOf(
+  agent: Agent,
+  known: readonly Capability[],
+  client: Client,
+  { letGoMs = lettingGoMs } = {},
+): Agent | undefined {
   const offers = Object.entries(agent.offers ?? {}).map(([name, handler]) => offerOf(name, handler, known));
   if (offers.length === 0) return undefined;
   const reading = turnsOf(readsAtOnce);
   /** After everything else of this agent that changes something. */
   const inTurn = turnsOf(1);
+  /** The calls whose handler was left to itself and has not come back. */
+  const leftAlone = new Set<string>();
   return {
     name: callQueueOf(agent.name),
     speaksAs: agent.name,
@@ -76,10 +87,47 @@ export function callsOf(agent: Agent, known: readonly Capability[], client: Clie
         // It has been given back while it waited for its turn, and comes again.
         signal.throwIfAborted();
         const told = await toldBefore(client, due);
-        return told ?? (isPreparing ? prepare(client, due, signal) : carriedOut(due, signal));
+        if (told !== undefined) return told;
+        const began = performance.now();
+        if (leftAlone.has(due.id)) return goesOn(due, began);
+        const work = isPreparing ? prepare(client, due, signal) : carriedOut(client, due, signal);
+        const end = await endOr(work, signal, letGoMs);
+        if (end !== undefined) return end;
+        leftAlone.add(due.id);
+        void work.catch(() => undefined /* nobody waits for it any more */).finally(() => leftAlone.delete(due.id));
+        // Where its time was over it is told; what was given back comes again.
+        if (isTimeOver(signal)) return goesOn(due, began);
+        throw signal.reason;
       });
     },
   };
+}
+
+const isTimeOver = ({ reason }: AbortSignal) => reason instanceof Error && reason.name === 'TimeoutError';
+
+/** What comes of the work, or undefined when it does not end in so long a time after the signal. */
+async function endOr(work: Promise<Conclusion>, signal: AbortSignal, letGoMs: number): Promise<Conclusion | undefined> {
+  const left = Promise.withResolvers<undefined>();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer = setTimeout(() => left.resolve(undefined), letGoMs);
+  };
+  if (signal.aborted) begin();
+  else signal.addEventListener('abort', begin, { once: true });
+  try {
+    return await Promise.race([work, left.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', begin);
+  }
+}
+
+/** Done a second time beside itself it could do harm. */
+function goesOn(due: Due, began: number): Conclusion {
+  const name = due.capability.name;
+  const message = `${name} was to end and did not; it may still be going on.`;
+  const hint = 'Look what it has done before you call it again. Started anew its agent does not go on with it.';
+  return done(returned(due, began, { ok: false, error: { code: 'internal', message, hint } }));
 }
 
 /** Lets so many at a time act, whoever comes first before the others. */
@@ -102,6 +150,7 @@ function turnsOf(max: number) {
 function offerOf(name: string, handler: Handler, known: readonly Capability[]): Offer {
   const capability = known.find((each) => each.name === name);
   if (capability === undefined) throw new Error(`${name} is offered, and no capability of this name is defined`);
+  if (capability.doneBy === 'bus') throw new Error(`${name} is offered, and the bus does it itself`);
   if ((capability.risk === 'destructive') !== (handler.prepare !== undefined))
     throw new Error(`${name}: a destructive capability, and no other, is prepared before it is approved`);
   return { capability, handler };
@@ -146,34 +195,41 @@ async function toldBefore(client: Client, { capability, id }: Due): Promise<Conc
 
 async function prepare(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
   const began = performance.now();
+  const secrets = secretsOfCall(client, due, signal);
   try {
-    const prepared = await due.handler.prepare?.(argumentsOf(due), callOf(due, signal));
+    const prepared = await due.handler.prepare?.(await argumentsOf(due, secrets), callOf(due, signal));
     if (prepared === undefined) throw new Error('nothing prepares it');
-    const asked = { arguments: prepared.arguments, says: [...prepared.says] };
+    const asked = { arguments: secrets.masked(prepared.arguments), says: secrets.redacted([...prepared.says]) };
     // A bus that restarts just now is no reason that the call has failed.
     await patiently({ signal })(askPatienceMs, () => client.askForCall(due.id, asked, signal));
     return done();
   } catch (error) {
-    return failed(due, error, began, signal);
+    return failed(due, error, { began, signal, secrets });
   }
 }
 
-async function carriedOut(due: Due, signal: AbortSignal): Promise<Conclusion> {
+async function carriedOut(client: Client, due: Due, signal: AbortSignal): Promise<Conclusion> {
   const { capability, handler } = due;
   const began = performance.now();
+  const secrets = secretsOfCall(client, due, signal);
   try {
-    const args = argumentsOf(due);
-    const { data, error } = capability.output.safeParse(await handler.run(args, callOf(due, signal)));
+    const args = await argumentsOf(due, secrets);
+    const made = await handler.run(args, callOf(due, signal));
+    secrets.seen(made);
+    const { data, error } = capability.output.safeParse(made);
     if (error !== undefined)
       throw new Fault('internal', `What came of ${capability.name} is not what it gives: ${oddIn(error)}.`);
-    const result = data as JsonObject;
+    const result = await secrets.handedOver(data as JsonObject);
     requireRoom(capability, result);
     const because = { id: due.id, correlation_id: due.correlation_id };
-    const says = (handler.says?.(result, args) ?? []).map((said) => ({ ...said, because }));
+    // They are told what events may have, and so cannot tell more.
+    const says = (handler.says?.(result, secrets.masked(args)) ?? []).map(({ action, target, details }) => {
+      return { action, target: secrets.redacted(target), details: secrets.redacted(details), because };
+    });
     // The result last: once it is there nothing of it is said again.
     return done(...says, returned(due, began, { ok: true, result }));
   } catch (error) {
-    return failed(due, error, began, signal);
+    return failed(due, error, { began, signal, secrets });
   }
 }
 
@@ -189,19 +245,27 @@ function requireRoom({ name, risk }: Capability, result: JsonObject): void {
 
 const oddIn = ({ issues: [first] }: z.ZodError) => `/${first?.path.map(String).join('/')}: ${first?.message}`;
 
-const argumentsOf = ({ capability, details }: Due) =>
-  parseAs(capability.input, details.arguments, 'The call').value as JsonObject;
+async function argumentsOf({ capability }: Due, secrets: CallSecrets): Promise<JsonObject> {
+  return parseAs(capability.input, await secrets.opened(), 'The call').value as JsonObject;
+}
 
 const callOf = ({ id, details }: Due, signal: AbortSignal) => ({ id, askedBy: details.asked_by, signal });
 
 /** Told to who asked, once: whether to try again is theirs to decide. What was ended comes again instead. */
-function failed(due: Due, thrown: unknown, began: number, signal: AbortSignal): Conclusion {
-  if (signal.aborted) throw thrown;
+function failed(
+  due: Due,
+  thrown: unknown,
+  { began, signal, secrets }: { began: number; signal: AbortSignal; secrets: CallSecrets },
+): Conclusion {
+  // What was given back comes again. Where its time is over it would take as long again, and whoever called would wait.
+  if (signal.aborted && !isTimeOver(signal)) throw thrown;
   const { code, hint } = thrown instanceof Fault ? thrown : { code: 'internal', hint: undefined };
+  const why =
+    thrown === signal.reason ? `${due.capability.name} took longer than it may, and was ended.` : reasonOf(thrown);
   const error = {
     code,
-    message: reasonOf(thrown).slice(0, maxMessage).toWellFormed(),
-    ...(hint === undefined ? {} : { hint }),
+    message: secrets.redacted(why).slice(0, maxMessage).toWellFormed(),
+    ...(hint === undefined ? {} : { hint: secrets.redacted(hint) }),
   };
   return done(returned(due, began, { ok: false, error }));
 }
@@ -218,13 +282,4 @@ function returned(
     details: { capability: capability.name, took_ms: Math.round(performance.now() - began), ...outcome },
     because: { id, correlation_id },
   };
-}
-
-async function eventOrNone(client: Client, id: string): Promise<Event | undefined> {
-  try {
-    return await client.event(id);
-  } catch (error) {
-    if (error instanceof Fault && error.code === 'not-found') return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,8 @@
-import { Fault } from '../base/fault.ts';
 import type { Client } from '../client/client.ts';
 import { isEventId } from '../events/draft.ts';
 import type { Event } from '../events/event.ts';
 import type { Said } from './agent.ts';
+import { eventOrNone } from './event-or-none.ts';
 
 /** An event with more events before it in its chain of causes is taken for one of a loop. */
 export const deepestChain = 16;
@@ -26,15 +26,6 @@ export async function ancestorsOf(client: Pick<Client, 'event'>, event: Link): P
     id = link.causation_id;
   }
   return found;
-}
-
-async function eventOrNone(client: Pick<Client, 'event'>, id: string): Promise<Link | undefined> {
-  try {
-    return await client.event(id);
-  } catch (error) {
-    if (error instanceof Fault && error.code === 'not-found') return undefined;
-    throw error;
-  }
 }
 
 /** `cut`: this agent does not react; `report` is what it says of that, undefined when that would feed a loop of its own. */

@@ -7,6 +7,7 @@ import { publishPatiently } from '../client/publish-patiently.ts';
 import type { WireDelivery } from '../events/delivery.ts';
 import { busActions, busAgent, type Event } from '../events/event.ts';
 import { type Agent, type Conclusion, done } from './agent.ts';
+import { actByItself } from './by-itself.ts';
 import { ancestorsOf, judge } from './chain.ts';
 import { whileBeating } from './heartbeat.ts';
 import { keepLease } from './keep-lease.ts';
@@ -82,13 +83,29 @@ export function makeRunner(agent: Agent, client: Client, options: RunnerOptions)
   const beating = { everySeconds, says: () => ({ ...about, ...saidOf(tally) }) };
   return {
     // A queue beside an agent's own is no agent.
-    run: () => (agent.speaksAs ? run(work) : whileBeating(agent.name, client, beating, () => run(work))),
+    run: () => (agent.speaksAs ? run(work) : whileBeating(agent.name, client, beating, () => runWhole(work))),
     tally: () => ({ ...tally }),
   };
 }
 
 function saidOf({ working_on, handled, given_back, dead_lettered, loops_cut }: Tally) {
   return { working_on, handled, given_back, dead_lettered, loops_cut };
+}
+
+/** What it hears, and what it does by itself, which ends with that. */
+async function runWhole(work: Work): Promise<void> {
+  const { agent, client, options, hardStop } = work;
+  const failed = new AbortController();
+  const stop = AbortSignal.any([options.stop, failed.signal]);
+  const alone = actByItself(agent, client, { ...options, stop, hardStop: AbortSignal.any([hardStop, failed.signal]) });
+  try {
+    await run(work);
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  } finally {
+    await alone;
+  }
 }
 
 async function run(work: Work): Promise<void> {

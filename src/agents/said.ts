@@ -2,7 +2,7 @@ import assert from 'node:assert';
 import { consequenceId } from '../events/capability.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event } from '../events/event.ts';
-import type { Said } from './agent.ts';
+import type { Said, SaidByItself } from './agent.ts';
 
 /**
  * What an agent says because of an event, as it is published. The id comes from who says what because of which event, so
@@ -24,4 +24,16 @@ export function draftsOf(agent: string, heard: Event, says: readonly Said[]): Dr
   });
   assert.equal(new Set(drafts.map(({ id }) => id)).size, drafts.length, 'an action is said once for a target');
   return drafts;
+}
+
+/** What an agent says by itself, as it is published: no event is its cause, and its id comes from what it is of. */
+export function ownDraftOf(agent: string, { of, action, target, details }: SaidByItself): Draft {
+  return {
+    id: consequenceId(agent, of, action, target),
+    source_agent: agent,
+    action,
+    target,
+    details,
+    correlation_id: of,
+  };
 }

@@ -12,14 +12,22 @@ const maxOutput = 1024 * 1024;
  * which then decides; and when the agent is killed the backup is made all the same.
  * @throws the signal's reason once it has ended the process, or the system's error when it does not start
  */
-export function runGaia(
-  words: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-  signal: AbortSignal,
-): Promise<GaiaEnd> {
-  signal.throwIfAborted();
+export function runGaia(words: readonly string[], env: Env, signal: AbortSignal): Promise<GaiaEnd> {
   const file = import.meta.url.endsWith('.ts') ? './gaia.ts' : './gaia.mjs';
-  const program = fileURLToPath(new URL(file, import.meta.url));
+  return runProgram(new URL(file, import.meta.url), words, env, signal);
+}
+
+/** Runs a command of `leveredge` in the same way. */
+export function runLeveredge(words: readonly string[], env: Env, signal: AbortSignal): Promise<GaiaEnd> {
+  const file = import.meta.url.endsWith('.ts') ? './leveredge.ts' : './leveredge.mjs';
+  return runProgram(new URL(file, import.meta.url), words, env, signal);
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+async function runProgram(url: URL, words: readonly string[], env: Env, signal: AbortSignal): Promise<GaiaEnd> {
+  signal.throwIfAborted();
+  const program = fileURLToPath(url);
   const child = spawn(process.execPath, [program, ...words], {
     env: { ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -57,6 +57,7 @@ const around: Surroundings = {
   connect: (url, token) => makeClient({ url, token }),
   readText,
   readSecret: readPrivately,
+  askSecret: async (prompt) => (await import('./ask-secret.ts')).askSecret(prompt, around.signal),
   isThisMachine,
   tokens: {
     create: async (file, wanted, to) => (await tokenFile()).createToken(file, wanted, systemClock, to),
@@ -82,6 +83,20 @@ const around: Surroundings = {
     const { openOnDisk } = await import('../bus/on-disk.ts');
     const disk = openOnDisk(file, (line) => stderr.write(line));
     return disk && { ...makeClient({ url: 'http://localhost', fetcher: disk.fetcher }), close: disk.close };
+  },
+  toldFromDisk: async (capability, args, home) => {
+    const { toldFromDisk } = await import('./told-from-disk.ts');
+    const { version, program, signal } = around;
+    const log = (line: string) => void stderr.write(line);
+    return toldFromDisk(capability, args, {
+      home,
+      databaseFile: databaseFileIn(home),
+      env,
+      version,
+      program,
+      signal,
+      log,
+    });
   },
   inspectDatabase: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).inspectFile(file),
   databaseLife: async (file) => (await import('../bus/store/sqlite/inspect-file.ts')).databaseLife(file),

@@ -1,9 +1,5 @@
 import type { Agent } from '../agents/agent.ts';
-import { atlas } from '../agents/atlas/atlas.ts';
 import { callsOf } from '../agents/calls.ts';
-import { chronos } from '../agents/chronos/chronos.ts';
-import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
-import { hades } from '../agents/hades/hades.ts';
 import { type HealthServer, serveHealth } from '../agents/health.ts';
 import { makeRunner, type Runner } from '../agents/runner.ts';
 import { rfc3339, systemClock } from '../base/clock.ts';
@@ -14,10 +10,8 @@ import { allCapabilities } from '../capabilities/all-capabilities.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { AgentFlags, AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
-import { sleepUnlessAborted } from '../client/patience.ts';
-import { readConfig } from '../recovery/config/read-config.ts';
+import { agentHere } from './agent-here.ts';
 import type { Env } from './bus-settings.ts';
-import { runGaia } from './gaia-process.ts';
 
 export type RunningAgent = {
   name: AgentName;
@@ -33,34 +27,10 @@ export type RunningAgent = {
   among?: boolean;
 };
 
-/** What each agent touches, by its name. */
-const agents: Readonly<Record<AgentName, (running: RunningAgent) => Agent>> = {
-  atlas: ({ client }) => atlas(client),
-  chronos(running) {
-    const effects = recoveryOf(running);
-    return chronos({
-      ...effects,
-      backUp: async (target, cause, signal) => outcomeOf(await effects.gaia(backupWords(target, cause), signal)),
-    });
-  },
-  hades: (running) => hades({ ...recoveryOf(running), client: running.client }),
-};
-
-function recoveryOf({ home, env }: RunningAgent) {
-  // GAIA as a process, and not its code: it is the one path of a backup, with its lock and its refusals, and what packs and
-  // encrypts for minutes must not keep a lease from being extended.
-  const ofHome = { ...env, LEVEREDGE_HOME: home };
-  return {
-    gaia: (words: readonly string[], signal: AbortSignal) => runGaia(words, ofHome, signal),
-    targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
-    sleep: sleepUnlessAborted,
-  };
-}
-
 /** Runs an agent until the signal, in this process. @throws Fault when the bus refuses it for good */
 export async function runAgent(running: RunningAgent): Promise<Conclusion> {
   const { name, flags, client, signal, version } = running;
-  const agent = agents[name](running);
+  const agent = agentHere(name, running);
   const log = makeLog((line) => process.stderr.write(line), systemClock);
   const startedAt = rfc3339(systemClock());
   let runner: Runner | undefined;

@@ -5,10 +5,13 @@ import { makeLog } from '../base/log.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { ownersTokenIn } from '../bus/owners-token.ts';
 import type { RunningBus } from '../bus/start.ts';
+import { createToken } from '../bus/store/sqlite/token-file.ts';
+import { agentScopes } from '../capabilities/agent-scopes.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import { type AgentName, agentNames } from '../channels/cli/door.ts';
 import { credentialsIn } from '../channels/cli/find-token.ts';
 import { makeClient } from '../client/client.ts';
+import { newTokenSchema } from '../events/token.ts';
 import { makeExampleTarget } from './example-target.ts';
 import { runAgent } from './run-agent.ts';
 import { type RunningHere, runBus } from './run-bus.ts';
@@ -21,11 +24,13 @@ const graceSeconds = 20;
  * leaves the others and the bus working.
  */
 export function runUp(running: RunningHere): Promise<Conclusion> {
-  const { env, home, say } = running;
+  const { env, home, program, say } = running;
   if (!env.GAIA_CONFIG)
     try {
       if (makeExampleTarget(home.dir))
-        say(`An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}.`);
+        say(
+          `An example target, dev, was made in ${join(home.dir, 'data-plane', 'dev')}. In a minute CHRONOS backs it up, and then each day: ${program} chronos schedule`,
+        );
     } catch (error) {
       // What is wrong with the home is the bus' to say.
       say(`No example target could be made: ${reasonOf(error)}.`);
@@ -38,7 +43,7 @@ export function runUp(running: RunningHere): Promise<Conclusion> {
 async function runBeside(name: AgentName, bus: RunningBus, running: RunningHere): Promise<void> {
   const { home, env, signal, version, json, quiet, flags } = running;
   try {
-    const client = makeClient({ url: bus.url, token: tokenOf(name, home.dir) });
+    const client = makeClient({ url: bus.url, token: await tokenOf(name, bus, running) });
     // A bus at any free port is one among others on this machine, and so are its agents.
     const port = (flags.port ?? env.LEVEREDGE_PORT) === '0' ? 0 : undefined;
     const of = { port, leaseSeconds, graceSeconds };
@@ -52,8 +57,20 @@ async function runBeside(name: AgentName, bus: RunningBus, running: RunningHere)
   }
 }
 
-/** Its own, else the owner's; without either the bus decides. */
-function tokenOf(name: AgentName, home: string): string | undefined {
-  const own = join(credentialsIn(home), `${name.toUpperCase()}.token`);
-  return [own, ownersTokenIn(home)].map((file) => readPrivately(file)?.trim()).find(Boolean);
+/**
+ * Its own, made when there is none: it may then do what its page says, and no more. Where none can be made the owner's, and that
+ * is said; without either the bus decides.
+ */
+async function tokenOf(name: AgentName, { databaseFile }: RunningBus, { home, say }: RunningHere) {
+  const agent = name.toUpperCase();
+  const file = join(credentialsIn(home.dir), `${agent}.token`);
+  const own = readPrivately(file)?.trim();
+  if (own) return own;
+  const wanted = { name: agent, kind: 'agent', scopes: [...agentScopes[name]], per_minute: null, expires_in_ms: null };
+  try {
+    return (await createToken(databaseFile, newTokenSchema.parse(wanted), systemClock, file)).secret;
+  } catch (error) {
+    say(`${agent} uses the owner's token, because it could be given none of its own: ${reasonOf(error)}`);
+    return readPrivately(ownersTokenIn(home.dir))?.trim() || undefined;
+  }
 }

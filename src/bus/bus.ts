@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { CallSecrets } from './call-secrets.ts';
 import type { Calls } from './calls.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Auth } from './config.ts';
@@ -19,6 +20,8 @@ export type Bus = {
   turns: Turns;
   /** Calls of what the agents can do. */
   calls: Calls;
+  /** What of them is secret. Absent where the log is only read. */
+  callSecrets?: CallSecrets;
   /** Signs the audit chain. Absent where the log is only read. */
   checkpointer?: Pick<Checkpointer, 'make'>;
   /** Purges what the rules no longer keep. Absent where the log is only read. */

@@ -29,13 +29,17 @@ function stand() {
       looks.n++;
       return stored.get(id);
     },
+    deadLetterOf: async () => undefined,
+    head: () => 0,
+    epoch: '00000000',
     explain: async () => ({ hearers: [{ agent: 'TEA.calls', mode: 'queue' }] }),
     onCommitted(follower: (commit: never) => void) {
       followers.add(follower);
       return () => followers.delete(follower);
     },
   };
-  const calls = makeCalls({ store: store as never, capabilities: [capability] });
+  const secrets = { seal: () => [], noteKept: () => undefined };
+  const calls = makeCalls({ store: store as never, capabilities: [capability], secrets });
   const from = { askedBy: { kind: 'person', name: 'anna' } as const, via: 'http', cause: undefined, key: undefined };
   return { calls, stored, store, looks, begin: () => calls.begin(capability, {}, from) };
 }

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { Fault } from '../base/fault.ts';
-import type { Json, JsonObject } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import {
   type Asker,
   approvalAction,
+  type Call,
   type CallDetails,
   type Capability,
   calledAction,
@@ -10,12 +12,14 @@ import {
   consequenceId,
   ownerOf,
   payloadHash,
-  type ReturnDetails,
-  returnedId,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
+import { maskedSchema, secretMembers, secretsIn } from '../events/secret.ts';
+import { type CallReader, callReaderOf, questionIdOf } from './call-reader.ts';
+import { cutOffSince } from './own-calls.ts';
 import { quoted } from './refusals.ts';
+import type { Secrets } from './secrets.ts';
 import type { Commit, Published, Store } from './store/store.ts';
 import { settled } from './waiters.ts';
 
@@ -29,32 +33,6 @@ const maxWaiting = 500;
 const fewWaiting = 50;
 const crowdedMs = 250;
 
-export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
-
-/** A call and what came of it, as it is read. `id`: that of the event that it is. */
-export type Call = {
-  id: string;
-  capability: string;
-  status: (typeof callStates)[number];
-  arguments: JsonObject;
-  asked_by: Asker;
-  via: string;
-  asked_at: string;
-  /** Of a destructive call, once its agent has prepared it. */
-  approval: {
-    id: string;
-    question: string;
-    payload_hash: string;
-    timeout_at: string | null;
-    response: string | null;
-    responded_by: string | null;
-    responded_via: string | null;
-  } | null;
-  result: JsonObject | null;
-  error: { code: string; message: string; hint?: string } | null;
-  took_ms: number | null;
-};
-
 /** Where a call comes from. */
 type From = {
   askedBy: Asker;
@@ -65,7 +43,7 @@ type From = {
   key: string | undefined;
 };
 
-export type Calls = {
+export type Calls = CallReader & {
   readonly capabilities: readonly Capability[];
   /** Publishes a call, and answers its id. @throws Fault `conflict` for a key of another call, `unavailable` where no queue takes it */
   begin(capability: Capability, args: JsonObject, from: From): Promise<string>;
@@ -74,8 +52,6 @@ export type Calls = {
    * @throws Fault `not-found`, `asks-nothing`, `invalid`, and `conflict` when somebody has taken the id of the question
    */
   ask(id: string, args: JsonObject, says: readonly string[]): Promise<Call>;
-  /** @throws Fault `not-found` */
-  call(id: string): Promise<Call>;
   /**
    * The call, when it is none of these any more, the time is over, or the caller is gone.
    * @throws Fault `not-found`, and `queue-full` where there is time to wait and `isFull`
@@ -89,65 +65,56 @@ export type Calls = {
 };
 
 type CallsDeps = {
-  store: Pick<Store, 'publish' | 'event' | 'explain' | 'onCommitted'>;
+  store: Pick<
+    Store,
+    'publish' | 'publishWithSecrets' | 'event' | 'deadLetterOf' | 'explain' | 'onCommitted' | 'head' | 'epoch'
+  >;
   capabilities: readonly Capability[];
+  secrets: Pick<Secrets, 'seal' | 'noteKept'>;
 };
 
 /** Calls of capabilities, as events: the call, what came of it, and between them a question where it destroys. */
-export function makeCalls({ store, capabilities }: CallsDeps): Calls {
+export function makeCalls({ store, capabilities, secrets }: CallsDeps): Calls {
   let waiters = 0;
   const waiting = new Set<PromiseWithResolvers<void>>();
   let isReleased = false;
   const waker = wakerOf(waiting);
   const ignore = store.onCommitted((_: Commit) => waker.committed());
-
-  const callEvent = async (id: string): Promise<{ event: Event; details: CallDetails; capability: Capability }> => {
-    const event = await store.event(id);
-    const details = event?.details as CallDetails | null | undefined;
-    const capability = capabilities.find(({ name }) => name === details?.capability);
-    const isCall =
-      event?.source_agent === busAgent && capability !== undefined && event.action === calledAction(capability.name);
-    if (!isCall || !details) throw new Fault('not-found', `There is no call ${quoted(id)}.`);
-    return { event, details, capability };
-  };
-
-  async function call(id: string): Promise<Call> {
-    const { event, details, capability } = await callEvent(id);
-    const returned = await store.event(returnedId(capability.name, id));
-    const isAsked = capability.risk === 'destructive';
-    const found = isAsked ? await store.event(questionIdOf(capability, id)) : undefined;
-    // Another's event of this id asks nothing.
-    const question = found?.source_agent === busAgent ? found : undefined;
-    const said = returned && saidIn(returned, capability);
-    // Nor does it say what came of the call; but then its agent cannot say it either.
-    const isTaken = said === undefined && returned !== undefined && statusOf(undefined, question) === 'running';
-    return callOf(event, details, isTaken ? takenBy(returned.source_agent, capability) : said, question);
-  }
+  const reader = callReaderOf(store, capabilities, cutOffSince(store));
+  const { called, call } = reader;
 
   return {
     capabilities,
     async begin(capability, args, { askedBy, via, cause, key }) {
-      const details: CallDetails = { capability: capability.name, arguments: args, asked_by: askedBy, via };
+      const { id, sealed, masked } = maskedBy(
+        secrets,
+        capability,
+        args,
+        key === undefined ? undefined : idOfKey(askedBy, capability, key),
+      );
+      const details: CallDetails = { capability: capability.name, arguments: masked, asked_by: askedBy, via };
       const earlier = cause === undefined ? undefined : await store.event(cause);
       if (cause !== undefined && earlier === undefined)
         throw new Fault('not-found', `There is no event ${quoted(cause)}.`);
-      await requireTaker(store, capability);
-      const published = await store.publish({
-        ...(key === undefined ? {} : { id: idOfKey(askedBy, capability, key) }),
+      if (capability.doneBy !== 'bus') await requireTaker(store, capability);
+      const draft = {
+        ...(id === undefined ? {} : { id }),
         source_agent: busAgent,
         action: calledAction(capability.name),
         target: targetIn(args),
         details: details as unknown as JsonObject,
         ...(earlier && { causation_id: earlier.id, correlation_id: earlier.correlation_id ?? earlier.id }),
-      });
+      };
+      const published = sealed.length > 0 ? await store.publishWithSecrets(draft, sealed) : await store.publish(draft);
+      if (sealed.length > 0) secrets.noteKept();
       return idOf(published, 'This Idempotency-Key came with another call before.');
     },
     async ask(id, args, says) {
-      const { event, details, capability } = await callEvent(id);
+      const { event, details, capability } = await called(id);
       await askOnce(store, { capability, details: { ...details, arguments: args }, says, call: event });
       return call(id);
     },
-    call,
+    ...reader,
     async after(states, id, withinMs, gone) {
       const until = performance.now() + withinMs;
       // Who only looks waits for nobody, and who waits keeps the place until the end.
@@ -204,6 +171,16 @@ function wakerOf(waiting: Set<PromiseWithResolvers<void>>) {
   };
 }
 
+/** What the event may say of the arguments, and what is kept beside it. That belongs to its id, which is then made here. */
+function maskedBy({ seal }: CallsDeps['secrets'], { input }: Capability, args: JsonObject, given: string | undefined) {
+  const values = secretsIn(input, args);
+  if (Object.keys(values).length === 0) return { id: given, sealed: [], masked: args };
+  const id = given ?? `call-${randomUUID()}`;
+  const sealed = seal(id, 'arguments', values);
+  const placeholders = Object.fromEntries(sealed.map(({ member, placeholder }) => [member, placeholder]));
+  return { id, sealed, masked: { ...args, ...placeholders } };
+}
+
 /** Its agent has a queue for it since it ran for the first time; without that the call would wait for nobody. */
 async function requireTaker({ explain }: CallsDeps['store'], { name }: Capability): Promise<void> {
   const owner = ownerOf(name);
@@ -212,29 +189,6 @@ async function requireTaker({ explain }: CallsDeps['store'], { name }: Capabilit
   throw new Fault('unavailable', `${owner} has never run on this bus, or takes no calls of ${name}.`, {
     hint: `Start it: leveredge agent ${owner.toLowerCase()}`,
   });
-}
-
-/** Undefined where another than its agent says it. */
-function saidIn({ source_agent, details }: Event, { name }: Capability): ReturnDetails | undefined {
-  if (source_agent !== ownerOf(name)) return undefined;
-  const { ok, result, error, took_ms } = (details ?? {}) as Record<string, Json>;
-  const took = { capability: name, took_ms: typeof took_ms === 'number' ? took_ms : 0 };
-  if (ok === true && isObject(result)) return { ...took, ok, result };
-  if (ok === false && isObject(error) && typeof error.code === 'string' && typeof error.message === 'string') {
-    const { code, message, hint } = error;
-    return { ...took, ok, error: { code, message, ...(typeof hint === 'string' ? { hint } : {}) } };
-  }
-  const message = `What ${source_agent} says came of ${name} makes no sense.`;
-  return { ...took, ok: false, error: { code: 'internal', message } };
-}
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function takenBy(source: string, { name }: Capability): ReturnDetails {
-  const message = `${quoted(source)} has taken the id under which is told what came of it.`;
-  const hint = 'Look whether it was done before you call it again.';
-  return { capability: name, took_ms: 0, ok: false, error: { code: 'conflict', message, hint } };
 }
 
 type Asking = { capability: Capability; details: CallDetails; says: readonly string[]; call: Event };
@@ -256,8 +210,9 @@ async function askOnce(
     });
   // As its agent will hold them against it after the yes: nobody is asked about what could not be done.
   const place = (pointer: string) => `/arguments${pointer}`;
-  const { value } = parseAs(capability.input, prepared.arguments, 'What was prepared', place);
+  const { value } = parseAs(maskedSchema(capability.input), prepared.arguments, 'What was prepared', place);
   const details = { ...prepared, arguments: value as JsonObject };
+  requireSameSecrets(capability, details.arguments, (call.details as CallDetails).arguments);
   await store.publish({
     id,
     source_agent: busAgent,
@@ -275,7 +230,15 @@ async function askOnce(
   });
 }
 
-const questionIdOf = ({ name }: Capability, call: string) => consequenceId(busAgent, call, approvalAction(name), null);
+/** What is approved is what came with the call: its placeholders are bound to the values. */
+function requireSameSecrets({ input }: Capability, prepared: JsonObject, called: JsonObject): void {
+  const odd = secretMembers(input).find((member) => prepared[member] !== called[member]);
+  if (odd === undefined) return;
+  const detail = 'must be the placeholder that the call has, or missing as there';
+  throw new Fault('invalid', `What was prepared makes no sense: /arguments/${odd} ${detail}.`, {
+    mistakes: [{ pointer: `/arguments/${odd}`, detail }],
+  });
+}
 
 const targetIn = ({ target }: JsonObject) => (typeof target === 'string' ? target : null);
 
@@ -292,47 +255,4 @@ function tooMany(): Fault {
   return new Fault('queue-full', `${maxWaiting} callers wait for calls already, which is the limit.`, {
     hint: 'Ask again without wait, or a little later.',
   });
-}
-
-function callOf(
-  event: Event,
-  { capability, arguments: args, asked_by, via }: CallDetails,
-  said: ReturnDetails | undefined,
-  question: Event | undefined,
-): Call {
-  const error = said !== undefined && !said.ok ? said.error : null;
-  return {
-    id: event.id,
-    capability,
-    status: statusOf(said, question),
-    // What is approved is what was prepared.
-    arguments: (question?.details as CallDetails | undefined)?.arguments ?? args,
-    asked_by,
-    via,
-    asked_at: event.timestamp,
-    approval: question === undefined ? null : approvalOf(question),
-    result: said?.ok === true ? said.result : null,
-    error,
-    took_ms: said?.took_ms ?? null,
-  };
-}
-
-function statusOf(said: ReturnDetails | undefined, question: Event | undefined): Call['status'] {
-  if (said !== undefined) return said.ok ? 'done' : 'failed';
-  if (question === undefined) return 'running';
-  if (question.human_state === 'open') return 'pending_approval';
-  return question.human_response === 'yes' ? 'running' : 'refused';
-}
-
-function approvalOf(question: Event): NonNullable<Call['approval']> {
-  const { id, human_question, payload_hash, timeout_at, human_response } = question;
-  return {
-    id,
-    question: human_question ?? '',
-    payload_hash: payload_hash ?? '',
-    timeout_at,
-    response: human_response,
-    responded_by: question.human_responded_by,
-    responded_via: question.human_responded_via,
-  };
 }

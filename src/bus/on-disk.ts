@@ -5,9 +5,11 @@ import { makeCalls } from './calls.ts';
 import { openGate } from './gate.ts';
 import { makeGuard } from './guard.ts';
 import { makeHttp } from './http.ts';
+import { listAgents } from './routes/agents.ts';
 import { listDeadLetters } from './routes/dead-letters.ts';
 import { explain } from './routes/explain.ts';
 import { getEvent } from './routes/get-event.ts';
+import { health } from './routes/health.ts';
 import { inbox } from './routes/inbox.ts';
 import { listEvents } from './routes/list-events.ts';
 import { pending } from './routes/pending.ts';
@@ -17,10 +19,16 @@ import { makeStreams } from './streams/streams.ts';
 import { makeTurns } from './turns.ts';
 import { makeWaiters } from './waiters.ts';
 
+/** Nothing is called without a bus. */
+const noSecrets = { seal: () => [], noteKept: () => undefined };
+
 /** The reading calls of the bus, without a bus. */
 export type OnDisk = { fetcher: typeof fetch; close(): Promise<void> };
 
-const reading = [listEvents, getEvent, pending, inbox, listDeadLetters, listSubscriptions, explain];
+const reading = [
+  ...[health, listAgents, listEvents, getEvent, pending, inbox],
+  ...[listDeadLetters, listSubscriptions, explain],
+];
 
 /**
  * Answers the reading calls of the API from a database file, through the very routes that answer them otherwise: what is
@@ -37,7 +45,7 @@ export function openOnDisk(file: string, say: (line: string) => void): OnDisk | 
   const metrics = { text: async () => '', contentType: 'text/plain' };
   const streams = makeStreams(store, log);
   const at = { clock: systemClock, startedAt: systemClock() };
-  const calls = makeCalls({ store, capabilities: [] });
+  const calls = makeCalls({ store, capabilities: [], secrets: noSecrets });
   const bus: Bus = { store, waiters, turns, calls, metrics, streams, ...at, version: '', auth: 'loopback', address };
   const { server } = makeHttp(
     reading.map((route) => route(bus)),

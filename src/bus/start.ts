@@ -6,8 +6,9 @@ import type { Log } from '../base/log.ts';
 import { urlOf } from '../base/url.ts';
 import type { Capability } from '../events/capability.ts';
 import type { Bus } from './bus.ts';
+import { makeCallSecrets } from './call-secrets.ts';
 import { type Calls, makeCalls } from './calls.ts';
-import { type Checkpointer, startCheckpointer } from './checkpointer.ts';
+import { startCheckpointer } from './checkpointer.ts';
 import type { BusConfig } from './config.ts';
 import { makeGate } from './gate.ts';
 import { isLoopback, makeGuard, requireProtection } from './guard.ts';
@@ -18,14 +19,17 @@ import { type Metrics, makeMetrics } from './metrics.ts';
 import { giveOwnerToken } from './owners-token.ts';
 import { portTaken } from './port-taken.ts';
 import { readRestored } from './restored.ts';
-import { type Retention, startRetention } from './retention-loop.ts';
+import { startRetention } from './retention-loop.ts';
 import { allRoutes } from './routes/all-routes.ts';
+import { startSecretKeeping } from './secret-keeping.ts';
+import { makeSecrets } from './secrets.ts';
+import { openSecretsKey } from './secrets-key.ts';
 import { type InPlace, inPlaceOf } from './store/sqlite/file-identity.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Store } from './store/store.ts';
 import type { StreamLimits } from './streams/open-streams.ts';
 import { makeStreams, type Streams } from './streams/streams.ts';
-import { type Sweeper, startSweeper } from './sweeper.ts';
+import { startSweeper } from './sweeper.ts';
 import { makeTurns, type Turns } from './turns.ts';
 import { makeWaiters, type Waiters } from './waiters.ts';
 
@@ -65,7 +69,7 @@ const drainStepMs = 10;
  * @throws Fault `usage`, `port-taken`, `locked`, `damaged`, `newer-schema`, `storage-full`.
  */
 export async function startBus(config: BusConfig, deps: BusDeps): Promise<RunningBus> {
-  const { log, clock, storeWorker, version, streamLimits, owner, capabilities = [] } = deps;
+  const { log, clock, storeWorker, version, streamLimits, owner } = deps;
   requireProtection(config);
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host;
   await requireFreePort(host, config.port);
@@ -94,7 +98,8 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const waiters = makeWaiters((listener) => store.onCommitted(listener));
     const streams = makeStreams(store, log, streamLimits);
     const turns = makeTurns((listener) => store.onCommitted(listener));
-    const calls = makeCalls({ store, capabilities });
+    const { calls, callSecrets, secretKeeping } = startCalls(store, home, deps);
+    undo.unshift(() => secretKeeping.stop());
     const startedAt = clock();
     const checkpointer = await startCheckpointer(store, config.home, clock, log);
     undo.unshift(() => checkpointer.stop());
@@ -102,14 +107,15 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     undo.unshift(() => retention.stop());
     const heartbeats = await startHeartbeats(store, clock, log);
     undo.unshift(() => heartbeats.stop());
-    let address = { url: '', port: 0 };
     showWaiting(metrics, { waiters, turns, calls, streams, heartbeats });
+    let address = { url: '', port: 0 };
     const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
     const bus: Bus = {
       store,
       waiters,
       turns,
       calls,
+      callSecrets,
       metrics,
       streams,
       checkpointer,
@@ -128,8 +134,8 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     const sweeper = startSweeper(store, clock, log);
     undo.unshift(() => sweeper.stop());
     lock.announce({ pid: process.pid, url, started: rfc3339(startedAt) });
-    const parts = { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, heartbeats, store, lock };
-    const close = once(() => stop(parts, log));
+    const loops = [sweeper, secretKeeping, retention, checkpointer, heartbeats];
+    const close = once(() => stop({ http, waiters, turns, calls, streams, loops, store, lock }, log));
     if (untold !== undefined) notices.push(untold);
     return { url, port, databaseFile: config.databaseFile, notices, inPlace, close };
   } catch (error) {
@@ -139,10 +145,17 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
   }
 }
 
-function showWaiting(
-  { gauge }: Metrics,
-  { waiters, turns, calls, streams, heartbeats }: Pick<Parts, 'waiters' | 'turns' | 'calls' | 'streams' | 'heartbeats'>,
-): void {
+/** Calls, and what of them is secret. */
+function startCalls(store: Store, home: string, { capabilities = [], clock, log }: BusDeps) {
+  const secrets = makeSecrets({ store, key: onceMade(() => openSecretsKey(home)), clock });
+  const calls = makeCalls({ store, capabilities, secrets });
+  const callSecrets = makeCallSecrets({ store, calls, secrets });
+  return { calls, callSecrets, secretKeeping: startSecretKeeping({ store, calls, secrets, clock, log }) };
+}
+
+type Showing = Pick<Parts, 'waiters' | 'turns' | 'calls' | 'streams'> & { heartbeats: Heartbeats };
+
+function showWaiting({ gauge }: Metrics, { waiters, turns, calls, streams, heartbeats }: Showing): void {
   gauge('leveredge_waiters', 'Callers that wait for a question to end', () => waiters.count);
   gauge('leveredge_claims_waiting', 'Callers that wait for deliveries', () => turns.count);
   gauge('leveredge_calls_waiting', 'Callers that wait for what comes of a call', () => calls.waiting);
@@ -156,16 +169,14 @@ type Parts = {
   turns: Turns;
   calls: Calls;
   streams: Streams;
-  sweeper: Sweeper;
-  retention: Retention;
-  checkpointer: Checkpointer;
-  heartbeats: Heartbeats;
+  /** What goes on by itself, in the order in which it ends. */
+  loops: readonly { stop(): Promise<void> }[];
   store: Store;
   lock: Lock;
 };
 
 async function stop(parts: Parts, log: Log): Promise<void> {
-  const { http, waiters, turns, calls, streams, sweeper, retention, checkpointer, heartbeats, store, lock } = parts;
+  const { http, waiters, turns, calls, streams, loops, store, lock } = parts;
   const closed = http.server.close();
   waiters.release();
   turns.release();
@@ -179,12 +190,18 @@ async function stop(parts: Parts, log: Log): Promise<void> {
   await closed;
   // Those who had to be cut off give back what they held.
   await streams.close();
-  await sweeper.stop();
-  await retention.stop();
-  await checkpointer.stop();
-  await heartbeats.stop();
+  for (const loop of loops) await loop.stop();
   await store.close();
   lock.release();
+}
+
+/** Made when it is first wanted; what failed is tried again the next time. */
+function onceMade<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 function once(act: () => Promise<void>): () => Promise<void> {

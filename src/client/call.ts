@@ -93,6 +93,16 @@ const plainCauses: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection broke',
 };
 
+/** What ends a request that may have gone out. */
+const brokenOff = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'];
+
+/** Whether the bus may have had a request of which this was thrown, though no answer came back. */
+export function mayHaveArrived(thrown: unknown): boolean {
+  if (!(thrown instanceof Fault) || thrown.code !== 'unreachable' || !(thrown.cause instanceof Error)) return false;
+  const { cause, name } = thrown.cause;
+  return name === 'TimeoutError' || (isRecord(cause) && brokenOff.includes(String(cause.code)));
+}
+
 /** fetch says only "fetch failed"; the reason lies in its cause. */
 export function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;

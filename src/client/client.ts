@@ -1,7 +1,5 @@
 import type { Mistake } from '../base/fault.ts';
-import type { JsonObject } from '../base/json.ts';
 import type { AnswerBody, CancelBody, Resolution } from '../events/answer.ts';
-import type { Asker, Risk } from '../events/capability.ts';
 import type { WireDelivery } from '../events/delivery.ts';
 import type { Draft } from '../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../events/event.ts';
@@ -9,6 +7,7 @@ import type { HeartbeatBody, WireAgent } from '../events/heartbeat.ts';
 import type { Warning } from '../events/parse.ts';
 import type { Explanation, Subscription, SubscriptionChange } from '../events/subscription.ts';
 import { type Call, type CallOptions, makeCall } from './call.ts';
+import { type CapabilityCalls, capabilityCallsOver } from './capability-calls.ts';
 import { type DeliveryCalls, deliveriesOver } from './deliveries.ts';
 import { type FollowOptions, follow, type TakeOptions, takeDeliveries } from './follow.ts';
 import { streamOpener } from './open-stream.ts';
@@ -117,108 +116,58 @@ export type RetentionRun = {
   dropped_deliveries: Record<string, number>;
 };
 
-/** A capability as it is listed. `input` and `output` are JSON Schemas. */
-export type ListedCapability = {
-  name: string;
-  agent: string;
-  summary: string;
-  risk: Risk;
-  input: JsonObject;
-  output: JsonObject;
-};
-
-/** A call of a capability and what came of it. */
-export type CallState = {
-  id: string;
-  capability: string;
-  status: 'running' | 'pending_approval' | 'refused' | 'done' | 'failed';
-  arguments: JsonObject;
-  asked_by: Asker;
-  via: string;
-  asked_at: string;
-  approval: {
-    id: string;
-    question: string;
-    payload_hash: string;
-    timeout_at: string | null;
-    response: string | null;
-    responded_by: string | null;
-    responded_via: string | null;
-  } | null;
-  result: JsonObject | null;
-  error: { code: string; message: string; hint?: string } | null;
-  took_ms: number | null;
-};
-
-export type CapabilityCall = Waiting & {
-  via?: string | undefined;
-  /** Id of the event that the call follows from. */
-  cause?: string | undefined;
-  /** Names this call, so that asking for just the same again is the same call. */
-  idempotencyKey?: string | undefined;
-};
-
 type Waiting = { waitSeconds?: number | undefined; signal?: AbortSignal | undefined };
 
 /**
  * The bus seen from outside: one method for each call of its API, shapes as on the wire. Nothing is retried here (see
  * ask.ts). Every method throws a Fault: as the bus said it, or `unreachable`.
  */
-export type Client = DeliveryCalls & {
-  readonly url: string;
-  publish(draft: Draft, options?: PublishOptions): Promise<PublishReceipt>;
-  /** 1 to 1,000 events in one call, each with a result of its own, in order. */
-  publishBatch(drafts: readonly Draft[], options?: PublishOptions): Promise<BatchReceipt>;
-  /** Newest first. */
-  events(query?: EventsQuery): Promise<EventsPage>;
-  /** One event; with `waitSeconds` (0…50) a question is answered at its resolution or when the time is over. */
-  event(id: string, waiting?: Waiting): Promise<Event>;
-  /** Safe to repeat. */
-  acknowledge(id: string, agent: string): Promise<{ status: 'acknowledged'; agent: string }>;
-  /** @throws Fault `already-resolved` with `extra.resolution`, a Resolution, when somebody else was first. */
-  respond(id: string, answer: AnswerBody): Promise<AnswerReceipt>;
-  cancel(id: string, cancellation: CancelBody): Promise<{ status: 'cancelled'; resolution: Resolution }>;
-  /** Notes that a person has seen the question. Safe to repeat. */
-  shown(id: string, via: string): Promise<void>;
-  /** Open questions, soonest deadline first. */
-  pending(query?: { limit?: number | undefined; after?: string | undefined }): Promise<PendingPage>;
-  /** Every agent that ever sent a heartbeat or has a subscription. */
-  agents(): Promise<WireAgent[]>;
-  /** Says that an agent is there, or with `stopped` that it ends. */
-  heartbeat(agent: string, body: HeartbeatBody, timeoutMs?: number): Promise<HeartbeatReceipt>;
-  inbox(agent: string, query?: InboxQuery): Promise<InboxPage>;
-  subscriptions(query?: { agent?: string | undefined; deleted?: boolean | undefined }): Promise<Subscription[]>;
-  addSubscription(subscription: SubscriptionBody): Promise<Subscription & { warnings?: Warning[] }>;
-  changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription>;
-  removeSubscription(id: string): Promise<Subscription>;
-  explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
-  /** What this caller may call. */
-  capabilities(): Promise<{ capabilities: ListedCapability[] }>;
-  /** Calls a capability, and waits up to `waitSeconds` (0…50) for its end. @throws Fault as its agent said it */
-  callCapability(name: string, args: JsonObject, options?: CapabilityCall): Promise<CallState>;
-  /** A call; with `waitSeconds` when it is through or the time is over. */
-  callState(id: string, waiting?: Waiting): Promise<CallState>;
-  /** Has the bus ask a person whether a destructive call may be done; by its agent. Safe to repeat. */
-  askForCall(id: string, prepared: { arguments: JsonObject; says: string[] }, signal?: AbortSignal): Promise<CallState>;
-  /** Signs what the audit chain is now, or answers the newest checkpoint when nothing is new. */
-  makeCheckpoint(): Promise<Checkpoint>;
-  /** What retention would purge now; purges nothing. */
-  planRetention(): Promise<{ rules: RetentionRuleCount[] }>;
-  /** Purges now what the rules no longer keep. A long run goes on after the answer. */
-  runRetention(): Promise<RetentionRun>;
-  health(timeoutMs?: number): Promise<Health>;
-  /** The events as they happen. Unlike the other methods it connects again by itself; see follow.ts. */
-  follow(options?: FollowOptions): AsyncGenerator<Event, void, undefined>;
-  /** An agent's deliveries as they become ready, likewise. */
-  takeDeliveries(agent: string, options?: TakeOptions): AsyncGenerator<WireDelivery, void, undefined>;
-};
+export type Client = DeliveryCalls &
+  CapabilityCalls & {
+    readonly url: string;
+    publish(draft: Draft, options?: PublishOptions): Promise<PublishReceipt>;
+    /** 1 to 1,000 events in one call, each with a result of its own, in order. */
+    publishBatch(drafts: readonly Draft[], options?: PublishOptions): Promise<BatchReceipt>;
+    /** Newest first. */
+    events(query?: EventsQuery): Promise<EventsPage>;
+    /** One event; with `waitSeconds` (0…50) a question is answered at its resolution or when the time is over. */
+    event(id: string, waiting?: Waiting): Promise<Event>;
+    /** Safe to repeat. */
+    acknowledge(id: string, agent: string): Promise<{ status: 'acknowledged'; agent: string }>;
+    /** @throws Fault `already-resolved` with `extra.resolution`, a Resolution, when somebody else was first. */
+    respond(id: string, answer: AnswerBody): Promise<AnswerReceipt>;
+    cancel(id: string, cancellation: CancelBody): Promise<{ status: 'cancelled'; resolution: Resolution }>;
+    /** Notes that a person has seen the question. Safe to repeat. */
+    shown(id: string, via: string): Promise<void>;
+    /** Open questions, soonest deadline first. */
+    pending(query?: { limit?: number | undefined; after?: string | undefined }): Promise<PendingPage>;
+    /** Every agent that ever sent a heartbeat or has a subscription. */
+    agents(): Promise<WireAgent[]>;
+    /** Says that an agent is there, or with `stopped` that it ends. */
+    heartbeat(agent: string, body: HeartbeatBody, timeoutMs?: number): Promise<HeartbeatReceipt>;
+    inbox(agent: string, query?: InboxQuery): Promise<InboxPage>;
+    subscriptions(query?: { agent?: string | undefined; deleted?: boolean | undefined }): Promise<Subscription[]>;
+    addSubscription(subscription: SubscriptionBody): Promise<Subscription & { warnings?: Warning[] }>;
+    changeSubscription(id: string, change: SubscriptionChange): Promise<Subscription>;
+    removeSubscription(id: string): Promise<Subscription>;
+    explain(action: string, requiresHuman?: boolean): Promise<Explanation>;
+    /** Signs what the audit chain is now, or answers the newest checkpoint when nothing is new. */
+    makeCheckpoint(): Promise<Checkpoint>;
+    /** What retention would purge now; purges nothing. */
+    planRetention(): Promise<{ rules: RetentionRuleCount[] }>;
+    /** Purges now what the rules no longer keep. A long run goes on after the answer. */
+    runRetention(): Promise<RetentionRun>;
+    health(timeoutMs?: number): Promise<Health>;
+    /** The events as they happen. Unlike the other methods it connects again by itself; see follow.ts. */
+    follow(options?: FollowOptions): AsyncGenerator<Event, void, undefined>;
+    /** An agent's deliveries as they become ready, likewise. */
+    takeDeliveries(agent: string, options?: TakeOptions): AsyncGenerator<WireDelivery, void, undefined>;
+  };
 
 /** Pages of subscriptions or agents that are read together, of 1,000 each. */
 const maxPages = 100;
 /** How long the network may take beyond what the bus was asked to wait. */
 const graceMs = 10_000;
-/** How long the bus waits for the end of a call when nothing is said. */
-const usualCallSeconds = 10;
 
 type ClientOptions = { url: string; token?: string | undefined; fetcher?: typeof fetch };
 
@@ -248,28 +197,7 @@ export function makeClient({ url, token, fetcher = fetch }: ClientOptions): Clie
           timeoutMs: waitSeconds === undefined ? undefined : waitSeconds * 1000 + graceMs,
         }),
       ),
-    capabilities: () => as(call('GET', '/capabilities', { expect: ['capabilities'] })),
-    callCapability: (name, body, { waitSeconds, via, cause, signal, idempotencyKey } = {}) =>
-      as(
-        call('POST', `/capabilities/${encodeURIComponent(name)}`, {
-          body,
-          query: { wait: waitSeconds, via, cause },
-          ...once({ idempotencyKey, signal }),
-          expect: ['id', 'status'],
-          timeoutMs: (waitSeconds ?? usualCallSeconds) * 1000 + graceMs,
-        }),
-      ),
-    callState: (id, { waitSeconds, signal } = {}) =>
-      as(
-        call('GET', `/calls/${encodeURIComponent(id)}`, {
-          query: { wait: waitSeconds },
-          expect: ['id', 'status'],
-          signal,
-          timeoutMs: (waitSeconds ?? 0) * 1000 + graceMs,
-        }),
-      ),
-    askForCall: (id, body, signal) =>
-      as(call('POST', `/calls/${encodeURIComponent(id)}:ask`, { body, signal, expect: ['id', 'status'] })),
+    ...capabilityCallsOver(call),
     acknowledge: (id, agent) => as(call('POST', `${at(id)}/acknowledge`, { query: { agent }, expect: ['status'] })),
     respond: (id, body) => as(call('POST', `${at(id)}/respond`, { body, expect: ['status', 'response'] })),
     cancel: (id, body) => as(call('POST', `${at(id)}:cancel`, { body, expect: ['status', 'resolution'] })),

@@ -14,6 +14,7 @@ export const answerSchema = z
     payload_hash: text
       .nullish()
       .meta({ description: 'The hash of what was shown to the person; must be the question’s where that has one' }),
+    reason: text.nullish().meta({ description: 'Why; stands in the event that tells of the answer' }),
   })
   .meta({ id: 'Answer' });
 
@@ -40,6 +41,7 @@ export type Answer = {
   via: string;
   payloadHash: string | null;
   mayApprove: boolean;
+  reason?: string | null;
 };
 
 /** How a question ended: what the loser of a race is told. */

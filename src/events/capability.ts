@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { JsonObject } from '../base/json.ts';
+import { busAgent } from './event.ts';
 
 /** `read` changes nothing; `write` does; `destructive` may destroy something, so a person approves each call before. */
 export const risks = ['read', 'write', 'destructive'] as const;
@@ -17,6 +18,11 @@ export type Capability = {
   /** One sentence, imperative, without a full stop. */
   summary: string;
   risk: Risk;
+  /**
+   * Who does it, where that is not its agent: the bus itself, at once and with the rights of whoever calls. For what nobody may do in
+   * another's name.
+   */
+  doneBy?: 'bus';
   /** Strict: an unknown argument is refused. */
   input: z.ZodObject;
   output: z.ZodObject;
@@ -26,8 +32,15 @@ export type Capability = {
   question?: (args: JsonObject) => string;
   /** Of a result with a list, which members make its columns, in order. */
   columns?: readonly string[];
+  /** Of one that only reads: without a bus the command line has it done on the spot, by what lies on disk. */
+  fromDisk?: true;
   /** What tells the same when no bus answers: a command of GAIA or of leveredge. */
   withoutBus?: string;
+  /**
+   * How a person may ask for it in words, beside its own name, in small letters: `roll {target} back`. `{target}` is an argument, of
+   * one word; `{answer…}`, at the end, is all the rest. `show|list` is either, and `[last]` may be left out.
+   */
+  phrases?: readonly string[];
 };
 
 /** Who asked for a call, whatever door it came through. No name on loopback without a token. */
@@ -41,6 +54,35 @@ export type ReturnDetails = { capability: string; took_ms: number } & (
   | { ok: true; result: JsonObject }
   | { ok: false; error: { code: string; message: string; hint?: string } }
 );
+
+export const callStates = ['running', 'pending_approval', 'refused', 'done', 'failed'] as const;
+
+/** A call and what came of it, as it is read. `id`: that of the event that it is. */
+export type Call = {
+  id: string;
+  capability: string;
+  status: (typeof callStates)[number];
+  arguments: JsonObject;
+  asked_by: Asker;
+  via: string;
+  asked_at: string;
+  /** Of a destructive call, once its agent has prepared it. */
+  approval: {
+    id: string;
+    question: string;
+    payload_hash: string;
+    timeout_at: string | null;
+    response: string | null;
+    responded_by: string | null;
+    responded_via: string | null;
+  } | null;
+  result: JsonObject | null;
+  error: { code: string; message: string; hint?: string } | null;
+  took_ms: number | null;
+};
+/** Who says what came of a call. */
+export const sayerOf = ({ name, doneBy }: Pick<Capability, 'name' | 'doneBy'>) =>
+  doneBy === 'bus' ? busAgent : ownerOf(name);
 
 /** Where an agent takes its calls from: a queue of its own, so that a long reaction does not hold them up. */
 export const callQueueOf = (agent: string) => `${agent}.calls`;

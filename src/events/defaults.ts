@@ -34,6 +34,8 @@ const since: Record<string, Record<string, number>> = {
     backup_missing: 1,
     anomaly_detected: 1,
     bus_restored: 1,
+    agent_lost: 1,
+    agent_back: 5,
   },
   HEPHAESTUS: { backup_completed: 3, human_responded: 2 },
 };

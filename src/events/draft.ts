@@ -23,10 +23,25 @@ export function isEventId(value: unknown): value is string {
   return typeof value === 'string' && visible.test(value) && !reservedIds.includes(value);
 }
 
+/**
+ * Beginnings of the ids that the bus gives to calls and questions of its own, which can be foreseen: whoever published one first
+ * would have taken it. What was stored under one before it was reserved stays.
+ */
+const busIdBeginnings: readonly string[] = [`${busAgent.toLowerCase()}-`, 'call-'];
+
+/** Whether somebody else than the bus may give this id to an event. */
+export function isFreeId(value: unknown): value is string {
+  return isEventId(value) && !busIdBeginnings.some((beginning) => value.startsWith(beginning));
+}
+
 const eventId = z
   .string('must be a string')
   .regex(visible, 'must be 1 to 200 visible ASCII characters')
-  .refine((id) => !reservedIds.includes(id), 'is a path of the API and can be no id');
+  .refine((id) => !reservedIds.includes(id), 'is a path of the API and can be no id')
+  .refine(
+    (id) => !busIdBeginnings.some((beginning) => id.startsWith(beginning)),
+    `begins as only ids of the bus do (${busIdBeginnings.join(', ')}); give another, or none`,
+  );
 
 const orNull = <T extends z.ZodType>(schema: T) => schema.nullish();
 

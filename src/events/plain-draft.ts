@@ -1,4 +1,4 @@
-import { type Draft, isEventId } from './draft.ts';
+import { type Draft, isFreeId } from './draft.ts';
 import { busAgent } from './event.ts';
 import { isName, isText } from './name.ts';
 
@@ -10,7 +10,7 @@ const plain = new Map<string, (value: unknown) => boolean>([
   ['details', (value) => typeof value === 'object' && value !== null && !Array.isArray(value)],
   ['source_workflow_id', isText],
   ['source_execution_id', isText],
-  ['id', isEventId],
+  ['id', isFreeId],
   ['correlation_id', isText],
   ['causation_id', isText],
   ['traceparent', isText],

@@ -49,8 +49,13 @@ export async function until<T>(what: () => T | undefined | false | Promise<T | u
   assert.fail(`never came to be: ${what}`);
 }
 
-export async function makeStory(t: TestContext, { rows = 10, agents = ['chronos', 'hades'] as AgentName[] } = {}) {
-  const { home, ends, stand } = makeHome(t, rows);
+type StoryOptions = { rows?: number; agents?: AgentName[]; schedule?: string };
+
+export async function makeStory(
+  t: TestContext,
+  { rows = 10, agents = ['chronos', 'hades'], ...more }: StoryOptions = {},
+): Promise<Story> {
+  const { home, ends, stand } = makeHome(t, rows, more);
   const run = (port: string) => start(['bus', '--home', home, '--port', port, '--json']);
   let bus = run('0');
   ends.push(() => void bus.child.kill('SIGKILL'));
@@ -82,10 +87,10 @@ export async function makeStoryInTime(t: TestContext): Promise<Story & Pick<BusP
   return story;
 }
 
-function makeHome(t: TestContext, rows: number) {
+function makeHome(t: TestContext, rows: number, more: Pick<StoryOptions, 'schedule'> = {}) {
   const home = mkdtempSync(join(tmpdir(), 'leveredge-story-'));
   const ends: (() => void | Promise<void>)[] = [];
-  const stand = makeStand(t, { home, rows, more: health });
+  const stand = makeStand(t, { home, rows, more: health, ...more });
   t.after(async () => {
     for (const end of ends.reverse()) await end();
     // A stopped process would be left for ever.

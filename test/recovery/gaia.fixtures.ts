@@ -63,10 +63,15 @@ type Layout = {
   /** Lines of YAML below the target, as `health: none`. */
   more?: string;
   rows?: number;
+  /** A line of YAML at the top: without one, CHRONOS does nothing by itself here. */
+  schedule?: string;
 };
 
 /** Makes a stand. What it made outside temporary folders the test must remove. */
-export function makeStand(t: Test, { home = folder(t), root, backups, more = '', rows = 10 }: Layout = {}): Stand {
+export function makeStand(
+  t: Test,
+  { home = folder(t), root, backups, more = '', rows = 10, schedule = 'schedule: off\n' }: Layout = {},
+): Stand {
   const at = root ?? join(home, 'data-plane', 'dev');
   const kept = backups ?? join(home, 'shared', 'backups');
   const config = join(home, 'gaia', 'config.yaml');
@@ -80,7 +85,7 @@ export function makeStand(t: Test, { home = folder(t), root, backups, more = '',
   const indented = more.split('\n').map((line) => `      ${line}\n`);
   writeFileSync(
     config,
-    `backup_locations: { local: ${kept} }\nrestore_targets:\n  data-plane:\n    dev:\n      root: ${at}\n` +
+    `backup_locations: { local: ${kept} }\n${schedule}restore_targets:\n  data-plane:\n    dev:\n      root: ${at}\n` +
       `      databases: [ { name: events, engine: sqlite, path: ${database} } ]\n${more === '' ? '' : indented.join('')}`,
   );
   const call = (...args: string[]) => gaia([...args, '--config', config], { LEVEREDGE_HOME: home });

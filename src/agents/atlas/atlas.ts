@@ -2,6 +2,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
 import { type Agent, done } from '../agent.ts';
 import { lineOf } from './event-line.ts';
+import { routeOf } from './route.ts';
 import { traceOf } from './trace.ts';
 
 /** What ATLAS asks the bus. */
@@ -25,6 +26,7 @@ export function atlas(bus: AtlasBus): Agent {
       'atlas.agents': { run: () => agentsOf(bus) },
       'atlas.pending': { run: ({ limit }) => pendingOf(bus, limit as number) },
       'atlas.events': { run: (args) => eventsOf(bus, args) },
+      'atlas.route': { run: async ({ sentence }) => routeOf(sentence as string) },
       'atlas.trace': { run: ({ event }, { signal }) => traceOf(bus, event as string, signal) },
     },
   };

@@ -70,6 +70,8 @@ describe('a trace', () => {
     }
     assert.deepEqual((await traced(log, 'before')).ids, ['before']);
     await assert.rejects(traced(log, 'never-was'), { code: 'not-found' });
+    assert.equal((await traced(log, 'befo')).matter, 'before');
+    await assert.rejects(traced(log, 'be'), { code: 'usage', message: /beginning of 2 ids: / });
   });
 
   it('has what follows by its cause alone, also where that was stored later or the clock went back', async () => {
@@ -117,6 +119,21 @@ describe('a trace', () => {
     );
     assert.ok(long.pages() <= 21);
     await assert.rejects(traced([{ id: 'a' }], 'a', AbortSignal.abort(new Error('stopping'))), /stopping/);
+  });
+
+  it('tells what led to an event also where that is older than what is looked through', async () => {
+    const many = Array.from({ length: 30_000 }, (_, n) => ({ id: `n${n}` }));
+    const { ids, depths, is_whole } = await traced(
+      [{ id: 'a' }, { id: 'b', ...by('a') }, ...many, { id: 'c', ...by('b') }],
+      'c',
+    );
+    assert.deepEqual([ids, depths, is_whole], [['a', 'b', 'c'], [0, 1, 2], false]);
+  });
+
+  it('says that it is not whole where more led to an event than is looked for', async () => {
+    const deep = Array.from({ length: 150 }, (_, n) => ({ id: `n${n}`, ...(n > 0 && by(`n${n - 1}`)) }));
+    assert.equal((await traced(deep, 'n99')).is_whole, true);
+    assert.deepEqual((await traced(deep, 'n149')).is_whole, false);
   });
 
   it('tells the first of a matter with very many events, and that there are more', async () => {

@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
+import { findEvent } from '../../client/find-event.ts';
 import { isEventId } from '../../events/draft.ts';
 import type { Event } from '../../events/event.ts';
 import { lineOf } from './event-line.ts';
@@ -8,6 +9,8 @@ import { lineOf } from './event-line.ts';
 /** How many events, the newest first, are looked through for what followed. */
 const maxLooked = 20_000;
 const pageSize = 1000;
+/** Of large events the bus gives fewer in a page; so many pages are asked for. */
+const maxPages = 100;
 /** Of a matter with more events the rest is left out. */
 const maxTold = 500;
 /** How many causes up what began it is looked for. */
@@ -17,34 +20,36 @@ const maxSaid = 300;
 
 /**
  * The matter that an event belongs to, in the order in which it happened: what led to it by `causation_id`, everything that
- * has the same `correlation_id` as any of that, and what follows.
- * @throws Fault `not-found`
+ * has the same `correlation_id` as any of that, and what follows. `id` may be a beginning, unique among the newest 5,000 events.
+ * @throws Fault `not-found`, and `usage` where several begin so
  */
 export async function traceOf(
   bus: Pick<Client, 'event' | 'events'>,
   id: string,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  const event = await bus.event(id);
-  const matters = await mattersOf(bus, event, signal);
+  const event = await findEvent(bus, id);
+  const { ledTo, isFirstKnown } = await whatLedTo(bus, event, signal);
+  const matters = ledTo.map(({ id, correlation_id }) => correlation_id ?? id);
   const matter = matters.at(-1) as string;
   const looked: Looked[] = [];
   let before: string | undefined;
-  let isWhole = true;
-  for (;;) {
+  let isWhole = isFirstKnown;
+  for (let page = 1; ; page++) {
     signal.throwIfAborted();
     const { events, next } = await bus.events({ limit: pageSize, before });
     looked.push(...events.map(lookedAt));
     // What began it is the oldest.
     if (events.some((each) => each.id === matter) || next === null) break;
-    if (looked.length > maxLooked) {
+    if (looked.length > maxLooked || page === maxPages) {
       isWhole = false;
       break;
     }
     before = next;
   }
-  // It may be older than what is looked through.
-  if (!looked.some((each) => each.id === event.id)) looked.push(lookedAt(event));
+  // They may be older than what is looked through.
+  const ids = new Set(looked.map((each) => each.id));
+  looked.push(...ledTo.filter((each) => !ids.has(each.id)));
   const found = matterOf(looked.toReversed(), new Set(matters));
   const inOrder = [...found.values()];
   const trace = inOrder
@@ -67,17 +72,21 @@ function lookedAt(event: Event): Looked {
   return { id, causation_id, correlation_id, line: lineOf(event), says };
 }
 
-/** What an event and each of its causes say that they belong to; last what the first of them does, as far as it is known. */
-async function mattersOf(bus: Pick<Client, 'event'>, event: Event, signal: AbortSignal): Promise<string[]> {
-  const matters: string[] = [];
+/** An event and its causes, the nearest first, as far as they are known. `isFirstKnown`: false where there are
+ * more before the last of them. */
+async function whatLedTo(bus: Pick<Client, 'event'>, event: Event, signal: AbortSignal) {
+  const ledTo: Looked[] = [];
   for (let each = event; ; ) {
-    matters.push(each.correlation_id ?? each.id);
-    if (!isEventId(each.causation_id) || matters.length > maxUp) return matters;
+    ledTo.push(lookedAt(each));
+    const cause = each.causation_id;
+    // Also where they go in a circle.
+    if (!isEventId(cause) || ledTo.some(({ id }) => id === cause)) return { ledTo, isFirstKnown: true };
+    if (ledTo.length > maxUp) return { ledTo, isFirstKnown: false };
     signal.throwIfAborted();
     try {
-      each = await bus.event(each.causation_id);
+      each = await bus.event(cause);
     } catch (error) {
-      if (error instanceof Fault && error.code === 'not-found') return matters; // Purged, or never there.
+      if (error instanceof Fault && error.code === 'not-found') return { ledTo, isFirstKnown: true }; // Purged, or never there.
       throw error;
     }
   }

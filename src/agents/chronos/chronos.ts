@@ -1,10 +1,14 @@
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Event } from '../../events/event.ts';
-import { type Agent, type Call, type Conclusion, done } from '../agent.ts';
+import { type Agent, type Call, type Conclusion, done, type Handler } from '../agent.ts';
 import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
 import { type BackupOutcome, backupDetails, madeExits } from './gaia-backup.ts';
+import { busTarget } from './plan.ts';
+import { makePrecedence } from './precedence.ts';
 import { pruneBy } from './prune.ts';
+import { type ByTheSchedule, byTheSchedule, type ScheduleEffects } from './schedule.ts';
+import { shownSchedule } from './show-schedule.ts';
 
 /** What CHRONOS touches. */
 export type ChronosEffects = GaiaEffects & {
@@ -12,6 +16,8 @@ export type ChronosEffects = GaiaEffects & {
   targets(): readonly string[];
   /** One backup for this event: asked again, the same one. Lets go on the signal, and throws its reason. */
   backUp(target: string, cause: string, signal: AbortSignal): Promise<BackupOutcome>;
+  /** What it does by itself; without it nothing. */
+  schedule?: Omit<ScheduleEffects, 'gaia' | 'precedence'>;
 };
 
 /** Between two looks whether another run has let go of the backups, and for how long. */
@@ -31,6 +37,14 @@ const announcements = { deploy_started: 1, build_started: 1, upgrade_started: 1,
  * these backups: GAIA, which makes them, is told their cause and keeps silent.
  */
 export function chronos(effects: ChronosEffects): Agent {
+  const precedence = makePrecedence();
+  const scheduled = effects.schedule && byTheSchedule({ ...effects.schedule, gaia: effects.gaia, precedence });
+  /** Whoever calls waits for it. */
+  const first =
+    (run: (effects: ChronosEffects, args: JsonObject, call: Call) => Promise<JsonObject>): Handler['run'] =>
+    (args, call) =>
+      precedence.first(() => run(effects, args, call));
+  const prune = pruneBy(effects);
   return {
     name: 'CHRONOS',
     port: 8010,
@@ -48,19 +62,23 @@ export function chronos(effects: ChronosEffects): Agent {
         return failed(target, { code, says: message }, { kind: 'never', because: message });
       }
       if (!known.includes(target)) return skipped(event, `GAIA's configuration knows no target of this name.`);
-      return concluded(target, await whenFree(effects, event, target, signal));
+      return concluded(target, await precedence.first(() => whenFree(effects, event, target, signal)));
     },
+    ...(scheduled && { byItself: scheduled.round }),
     offers: {
       'chronos.list': { run: (args, { signal }) => listBackups(effects, args, signal) },
       'chronos.backup': {
-        run: (args, call) => backUpNow(effects, args, call),
+        run: first(backUpNow),
         says: (result, { target }) => [
           { action: 'backup_completed', target: target as string, details: { ...result, why_made: 'manual' } },
         ],
       },
-      'chronos.drill': { run: (args, call) => drill(effects, args, call) },
-      'chronos.prune': pruneBy(effects),
-      'chronos.verify': { run: (args, call) => verify(effects, args, call) },
+      'chronos.drill': { run: first(drill) },
+      'chronos.prune': { ...prune, run: (args, call) => precedence.first(() => prune.run(args, call)) },
+      ...(scheduled && {
+        'chronos.schedule': { run: async (args: JsonObject) => showSchedule(scheduled, args) },
+      }),
+      'chronos.verify': { run: first(verify) },
     },
   };
 }
@@ -124,4 +142,13 @@ async function drill(effects: ChronosEffects, args: JsonObject, { signal }: Call
   const end = await inItsTurn(effects, ['drill', target, ...named, '--json', '--quiet'], signal);
   const { result, says, rto_seconds, rpo_seconds, phases, backup: tried } = resultOf(end, drilledExits);
   return { target, backup: tried, result, says, rto_seconds, rpo_seconds, phases } as JsonObject;
+}
+
+function showSchedule({ plan }: ByTheSchedule, { target }: JsonObject): JsonObject {
+  const { planned, config, clocks } = plan();
+  if (typeof target === 'string' && config.schedule.targets[target] === undefined && target !== busTarget)
+    throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`, {
+      hint: `There are: ${[...Object.keys(config.schedule.targets), busTarget].join(', ')}`,
+    });
+  return shownSchedule(planned, config, { target: target as string | undefined, clocks });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { CapabilityCall } from '../../client/client.ts';
+import type { CapabilityCall } from '../../client/capability-calls.ts';
 import { defaultSubscriptions } from '../../events/defaults.ts';
 import { anEvent } from '../agent.fixtures.ts';
 import type { GaiaEnd } from '../gaia-end.ts';

@@ -3,6 +3,7 @@ import { makeKeysInUse } from '../idempotency.ts';
 import type { Route } from '../route.ts';
 import { acknowledge } from './acknowledge.ts';
 import { listAgents } from './agents.ts';
+import { callSecretRoutes } from './call-secrets.ts';
 import { cancel } from './cancel.ts';
 import { capabilityRoutes } from './capabilities.ts';
 import { listCheckpoints, makeCheckpoint } from './checkpoints.ts';
@@ -66,6 +67,7 @@ export function allRoutes(bus: Bus): Route[] {
     deleteSubscription(bus),
     explain(bus),
     ...capabilityRoutes(bus),
+    ...callSecretRoutes(bus),
     makeCheckpoint(bus),
     listCheckpoints(bus),
     planRetention(bus),

@@ -1,17 +1,21 @@
+import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { isFaultCode } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { type Asker, type Capability, ownerOf, risks } from '../../events/capability.ts';
+import { type Asker, type Call, type Capability, callStates, ownerOf, risks } from '../../events/capability.ts';
 import { name as nameSchema } from '../../events/name.ts';
 import type { Principal } from '../../events/principal.ts';
 import { mayCall } from '../../events/scope.ts';
+import { secretMembers } from '../../events/secret.ts';
 import type { Bus } from '../bus.ts';
-import { type Call, callStates } from '../calls.ts';
+import { requireToken } from '../call-secrets.ts';
 import { keyHeader } from '../idempotency.ts';
+import { type OwnCall, ownCallsOf, ownWorkOf } from '../own-calls.ts';
 import { requireMayCall, requireOwn } from '../permission.ts';
 import { wholeNumber } from '../query.ts';
 import { bodyOf, type Route, route } from '../route.ts';
+import { secretly } from '../secret-body.ts';
 import { warningsSchema } from './warnings.ts';
 
 /** Under the minute after which many proxies give up. */
@@ -67,7 +71,10 @@ const listedSchema = z.object({
 
 /** GET /capabilities, POST /capabilities/{name} for each, GET /calls/{id} and POST /calls/{id}:ask. */
 export function capabilityRoutes(bus: Bus): Route[] {
-  return [listCapabilities(bus), ...bus.calls.capabilities.map((each) => callRoute(bus, each)), getCall(bus), ask(bus)];
+  const own = ownCallsOf(bus.store);
+  const work = ownWorkOf(bus.store);
+  const ofCalls = bus.calls.capabilities.map((each) => callRoute(bus, each, own[each.name], work));
+  return [listCapabilities(bus), ...ofCalls, getCall(bus), ask(bus)];
 }
 
 function listCapabilities({ calls }: Bus): Route {
@@ -97,12 +104,23 @@ function listed({ name, summary, risk, input, output }: Capability) {
 const wait = (usual: number) =>
   wholeNumber(0, maxWaitSeconds).default(usual).meta({ description: 'Seconds to wait for its end' });
 
-function callRoute({ calls }: Bus, capability: Capability): Route {
-  const { name, summary, risk, input, example } = capability;
+function callRoute(
+  { calls }: Bus,
+  capability: Capability,
+  own: OwnCall | undefined,
+  work: ReturnType<typeof ownWorkOf>,
+): Route {
+  const { name, summary, risk, input, output, example } = capability;
   const isDestructive = risk === 'destructive';
+  assert.equal(own !== undefined, capability.doneBy === 'bus', `who does ${name}`);
+  const taken = secretMembers(input);
+  const hasSecrets = taken.length > 0 || secretMembers(output).length > 0;
   const how = isDestructive
     ? 'Destructive: its agent prepares it, a person is asked, and it is done once after a yes. Answered with 202 and pending_approval as soon as the question is there.'
     : 'Answered with 200 and the result, or with 202 when it takes longer than wait.';
+  const kept = hasSecrets
+    ? ' What is secret of it stands in no event and no answer but that of GET /calls/{id}/secrets; it always needs a token.'
+    : '';
   return route({
     method: 'POST',
     path: `/capabilities/${name}`,
@@ -110,14 +128,17 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
     tag: 'Capabilities',
     needs: 'read',
     summary,
-    description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both. What its agent refuses is answered as a problem.`,
+    description: `${how} The call is an event with who asked, and so is what came of it; GET /calls/{id} reads both.${kept} What its agent refuses is answered as a problem.`,
     headers: { [keyHeaderShown]: callKeyHelp },
     query: z.object({
       wait: wait(usualWaitSeconds),
       via: nameSchema.default('http').meta({ description: 'The channel that it comes through' }),
       cause: z.string().optional().meta({ description: 'Id of the event that the call follows from' }),
     }),
-    body: { ...bodyOf(input, 'The call', example), isOptional: true },
+    body: {
+      ...(hasSecrets ? secretly(bodyOf(input, 'The call', example), taken) : bodyOf(input, 'The call', example)),
+      isOptional: true,
+    },
     answers: {
       200: { description: 'Done', schema: callSchema },
       202: { description: 'Waits for a person, or still goes on', schema: callSchema },
@@ -125,6 +146,7 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
     faults: ['not-found', 'conflict', 'queue-full', 'unavailable'],
     async handle({ body, query, headers, principal, gone }) {
       requireMayCall(principal, capability);
+      if (hasSecrets) requireToken(principal);
       const key = headers[keyHeader];
       const from = {
         askedBy: askerOf(principal),
@@ -132,7 +154,10 @@ function callRoute({ calls }: Bus, capability: Capability): Route {
         cause: query.cause,
         key: typeof key === 'string' ? key : undefined,
       };
-      const id = await calls.begin(capability, body as JsonObject, from);
+      const prepared = await own?.prepare(body as JsonObject, principal);
+      const args = prepared?.args ?? (body as JsonObject);
+      const id = await calls.begin(capability, args, { ...from, cause: from.cause ?? prepared?.about });
+      if (own !== undefined) await work(capability, id, () => own.run(args, query.via, principal)).catch(withCall(id));
       // It is begun, so whoever called must be told which it is.
       const waitMs = calls.isFull ? 0 : query.wait * 1000;
       const call = await calls.after(['running'], id, waitMs, gone());
@@ -200,6 +225,14 @@ function ask({ calls }: Bus): Route {
 function askerOf(principal: Principal): Asker {
   if (principal.kind === 'anonymous') return { kind: 'anonymous', name: null };
   return { kind: principal.kind, name: principal.name };
+}
+
+function withCall(id: string) {
+  return (error: unknown): never => {
+    if (!(error instanceof Fault)) throw error;
+    const { code, message, hint, mistakes, extra, cause } = error;
+    throw new Fault(code, message, { hint, mistakes, cause, extra: { call: id, ...extra } });
+  };
 }
 
 /** What the agent refused, as if the bus had. */

@@ -15,7 +15,7 @@ const planSchema = z
         max_age_days: z.number().nullable(),
         max_count: z.number().nullable(),
         due: count.meta({ description: 'Events that a run would purge now' }),
-        kept_open_questions: count.meta({ description: 'Due, but still open' }),
+        kept_open_questions: count.meta({ description: 'Due, but still open, or what an open question follows from' }),
         kept_owed_at_priority_1: count.meta({ description: 'Due, but a hearer at priority 1 has not acknowledged' }),
       }),
     ),

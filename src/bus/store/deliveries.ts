@@ -101,6 +101,8 @@ export type DeliveryStore = {
   /** Ends everything that is still held under this lease, as if its time were over. Returns how many. Safe to repeat. */
   release(agent: string, lease: string): Promise<number>;
   deadLetters(filter: { agent?: string | undefined }, page: DeadLetterPageRequest): Promise<DeadLetterPage>;
+  /** The dead letter of an agent of this event, or else the newest of one that followed from `because`. */
+  deadLetterOf(agent: string, event: string, because?: string): Promise<DeadLetter | undefined>;
   /** Makes a dead letter ready again, as if never tried. */
   redrive(agent: string, deliveryId: string): Promise<Redriven>;
   /** The same for all that died before now, in steps of `maxRedriven`. Returns how many. */

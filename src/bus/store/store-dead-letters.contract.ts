@@ -23,6 +23,27 @@ export function testDeadLetters(driver: string, plain: Fresh): void {
   const fresh = hunting(plain);
 
   describe(`${driver} store: dead letters`, () => {
+    it('finds the dead letter of an event, or the newest of one that followed from another', async (t) => {
+      const { store } = await fresh(t);
+      const event = await hunt(store, { causation_id: 'why' });
+      assert.equal(await store.deadLetterOf(agent, event, 'why'), undefined);
+      const id = await reject(store);
+      const found = await store.deadLetterOf(agent, event);
+      assert.deepEqual(
+        [found?.id, found?.reason, found?.error, found?.event.id],
+        [id, 'rejected', 'cannot be read', event],
+      );
+      assert.deepEqual(await store.deadLetterOf(agent, 'another', 'why'), found);
+      for (const [who, which, because] of [
+        ['ADA', event, 'why'],
+        [agent, 'another', 'never'],
+        [agent, 'another', undefined],
+      ] as const)
+        assert.equal(await store.deadLetterOf(who, which, because), undefined);
+      await store.redrive(agent, id);
+      assert.equal(await store.deadLetterOf(agent, event, 'why'), undefined);
+    });
+
     it('gives up after five attempts, however they end, and says so as an event', async (t) => {
       const { store, clock } = await fresh(t);
       const id = await hunt(store, { target: 'dev', correlation_id: 'hunt-7' });

@@ -71,6 +71,21 @@ export function testRetention(driver: string, fresh: Fresh): void {
       assert.deepEqual((await due(store, rules)).seqs, [1, 2]);
     });
 
+    it('keeps what an open question follows from, until that is answered', async (t) => {
+      const { store } = await fresh(t);
+      const cause = await stored(store, aFact({ action: 'x', id: 'the-call' }));
+      await stored(store, aFact({ action: 'x', causation_id: 'the-call' }));
+      const question = await stored(store, aQuestion({ action: 'may_i', causation_id: cause.id }));
+      const rules = [rule('x', { maxCount: 0 })];
+      assert.deepEqual(await due(store, rules), {
+        seqs: [2],
+        counts: [{ due: 1, open_questions: 1, owed_at_priority_1: 0 }],
+      });
+      assert.equal((await store.purge([1])).purged, 0, 'also where it became so after the scan');
+      await store.answer(question.id, anAnswer());
+      assert.deepEqual((await due(store, rules)).seqs, [1, 2]);
+    });
+
     it('keeps what is delivered later until then', async (t) => {
       const { store, clock } = await fresh(t);
       await store.addSubscription(aSubscription({ agent_name: 'LATER', action_pattern: 'x', priority: 2 }), 'operator');

@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { aFact, aQuestion, aSubscription, stored, type TestClock, testClock } from './store.fixtures.ts';
 import type { Store } from './store.ts';
 import { testBatches } from './store-batch.contract.ts';
+import { testCallSecrets } from './store-call-secrets.contract.ts';
 import { testChain } from './store-chain.contract.ts';
 import { testDeadLetters } from './store-dead-letters.contract.ts';
 import { testDeliveries } from './store-deliveries.contract.ts';
@@ -309,6 +310,7 @@ export function testStore(driver: string, open: OpenStore): void {
   testBatches(driver, fresh);
   testSubscriptions(driver, fresh);
   testOnward(driver, fresh);
+  testCallSecrets(driver, fresh);
   testHeartbeats(driver, fresh);
   testTokens(driver, fresh);
   testInbox(driver, fresh);

@@ -3,6 +3,7 @@ import type { Draft } from '../../events/draft.ts';
 import type { Event, PendingQuestion, Status } from '../../events/event.ts';
 import type { Explanation, NewSubscription, Subscription, SubscriptionChange } from '../../events/subscription.ts';
 import type { Token } from '../../events/token.ts';
+import type { CallSecretStore } from './call-secrets.ts';
 import type { DeliveryStore } from './deliveries.ts';
 import type { HeartbeatStore } from './heartbeats.ts';
 import type { Purged, RetentionPlace, RetentionRule, RetentionScan } from './retention.ts';
@@ -15,7 +16,7 @@ import type { ChainLink } from './verify-chain.ts';
  * nothing is stored then.
  *
  */
-export interface Store extends DeliveryStore, HeartbeatStore {
+export interface Store extends DeliveryStore, HeartbeatStore, CallSecretStore {
   /** The log's epoch: half of every bookmark. */
   readonly epoch: string;
   /** What was done at opening that the owner should know (a takeover, a migration), as sentences. */

@@ -4,9 +4,9 @@ import { Fault } from '../../base/fault.ts';
 import { nearest } from '../../base/nearest.ts';
 import type { Client } from '../../client/client.ts';
 import type { Held } from '../../client/deliveries.ts';
+import { findEvent } from '../../client/find-event.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
-import { findEvent } from './find-event.ts';
 
 /**
  * leveredge ack — an agent has taken note of an event, whoever holds its delivery; with --lease only while this lease

@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { shellWord } from '../../base/shell-word.ts';
+import { findQuestion } from '../../client/find-event.ts';
 import { withWinner } from './answer.ts';
 import type { Concluding } from './concluding.ts';
-import { findQuestion } from './find-event.ts';
 
 type Options = { as?: string; reason?: string };
 

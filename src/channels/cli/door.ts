@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Home } from '../../base/home.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
 import type { Capability } from '../../events/capability.ts';
 import type { NewToken, Token } from '../../events/token.ts';
@@ -92,6 +93,12 @@ export type OnDisk = Pick<
   close(): Promise<void>;
 };
 
+/**
+ * What a capability tells without a bus. `from`: where that was read. `notes`: what cannot be told so, as sentences with the next
+ * command.
+ */
+export type ToldFromDisk = { result: JsonObject; from: string; notes: readonly string[] };
+
 /** What there is where a folder should be. `nearest`: the path itself, or the nearest thing above that exists. */
 export type FolderReport = {
   exists: boolean;
@@ -137,6 +144,8 @@ export type Surroundings = {
   readText(file: string): AsyncIterable<string>;
   /** The text of a file that its owner alone may read. @throws Fault `forbidden` when others may, `usage` */
   readSecret(file: string): string | undefined;
+  /** Asks at the terminal, without showing what is typed; undefined where there is none. @throws Fault `usage` */
+  askSecret(prompt: string): Promise<string | undefined>;
   /** Whether this is an address or a name by which this machine reaches itself. */
   isThisMachine(host: string): boolean;
   tokens: Tokens;
@@ -174,6 +183,11 @@ export type Surroundings = {
   copyDatabase(from: string, to: string): Promise<CopyReport>;
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
   readDatabase(file: string): Promise<OnDisk | undefined>;
+  /**
+   * What a capability with `fromDisk` tells of what lies in this home, where no bus runs; undefined when there is nothing to read.
+   * Changes nothing. @throws Fault
+   */
+  toldFromDisk(capability: Capability, args: JsonObject, home: string): Promise<ToldFromDisk | undefined>;
   inspectDatabase(file: string): Promise<DatabaseReport>;
   /** Which life the log in this database has; `unknown` when this user cannot tell. */
   databaseLife(file: string): Promise<{ kind: 'absent' | 'unknown' } | { kind: 'known'; epoch: string }>;

@@ -1,6 +1,9 @@
 import { Fault } from '../../base/fault.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { Client } from '../../client/client.ts';
-import type { OnDisk, Surroundings } from './door.ts';
+import type { Capability } from '../../events/capability.ts';
+import { parseAs } from '../../events/parse.ts';
+import type { Door, OnDisk, Surroundings } from './door.ts';
 
 /**
  * A client that reads from the database file when no bus answers, and says so once. What writes stays a failure: only the
@@ -19,12 +22,10 @@ export function elseFromDisk(
     try {
       const disk = await around.readDatabase(file);
       if (disk === undefined) throw fault;
-      around.say(`The bus does not answer; this is what lies on disk in ${file}.`);
+      around.say(liesIn(file));
       return disk;
     } catch (error) {
-      if (!(error instanceof Fault) || error === fault) throw error;
-      const { code, hint, cause } = error;
-      throw new Fault(code, `The bus does not answer, and on disk: ${error.message}`, { hint, cause });
+      throw error === fault ? error : unreadOf(error);
     }
   }
 
@@ -63,4 +64,35 @@ export function elseFromDisk(
       await disk?.close();
     },
   };
+}
+
+const liesIn = (place: string) => `The bus does not answer; this is what lies on disk in ${place}.`;
+
+/** What keeps it from being read from disk, to a person who asked the bus. */
+function unreadOf(error: unknown): unknown {
+  if (!(error instanceof Fault)) return error;
+  const { code, hint, cause } = error;
+  return new Fault(code, `The bus does not answer, and on disk: ${error.message}`, { hint, cause });
+}
+
+/**
+ * What a capability that only reads tells from disk, when no bus answers, and says so. Undefined where that cannot be: a bus was named,
+ * or there is nothing to read.
+ * @throws Fault what is wrong with what lies there
+ */
+export async function callFromDisk(
+  door: Pick<Door, 'urlIsGiven' | 'toldFromDisk' | 'findHome' | 'home' | 'say'>,
+  capability: Capability,
+  args: JsonObject,
+): Promise<JsonObject | undefined> {
+  if (door.urlIsGiven || !capability.fromDisk) return undefined;
+  const { value } = parseAs(capability.input, args, 'The call');
+  try {
+    const told = await door.toldFromDisk(capability, value as JsonObject, door.findHome(door.home).dir);
+    if (told === undefined) return undefined;
+    for (const line of [liesIn(told.from), ...told.notes]) door.say(line);
+    return told.result;
+  } catch (error) {
+    throw unreadOf(error);
+  }
 }

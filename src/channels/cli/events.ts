@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import { Exit } from '../../base/exit.ts';
+import { findEvent } from '../../client/find-event.ts';
 import type { Event, Status } from '../../events/event.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Door } from './door.ts';
 import { eventTable } from './event-table.ts';
-import { findEvent } from './find-event.ts';
 import { wholeNumber } from './option-values.ts';
 
 type Options = { source?: string; action?: string; status?: Status; limit: number; before?: string };

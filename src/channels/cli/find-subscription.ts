@@ -1,8 +1,8 @@
 import { Fault } from '../../base/fault.ts';
+import { pickByPrefix } from '../../base/pick-by-prefix.ts';
 import { shellWord } from '../../base/shell-word.ts';
 import type { Client } from '../../client/client.ts';
 import type { Subscription } from '../../events/subscription.ts';
-import { pickByPrefix } from './short-id.ts';
 
 const seeAlso = 'See: leveredge subscriptions list --deleted';
 

@@ -144,7 +144,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 no bus,
 The bus is found by --url, else LEVEREDGE_URL, else LEVEREDGE_PORT and
 LEVEREDGE_HOST, else as the one that runs on the home, else by
 config/leveredge.yaml in the home, else at ${usualUrl}.
-${as === undefined ? fromDisk : ''}Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
+${as === undefined ? fromDisk : ofAgentFromDisk}Its token is in the file that LEVEREDGE_TOKEN_FILE names, else
 in shared/credentials/owner.token in the home, when it is the home's bus.`,
   );
   if (showsCompletion) program.addCommand(completion());
@@ -152,8 +152,10 @@ in shared/credentials/owner.token in the home, when it is the home's bus.`,
   return program;
 }
 
-const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions and explain
-read from disk. `;
+const fromDisk = `Without it events, pending, inbox, dead-letters, subscriptions, explain and
+what of the agents only reads answer from disk.
+`;
+const ofAgentFromDisk = 'Without it what only reads answers from disk.\n';
 
 function wholeProgram(concludes: Concluding, capabilities: readonly Capability[]): Command {
   const program = new Command('leveredge').description(

@@ -8,6 +8,7 @@ import { filesBeside } from '../../recovery/archive/manifest-file.ts';
 import { type MadeBackup, makeBackup } from '../../recovery/backup/make-backup.ts';
 import { type Backup, listBackups } from '../../recovery/catalog/catalog.ts';
 import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-guard.ts';
+import { fileScheduled } from '../../recovery/catalog/file-scheduled.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
@@ -20,11 +21,14 @@ import { requireNoInterrupted, targetsNamed } from '../targets.ts';
 import { failureDetails, tell } from '../tell-bus.ts';
 import { sweepDrills } from './drill.ts';
 
-/** What a person may say of theirs; scheduled ones are filed by whoever schedules, and restores make their own. */
-const reasons = ['manual', 'pre-change'] as const satisfies readonly Manifest['reason'][];
+/** Restores make their own. */
+const reasons = ['manual', 'pre-change', 'scheduled'] as const satisfies readonly Manifest['reason'][];
+
+const reasonsText = 'manual, pre-change or scheduled';
 
 type Reason = (typeof reasons)[number];
-type Made = { made: MadeBackup; ms: number };
+/** `unfiled`: why it is not in the buckets that it belongs into. */
+type Made = { made: MadeBackup; ms: number; unfiled?: string | undefined };
 type Failed = { target: string; fault: Fault };
 
 /** gaia backup — makes a backup and reads it back. Exit 0 sound, 9 made but something in it changed or could not be read. */
@@ -35,13 +39,14 @@ export const backup: Command = {
   words: [1, 1],
   flags: {
     only: { value: 'db', says: 'the databases and no files, as every hour between two whole backups' },
-    reason: { value: 'WHY', says: `${reasons.join(' or ')}; written into the backup` },
+    reason: { value: 'WHY', says: `${reasonsText}; written into the backup` },
     ...causeFlag,
   },
   details: [
     'With engine: restic it goes into the repository; of control-plane there is one archive as well. One that fails leaves nothing that counts as a backup.',
     'Folders are read by GNU tar with owners, ACLs, extended attributes and holes; SQLite databases are copied by SQLite while they are in use, and PostgreSQL ones by pg_dump.',
     'full backs up every target, as one set; one that fails does not keep the others from it. Nothing that runs is stopped.',
+    'A scheduled one lies in hourly/, and is also linked into daily/, weekly/ and monthly/ when it is whole and the first there of its day, week or month.',
   ],
   example: 'gaia backup prod',
   exits: [
@@ -78,7 +83,8 @@ export const backup: Command = {
           for (const asArchive of formsOf(target, only)) {
             const why = { set, reason, only, asArchive, cause };
             const made = madeBefore(target, why, config) ?? (await one(target, why, config, call));
-            const done = { made, ms: performance.now() - began };
+            const unfiled = reason === 'scheduled' ? fileScheduled(config.place, target.name, made.file) : undefined;
+            const done = { made, ms: performance.now() - began, unfiled };
             all.push(done);
             tellMade(call, done);
           }
@@ -164,7 +170,7 @@ function reasonOf({ flags }: Call): Reason {
   if (reason !== undefined) return reason;
   const guess = nearest(String(said), reasons);
   throw new Fault('usage', `A backup is not made for the reason ${JSON.stringify(said)}.`, {
-    hint: guess ? `Did you mean ${guess}?` : `Say ${reasons.join(' or ')}.`,
+    hint: guess ? `Did you mean ${guess}?` : `Say ${reasonsText}.`,
   });
 }
 
@@ -269,7 +275,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     // A script may read `results` always, and the one there is by its own members.
     json: { ...(failures.length === 0 && results.length === 1 ? results[0] : {}), results: [...results, ...failures] },
     notes: [
-      ...all.flatMap(({ made }) => made.manifest.notes),
+      ...all.flatMap(({ made, unfiled }) => [...made.manifest.notes, ...(unfiled === undefined ? [] : [unfiled])]),
       ...degraded.map((text) => `NOT WHOLE: ${text}`),
       ...(degraded.length > 0
         ? [

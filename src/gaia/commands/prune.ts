@@ -109,7 +109,7 @@ async function forgetExpired({ config }: Call, nowMs: number): Promise<{ names: 
     const restic = targets.find(({ name }) => name === target)?.restic;
     // One that somebody has taken out of the trash stays.
     const here = new Set(listBackups(place, [target]).map(({ name }) => name));
-    const going = snapshots.map(({ name }) => name).filter((name) => !here.has(name));
+    const going = [...new Set(snapshots.map(({ name }) => name))].filter((name) => !here.has(name));
     if (restic === undefined) {
       left.push(`${going.join(', ')}: still in a repository that the configuration does not name any more.`);
       continue;

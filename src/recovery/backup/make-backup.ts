@@ -48,6 +48,8 @@ export type BackupRequest = {
 export type MadeBackup = { kind: 'sound' | 'degraded'; file: string; manifest: Manifest };
 
 const bucketNames = ['hourly', 'daily', 'weekly', 'monthly'];
+/** Where one that is made by the schedule gets its name; others are links to it. */
+const scheduledBucket = 'hourly';
 
 /**
  * Backs a target up: databases through SQLite and pg_dump, folders through GNU tar, all of it read back and compared before it gets
@@ -66,8 +68,10 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
   const folder = join(place.backups, target.name);
   const startedMs = clock();
   try {
-    makeFolder(folder, 0o700);
-    removeLeftovers(folder);
+    const hourly = join(folder, scheduledBucket);
+    const into = request.reason === 'scheduled' ? hourly : folder;
+    makeFolder(into, 0o700);
+    removeLeftovers([folder, hourly]);
     const servers = await findDatabases(target);
     const dataFolders = servers.flatMap(({ dataFolder }) => dataFolder ?? []);
     await requireVolumesNamed(target, dataFolders);
@@ -78,7 +82,7 @@ export async function makeBackup(request: BackupRequest): Promise<MadeBackup> {
     const name = freeName(target.name, startedMs, folders, end);
     const machine = await machineFacts(target, userInfo().uid);
     const program = request.only === undefined ? programFor(target, request.program, existsSync) : undefined;
-    const backup = { ...request, program, machine, target, name, folder, startedMs, surveyed, servers, signer };
+    const backup = { ...request, program, machine, target, name, folder, into, startedMs, surveyed, servers, signer };
     return repository === undefined ? await intoArchive(backup, recipients) : await makeSnapshot(backup, repository);
   } catch (error) {
     throw diskFault(error, place.backups);
@@ -94,7 +98,10 @@ export type BackupToMake = BackupRequest & {
   /** As it is now: with its volumes, without what is not there. */
   target: Target;
   name: string;
+  /** The target's folder of backups, where it is made. */
   folder: string;
+  /** Where it gets its name. */
+  into: string;
   startedMs: number;
   machine: MachineFacts;
   surveyed: Survey;
@@ -103,7 +110,7 @@ export type BackupToMake = BackupRequest & {
 };
 
 async function intoArchive(backup: BackupToMake, recipients: readonly string[]): Promise<MadeBackup> {
-  const { name, folder, signer, progress } = backup;
+  const { name, folder, into, signer, progress } = backup;
   const work = join(folder, `.${name}.work`);
   const partial = join(folder, `.${name}.partial`);
   mkdirSync(work, { mode: 0o700 });
@@ -127,13 +134,13 @@ async function intoArchive(backup: BackupToMake, recipients: readonly string[]):
       public_key: signer.publicKey,
       ...(recipients.length > 0 ? { encryption: { format: 'age' as const, recipients } } : {}),
     };
-    const file = join(folder, name);
+    const file = join(into, name);
     writeManifest(file, manifest, signer);
     renameSync(partial, file);
-    syncFolder(folder);
+    syncFolder(into);
     return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
   } catch (error) {
-    removeBeside(join(folder, name));
+    removeBeside(join(into, name));
     throw error;
   } finally {
     rmSync(partial, { force: true });
@@ -156,15 +163,16 @@ function relabelled(progress: Progress | undefined): Progress | undefined {
  * What runs that were ended in the middle have left: never a backup, since a backup has its name. A manifest alone may be one
  * whose archive is being copied here, or lies on another disk; only beside its own half-made archive it is of no use.
  */
-function removeLeftovers(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    if (name === setName) rmSync(join(folder, name), { recursive: true, force: true });
-    const [, archive, end] = /^\.(.+)\.(partial|work)$/.exec(name) ?? [];
-    if (archive === undefined) continue;
-    // First the manifest, so that what says whose it is goes last.
-    if (end === 'partial') removeBeside(join(folder, archive));
-    rmSync(join(folder, name), { recursive: true, force: true });
-  }
+function removeLeftovers(folders: readonly string[]): void {
+  for (const folder of folders.filter((each) => existsSync(each)))
+    for (const name of readdirSync(folder)) {
+      if (name === setName) rmSync(join(folder, name), { recursive: true, force: true });
+      const [, archive, end] = /^\.(.+)\.(partial|work)$/.exec(name) ?? [];
+      if (archive === undefined) continue;
+      // First the manifest, so that what says whose it is goes last.
+      if (end === 'partial') for (const each of folders) removeBeside(join(each, archive));
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
 }
 
 function removeBeside(archive: string): void {

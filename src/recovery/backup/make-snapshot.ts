@@ -21,6 +21,7 @@ import { filesBeside, pointerEnd, writeManifest, writeWhole } from '../archive/m
 import { type BytePath, bytePathOf, shownPath } from '../byte-path.ts';
 import { syncFolder } from '../disk.ts';
 import { dumpDatabases } from '../postgres/dump.ts';
+import { type HeldSnapshot, holdSnapshot } from '../restic/hold-snapshot.ts';
 import { keepList } from '../restic/list-cache.ts';
 import { expectedTree, type ListedFolder, listFolder } from '../restic/list-tree.ts';
 import { forgetBackups } from '../restic/maintain.ts';
@@ -50,6 +51,8 @@ import type { SurveyedTree } from './survey.ts';
 export const setName = '.restic-set';
 /** In there: what restic leaves out. */
 const patternsName = 'excluded';
+/** In there: what holds restic until the list is written. */
+const gateName = 'gate';
 /** How often everything is read anew because it changed meanwhile. */
 export const maxAttempts = 3;
 
@@ -67,14 +70,18 @@ type Snapshot = {
  * says where all of it belongs. Here stays a text that says where it is, with its manifest.
  */
 export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): Promise<MadeBackup> {
-  const { folder, name, signer } = backup;
+  const { folder, into, name, signer } = backup;
   const work = join(folder, setName);
-  const file = join(folder, name);
+  const file = join(into, name);
   const partial = join(folder, `.${name}.partial`);
+  let list = holdList(backup, at, work);
   try {
     let made = await take(backup, at, work);
     for (let attempt = 1; attempt < maxAttempts && made.changed.length > 0; attempt++) {
+      // What forgets wants the repository for itself.
+      await list.drop();
       await forgetSnapshots(at, [made.facts.snapshot.id]);
+      list = holdList(backup, at, work);
       made = await take(backup, at, work);
     }
     // Beside what says where it is. Here only its last name makes it a backup; of a run that is killed meanwhile the repository
@@ -85,7 +92,8 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
     writeWhole(partial, text);
     const manifest = manifestOf(backup, made, text);
     writeManifest(file, manifest, signer);
-    await saveCatalogue(backup, at, { work, partial });
+    fillCatalogue(backup, { work, partial });
+    await list.take();
     if (at.readBack) backup.progress?.({ phase: 'read back', doneBytes: 0, totalBytes: undefined, doneFiles: 0 });
     await reading.catch(async (error: unknown) => {
       await forgetBackups(at, [name]).catch(() => undefined /* The first failure is the one to tell. */);
@@ -93,22 +101,31 @@ export async function makeSnapshot(backup: BackupToMake, at: ResticRepository): 
     });
     keepList(backup.place, manifest.list.sha256, readFileSync(join(work, 'list', 'FILES.ndjson')));
     renameSync(partial, file);
-    syncFolder(folder);
+    syncFolder(into);
     return { kind: manifest.degraded.length > 0 ? 'degraded' : 'sound', file, manifest };
   } catch (error) {
     const beside = filesBeside(file);
     for (const each of [beside.manifest, beside.signature]) rmSync(each, { force: true });
     throw error;
   } finally {
+    await list.drop();
     rmSync(partial, { force: true });
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-async function take(backup: BackupToMake, at: ResticRepository, work: string): Promise<Snapshot> {
-  const { surveyed, only, target, servers, startedMs, progress, host, name, program } = backup;
+/** Makes the folder of what goes into the repository, with the place of the list, which restic waits for. */
+function holdList({ target, name, host }: BackupToMake, at: ResticRepository, work: string): HeldSnapshot {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { mode: 0o700 });
+  const list = join(work, 'list');
+  mkdirSync(list, { mode: 0o700 });
+  const tags = [ownTag, catalogueTag, `target=${target.name}`, `backup=${name}`];
+  return holdSnapshot(at, { paths: [list], tags, host: host.name }, join(work, gateName));
+}
+
+async function take(backup: BackupToMake, at: ResticRepository, work: string): Promise<Snapshot> {
+  const { surveyed, only, target, servers, startedMs, progress, host, name, program } = backup;
   const degraded = [...surveyed.degraded];
   const { databases: copied, folder: set } = await copyDatabases({ surveyed, work, progress }, degraded);
   const trees = only === undefined ? surveyed.trees : [];
@@ -339,11 +356,7 @@ function manifestOf(backup: BackupToMake, { facts, changed }: Snapshot, text: Bu
  * The list of files, and all that says of this target's backups where they are: whoever has nothing but the repository finds it
  * there.
  */
-async function saveCatalogue(
-  { folder, target, name, host }: BackupToMake,
-  at: ResticRepository,
-  { work, partial }: { work: string; partial: string },
-): Promise<void> {
+function fillCatalogue({ folder, name }: BackupToMake, { work, partial }: { work: string; partial: string }): void {
   const list = join(work, 'list');
   const catalogue = join(list, 'catalogue');
   mkdirSync(catalogue, { mode: 0o700 });
@@ -361,6 +374,4 @@ async function saveCatalogue(
         if (statSync(join(each, found), { throwIfNoEntry: false }) !== undefined)
           copyFileSync(join(each, found), join(catalogue, found));
     }
-  const tags = [ownTag, catalogueTag, `target=${target.name}`, `backup=${name}`];
-  await takeSnapshot(at, { paths: [list], tags, host: host.name });
 }

@@ -6,10 +6,9 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { rfc3339 } from '../../base/clock.ts';
 import type { Fault } from '../../base/fault.ts';
-import type { Manifest } from '../archive/manifest.ts';
 import { filesBeside } from '../archive/manifest-file.ts';
-import { stemOf } from '../backup/backup-name.ts';
 import type { Place } from '../place.ts';
+import { type Laid, layBackup } from './catalog.fixtures.ts';
 import { asKept, findBackup, listBackups, pinOf } from './catalog.ts';
 import { clockDoubt, readClock, writeClock } from './clock-guard.ts';
 import { emptyTrash, fileIntoBuckets, planPrune, prune, trashed } from './prune.ts';
@@ -28,37 +27,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(place.home, { recursive: true, force: true }));
 
-type Made = { atMs?: number; bucket?: string; degraded?: string[]; name?: string; bytes?: number };
-
-function make(target: string, { atMs = now, bucket = '', degraded = [], name, bytes = 3 }: Made = {}): string {
-  const file = join(place.backups, target, bucket, name ?? `${stemOf(target, atMs)}.tar.zst`);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, 'abc');
-  const none = '0'.repeat(64);
-  const zero = { files: 0, directories: 0, symlinks: 0, hardlinks: 0, bytes: 0, stored_bytes: 0 };
-  const manifest: Manifest = {
-    format: 'leveredge-archive/1',
-    name: name ?? `${stemOf(target, atMs)}.tar.zst`,
-    target,
-    created_at: rfc3339(atMs),
-    tool: 'test',
-    reason: 'manual',
-    set: null,
-    degraded,
-    notes: [],
-    archive: { bytes, sha256: none, frames: 1 },
-    list: { offset: 0, bytes: 0, sha256: none, entries: 0 },
-    totals: zero,
-    trees: [],
-    databases: [],
-    host: { name: '', kernel: '', os: '' },
-    previous_manifest_sha256: null,
-    public_key: '',
-  };
-  writeFileSync(filesBeside(file).manifest, JSON.stringify(manifest));
-  writeFileSync(filesBeside(file).signature, Buffer.alloc(64));
-  return file;
-}
+const make = (target: string, laid: Partial<Laid> = {}) => layBackup(place, target, { atMs: now, ...laid });
 
 function makeOld(target: string, name: string, bucket = ''): string {
   const file = join(place.backups, target, bucket, name);

@@ -3,6 +3,7 @@ import type { RetentionPolicy } from '../catalog/retention.ts';
 import type { BusSetting } from '../events/find-bus.ts';
 import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
+import type { Schedule } from '../schedule.ts';
 import type { Target } from '../target.ts';
 import type { EmergencyFiles } from './read-telegram.ts';
 
@@ -19,6 +20,8 @@ export type RecoveryConfig = {
   bus: BusSetting;
   /** The emergency bot, and the second factor. */
   emergency: EmergencyFiles;
+  /** What CHRONOS does by itself. */
+  schedule: Schedule;
   /** Why it cannot be known whom backups are encrypted to. Nothing is backed up then; everything else goes on. */
   encryptionFault: Fault | undefined;
   /** What is odd but no mistake, and what this version does not act on. */

@@ -7,6 +7,7 @@ import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
 import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
+import { scheduleIn } from './read-schedule.ts';
 import { readTargets } from './read-targets.ts';
 import { emergencyIn } from './read-telegram.ts';
 
@@ -24,6 +25,7 @@ const topKeys = [
   'engine',
   'restic',
   'bus',
+  'schedule',
 ];
 const keepAside = { usual: 72, least: 1, most: 24 * 365 };
 const maxKept = 10_000;
@@ -81,6 +83,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
   const emergency = emergencyIn(root.section('emergency_telegram'), { from, configFile: file });
   const endpoints = endpointsIn(root.section('health_check'));
   const bus = busIn(root, from);
+  const schedule = scheduleIn(root, targets);
   mistakes.throwIfAny();
   return {
     place,
@@ -90,6 +93,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     endpoints,
     bus,
     emergency,
+    schedule,
     encryptionFault: named.fault,
     notes: mistakes.notes,
   };

@@ -28,6 +28,7 @@ const newKeys = [
   'restic',
   'encrypt_to',
   'retention',
+  'schedule',
 ];
 /** Understood in a file, and acted on by a later version. */
 const notYet = ['agents'];

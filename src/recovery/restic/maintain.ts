@@ -142,6 +142,8 @@ async function fetchOne(
   try {
     await runRestic(at, ['restore', id, '--target', work], { reads: true });
     const from = join(work, paths[0] ?? '', 'catalogue');
+    // Left by a backup that was killed while it began this one: it says nothing.
+    if (!existsSync(from)) return [];
     const folder = join(place.backups, target);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const brought: string[] = [];

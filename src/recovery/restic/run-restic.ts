@@ -14,6 +14,10 @@ export type ResticRun = {
   reads?: boolean;
   /** What it is given on its standard input. */
   input?: Buffer;
+  /** It waits for us, and doing nothing is right, until this settles. */
+  heldUntil?: Promise<void>;
+  /** Has it end, and take its lock with it. */
+  signal?: AbortSignal;
 };
 
 export type ResticEnd = { code: number; stdout: string; stderr: string };
@@ -50,6 +54,7 @@ export async function runRestic(
 }
 
 async function once(at: ResticRepository, args: readonly string[], run: ResticRun): Promise<ResticEnd> {
+  run.signal?.throwIfAborted();
   const [program, ...before] = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--', 'restic'] : ['restic'];
   const child = spawn(program as string, [...before, ...args], { env: resticEnv(at), stdio: ['pipe', 'pipe', 'pipe'] });
   // Told by how it ends.
@@ -60,14 +65,22 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
   let bytes = 0;
   let told = 0;
   let isStalled = false;
-  const stopWatching = watchStall({
-    pid: child.pid ?? 0,
-    givenBytes: () => bytes + told,
-    end() {
-      isStalled = true;
-      child.kill('SIGKILL');
-    },
+  let stopWatching: () => void = () => undefined;
+  let isOver = false;
+  void (run.heldUntil ?? Promise.resolve()).then(() => {
+    if (isOver) return;
+    stopWatching = watchStall({
+      pid: child.pid ?? 0,
+      givenBytes: () => bytes + told,
+      end() {
+        isStalled = true;
+        child.kill('SIGKILL');
+      },
+    });
   });
+  // Of this one it removes its lock, in every version.
+  const interrupt = () => child.kill('SIGINT');
+  run.signal?.addEventListener('abort', interrupt, { once: true });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     told += text.length;
     if (stderr.length < maxStderr) stderr += text;
@@ -91,7 +104,9 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
     await ended.catch(() => undefined /* the first failure is the one to tell */);
     throw error;
   } finally {
+    isOver = true;
     stopWatching();
+    run.signal?.removeEventListener('abort', interrupt);
   }
   const { code, signal } = await ended;
   if (isStalled) throw stalled(at);

@@ -14,7 +14,7 @@ export const catalogueTag = 'leveredge-catalogue';
 /** A snapshot that was made. `id` is as short as restic says it. */
 export type Taken = { id: string; files: number; addedBytes: number; unreadable: string[] };
 
-type Take = {
+export type Take = {
   paths: readonly string[];
   /** Patterns of restic's. */
   exclude?: readonly string[];
@@ -23,6 +23,10 @@ type Take = {
   tags: readonly string[];
   host: string;
   progress?: Progress | undefined;
+  /** `excludeFile` holds restic until then; see hold-snapshot.ts. */
+  heldUntil?: Promise<void>;
+  /** Has it end, so that it takes none. */
+  signal?: AbortSignal;
 };
 
 /** What was not all readable, and a snapshot was made all the same. */
@@ -30,12 +34,12 @@ const incomplete = 3;
 
 /** Has restic back some folders up. @throws Fault */
 export async function takeSnapshot(at: ResticRepository, take: Take): Promise<Taken> {
-  const { paths, exclude = [], excludeFile, tags, host, progress } = take;
+  const { paths, exclude = [], excludeFile, tags, host, progress, heldUntil, signal } = take;
   const excludes: string[] = [];
-  if (excludeFile !== undefined && exclude.length > 0) {
+  if (excludeFile !== undefined && exclude.length > 0)
     writeFileSync(excludeFile, `${exclude.join('\n')}\n`, { mode: 0o600 });
+  if (excludeFile !== undefined && (exclude.length > 0 || heldUntil !== undefined))
     excludes.push('--exclude-file', excludeFile);
-  }
   let taken: Taken | undefined;
   const lines = lineSplitter((line) => {
     const said = resticJson(at, line) as Record<string, unknown>;
@@ -59,6 +63,8 @@ export async function takeSnapshot(at: ResticRepository, take: Take): Promise<Ta
     const { stderr } = await runRestic(at, ['backup', ...flags, '--', ...paths], {
       out: (piece) => lines.push(piece),
       fine: [incomplete],
+      ...(heldUntil && { heldUntil }),
+      ...(signal && { signal }),
     });
     lines.end();
     if (taken === undefined) resticJson(at, '');

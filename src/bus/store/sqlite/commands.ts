@@ -3,6 +3,7 @@ import type { Answer } from '../../../events/answer.ts';
 import type { Draft } from '../../../events/draft.ts';
 import type { NewSubscription, SubscriptionChange } from '../../../events/subscription.ts';
 import type { Token } from '../../../events/token.ts';
+import type { CallSecretsCommand, SealedSecret } from '../call-secrets.ts';
 import type { Nack } from '../deliveries.ts';
 import type { Heartbeat, LastHeard } from '../heartbeats.ts';
 import type { Checkpoint } from '../signed-checkpoint.ts';
@@ -13,7 +14,7 @@ const charactersEach = 8192;
 
 /** How many usual events a command may store, so that a transaction, and what waits for one, can be bounded. */
 export function weightOf(command: Command): number {
-  if (command.op === 'publish') return weightOfDraft(command.draft);
+  if (command.op === 'publish' || command.op === 'publish-with-secrets') return weightOfDraft(command.draft);
   if (command.op !== 'publish-batch') return 1;
   let weight = 0;
   for (const draft of command.drafts) weight += draft === null ? 1 : weightOfDraft(draft);
@@ -33,6 +34,8 @@ export type WrittenBatch = { kind: 'published'; outcomes: string; replayed: bool
 /** What the writer is asked to do. Plain data, because it may cross to another thread. */
 export type Command =
   | { op: 'publish'; draft: WrittenDraft }
+  | { op: 'publish-with-secrets'; draft: WrittenDraft; secrets: readonly SealedSecret[] }
+  | CallSecretsCommand
   | { op: 'publish-batch'; drafts: readonly (WrittenDraft | null)[]; once: Once | null }
   | { op: 'acknowledge'; id: string; agent: string }
   | { op: 'answer'; id: string; answer: Answer }

@@ -41,6 +41,7 @@ export function deliveryStoreOf(write: Write, read: Read): DeliveryStore {
       onDelivery(id, (delivery) => write({ op: 'extend', agent, delivery, lease: leaseOf(lease), leaseMs })),
     release: (agent, lease) => write({ op: 'release', agent, lease: leaseOf(lease) }),
     deadLetters: ({ agent }, page) => read((reader) => reader.deadLetters(agent, page)),
+    deadLetterOf: (agent, event, because) => read((reader) => reader.deadLetterOf(agent, event, because)),
     redrive: (agent, id) => onDelivery(id, (delivery) => write({ op: 'redrive', agent, delivery })),
     discard: (agent, id) => onDelivery(id, (delivery) => write({ op: 'discard', agent, delivery })),
     async redriveAll({ agent }) {

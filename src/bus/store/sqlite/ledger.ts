@@ -5,6 +5,7 @@ import type { Status } from '../../../events/event.ts';
 import { type FanOut, fanOutOf } from '../../../events/fan-out.ts';
 import { type ChainEnd, chainEndOf } from './chain-end.ts';
 import type { Committed } from './commands.ts';
+import { openCounts } from './counts.ts';
 import { type Audience, type Interning, interningOf } from './interning.ts';
 import { readSubscriptions } from './subscription-rows.ts';
 
@@ -86,15 +87,9 @@ export function ledgerOf(db: DatabaseSync, clock: Clock): Ledger {
     },
     reload() {
       interning.forget();
-      const count = (sql: string) => db.prepare(sql).get()?.n as number;
-      ledger.committed.head = count("SELECT value AS n FROM bus_meta WHERE name = 'head'");
+      ledger.committed.head = db.prepare("SELECT value AS n FROM bus_meta WHERE name = 'head'").get()?.n as number;
       ledger.chain.reload(ledger.committed.head);
-      ledger.committed.openQuestions = count("SELECT count(*) AS n FROM questions WHERE state = 'open'");
-      ledger.committed.openDeliveries = count(
-        `SELECT (SELECT count(*) FROM ready_deliveries) + (SELECT count(*) FROM leased_deliveries)
-           + (SELECT count(*) FROM deferred_deliveries) AS n`,
-      );
-      ledger.committed.deadLetters = count('SELECT count(*) AS n FROM dead_deliveries');
+      Object.assign(ledger.committed, openCounts(db));
       ledger.subscriptionsChanged();
     },
   };

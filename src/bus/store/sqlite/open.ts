@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { type Clock, systemClock } from '../../../base/clock.ts';
 import type { Draft } from '../../../events/draft.ts';
+import type { CallSecretStore } from '../call-secrets.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { HeartbeatStore } from '../heartbeats.ts';
 import type { Commit, NewLife, Restored, Store, StoreObserver } from '../store.ts';
@@ -158,6 +159,7 @@ function storeOn(
     lookBack: (before, count, passes) => read((r) => r.lookBack(before, count, passes)),
     ...tokensOf(write, read),
     ...heartbeatsOf(write, read),
+    ...callSecretsOf(write, read),
     ...auditOf(write, read, clock),
     onCommitted(listener) {
       listeners.add(listener);
@@ -189,6 +191,16 @@ function heartbeatsOf(write: Write, read: Read): HeartbeatStore {
     noteHeartbeat: (heartbeat) => write({ op: 'note-heartbeat', heartbeat }),
     noteAgentLost: (last) => write({ op: 'note-agent-lost', last }),
     owedTo: (agents) => read((r) => r.owedTo(agents)),
+  };
+}
+
+function callSecretsOf(write: Write, read: Read): CallSecretStore {
+  return {
+    publishWithSecrets: (draft, secrets) => write({ op: 'publish-with-secrets', draft: written(draft), secrets }),
+    keepSecrets: (secrets) => write({ op: 'keep-secrets', secrets }),
+    secretsOf: (call) => read((r) => r.secretsOf(call)),
+    keptSecrets: (limit, after) => read((r) => r.keptSecrets(limit, after)),
+    dropSecrets: (call, side) => write({ op: 'drop-secrets', call, side }),
   };
 }
 

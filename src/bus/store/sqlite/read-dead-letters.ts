@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { rfc3339 } from '../../../base/clock.ts';
 import type { DeathReason } from '../../../events/delivery.ts';
-import type { DeadLetterPage, DeadLetterPlace } from '../deliveries.ts';
+import type { DeadLetter, DeadLetterPage, DeadLetterPlace } from '../deliveries.ts';
 import { deliveryId } from './delivery-rows.ts';
 import { type EventRow, eventColumns, eventTables, toEvent } from './event-row.ts';
 
@@ -39,6 +39,27 @@ export function deadLetterRowsOf(
       return ofAgent.iterate(agent, after?.diedAt ?? last, after?.seq ?? last, limit) as Iterable<DeadLetterRow>;
     const rows = after ? all.iterate(after.diedAt, after.agent, after.seq, limit) : first.iterate(limit);
     return rows as Iterable<DeadLetterRow>;
+  };
+}
+
+/** How many dead letters of an agent are looked through for one that an event caused. */
+const maxLooked = 1000;
+
+/** The dead letter of an agent of this event, or the newest of one that this event caused. */
+export function deadLetterFinderOf(
+  db: DatabaseSync,
+  epoch: string,
+): (agent: string, event: string, because: string | undefined) => DeadLetter | undefined {
+  const ofEvent = db.prepare(
+    `SELECT ${columns} FROM ${eventTables} JOIN dead_deliveries d ON d.agent = ? AND d.seq = e.seq WHERE e.id = ?`,
+  );
+  const causedBy = db.prepare(
+    `SELECT ${columns} FROM (SELECT * FROM dead_deliveries WHERE agent = ? ORDER BY died_at DESC, seq DESC LIMIT ${maxLooked}) d
+       CROSS JOIN ${eventTables} WHERE e.seq = d.seq AND e.causation_id = ? LIMIT 1`,
+  );
+  return (agent, event, because) => {
+    const row = ofEvent.get(agent, event) ?? (because === undefined ? undefined : causedBy.get(agent, because));
+    return row && deadLetterPage([row as DeadLetterRow], true, epoch).deadLetters[0];
   };
 }
 

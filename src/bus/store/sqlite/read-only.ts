@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
 import type { Store } from '../store.ts';
+import { openCounts } from './counts.ts';
 import { applicationId, foreign, latestSchema, newerSchema } from './database.ts';
 import { openUntouched } from './inspect-file.ts';
 import { readerOf } from './reader.ts';
@@ -83,6 +84,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     redriveAll: refuse,
     discard: refuse,
     deadLetters: ({ agent }, page) => read(() => reader.deadLetters(agent, page)),
+    deadLetterOf: (agent, event, because) => read(() => reader.deadLetterOf(agent, event, because)),
     addSubscription: refuse,
     changeSubscription: refuse,
     deleteSubscription: refuse,
@@ -92,7 +94,7 @@ function storeOn(db: DatabaseSync, file: string): Store {
     pending: (page) => read(() => reader.pending(page)),
     subscriptions: (filter) => read(() => reader.subscriptions(filter)),
     explain: (action, requiresHuman) => read(() => reader.explain(action, requiresHuman)),
-    stats: refuse,
+    stats: () => read(() => ({ head: reader.head(), ...openCounts(db), bytes: reader.bytes(), waiting: 0 })),
     head: () => reader.head(),
     readAfter: (after, limit, passes) => read(() => reader.readAfter(reader.head(), after, limit, passes)),
     lookBack: (before, count, passes) => read(() => reader.lookBack(before, count, passes)),
@@ -101,6 +103,11 @@ function storeOn(db: DatabaseSync, file: string): Store {
     noteTokenUsed: refuse,
     ownersTokenWasMade: () => read(() => reader.ownersTokenWasMade()),
     addOwnersToken: refuse,
+    publishWithSecrets: refuse,
+    keepSecrets: refuse,
+    secretsOf: (call) => read(() => reader.secretsOf(call)),
+    keptSecrets: (limit, after) => read(() => reader.keptSecrets(limit, after)),
+    dropSecrets: refuse,
     heartbeats: () => read(() => reader.heartbeats()),
     noteHeartbeat: refuse,
     noteAgentLost: refuse,

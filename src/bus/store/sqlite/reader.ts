@@ -3,13 +3,14 @@ import type { Event } from '../../../events/event.ts';
 import { fanOutOf } from '../../../events/fan-out.ts';
 import type { Explanation, Subscription } from '../../../events/subscription.ts';
 import type { Token } from '../../../events/token.ts';
-import type { DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
+import type { DeadLetter, DeadLetterPage, DeadLetterPageRequest } from '../deliveries.ts';
 import type { EventFilter, EventPage, Page, PendingPage, PendingPageRequest } from '../store.ts';
 import { type AuditReader, auditReaderOf } from './audit-reader.ts';
+import { type CallSecretReader, callSecretReaderOf } from './call-secret-rows.ts';
 import { type EventRow, eventColumns, eventTables, toEvent, toPending } from './event-row.ts';
 import { facetMergeOf } from './facet-merge.ts';
 import { type HeartbeatReader, heartbeatReaderOf } from './heartbeat-rows.ts';
-import { deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
+import { deadLetterFinderOf, deadLetterPage, deadLetterRowsOf } from './read-dead-letters.ts';
 import { type OnwardReader, onwardReaderOf } from './read-onward.ts';
 import { readSubscriptions } from './subscription-rows.ts';
 import { ownersTokenWasMade, tokenFinderOf } from './token-rows.ts';
@@ -30,8 +31,10 @@ export type Reader = OnwardReader & {
   /** In this order; those that are not there are left out. */
   eventsAt(seqs: readonly number[]): { seq: number; event: Event }[];
   deadLetters(agent: string | undefined, page: DeadLetterPageRequest): DeadLetterPage;
+  deadLetterOf(agent: string, event: string, because: string | undefined): DeadLetter | undefined;
 } & AuditReader &
-  HeartbeatReader;
+  HeartbeatReader &
+  CallSecretReader;
 
 /** Rows fetched in one go: much faster than one by one, and at most 16 MB when all are as large as they may be. */
 const rowsAtOnce = 64;
@@ -125,8 +128,10 @@ export function readerOf(db: DatabaseSync, epoch: string): Reader {
       const found = page(deadLetters(agent, limit + 1, after), limit);
       return deadLetterPage(found.rows, found.isLast, epoch);
     },
+    deadLetterOf: deadLetterFinderOf(db, epoch),
     ...onwardReaderOf(db, epoch),
     ...auditReaderOf(db),
     ...heartbeatReaderOf(db),
+    ...callSecretReaderOf(db),
   };
 }

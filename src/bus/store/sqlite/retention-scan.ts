@@ -10,6 +10,7 @@ import {
   ruleFinder,
 } from '../retention.ts';
 import { owedOf } from './event-deliveries.ts';
+import { heldByQuestionsOf } from './held-by-questions.ts';
 
 /** Looks through a part of the log for what the rules no longer keep; begins anew without a place. Changes nothing. */
 export type ScanRetention = (rules: readonly RetentionRule[], now: number, place?: RetentionPlace) => RetentionScan;
@@ -25,6 +26,7 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
   const begin = beginnerOf(db);
   const isOpen = db.prepare("SELECT 1 FROM questions WHERE seq = ? AND state = 'open'");
   const owed = owedOf(db);
+  const heldByQuestions = heldByQuestionsOf(db);
 
   return (rules, now, place) => {
     const { facets, byRule } = assigned(rules);
@@ -34,6 +36,7 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
     const active = byRule.filter((_, rule) => (left[rule] as number) > 0 || (cutoffs[rule]?.seq as number) > after + 1);
     const found = oldest(active.flat(), after, maxPurged);
     const due: number[] = [];
+    const held = heldByQuestions();
     let last = after;
     for (const { seq, at, facet, deliver_at } of found) {
       last = seq;
@@ -44,7 +47,7 @@ export function retentionScannerOf(db: DatabaseSync): ScanRetention {
       if (isYetToCome(deliver_at, now)) continue;
       const count = counts[rule] as RuleCount;
       const owing = mayBeOwed ? owed(seq) : [];
-      if (isOpen.get(seq)) count.open_questions += 1;
+      if (isOpen.get(seq) || held.has(seq)) count.open_questions += 1;
       else if (owing.some(({ priority }) => priority === 1)) count.owed_at_priority_1 += 1;
       // What somebody works on just now will be due when that is over.
       else if (!owing.some(({ leased }) => leased === 1)) {

@@ -5,6 +5,7 @@ import { isKept, isYetToCome, maxPurged, type Purged } from '../retention.ts';
 import { rangesOf, type SeqRange, writeRanges } from '../seq-ranges.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import { owedOf } from './event-deliveries.ts';
+import { heldByQuestionsOf } from './held-by-questions.ts';
 import type { Ledger } from './ledger.ts';
 import { tailRunTrimmerOf } from './trim-tail-runs.ts';
 import type { EventWriter } from './write-event.ts';
@@ -35,6 +36,7 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
     db.prepare(`DELETE FROM ${table} WHERE seq = ?`),
   );
   const owedFor = owedOf(db);
+  const heldByQuestions = heldByQuestionsOf(db);
   const noteRun = runNoterOf(ledger);
   const hashBefore = hashBeforeOf(ledger);
   const trimTailRuns = tailRunTrimmerOf(db);
@@ -43,10 +45,12 @@ export function purgerOf(ledger: Ledger, rows: DeliveryRows, events: EventWriter
     const byAction: Record<string, number> = {};
     const dropped: Record<string, number> = {};
     const hashes = new Map<number, string>();
+    const held = heldByQuestions();
     for (const seq of seqs.slice(0, maxPurged)) {
       const row = find.get(seq) as Row | undefined;
       // What has no hash is damage, which must stay to be seen.
-      if (!row || row.hash === '' || row.state === 'open' || isKept(row.source_agent, row.action)) continue;
+      if (!row || row.hash === '' || row.state === 'open' || held.has(seq) || isKept(row.source_agent, row.action))
+        continue;
       if (isYetToCome(row.deliver_at, ledger.clock())) continue;
       const owed = owedFor(seq);
       // What somebody works on just now is not taken from under their hands; a later run finds it.

@@ -96,6 +96,7 @@ export function questionWriterOf(ledger: Ledger, events: () => EventWriter): Que
       const resolution = end(found.row, 'answered', answer.responder, answer.via, {
         response: answer.response,
         shownHash: answer.payloadHash,
+        reason: answer.reason ?? null,
       });
       if (resolution) return { kind: 'answered', resolution };
       return late(settle(id));

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../../base/clock.ts';
 import { type DeliveryRules, usualDeliveryRules } from '../deliveries.ts';
 import type { Swept } from '../store.ts';
+import { type CallSecretWriter, callSecretWriterOf } from './call-secret-rows.ts';
 import { checkpointerOf } from './checkpoint.ts';
 import type { BatchResult, Command, Committed, Outcome } from './commands.ts';
 import type { OpenDatabase } from './database.ts';
@@ -132,10 +133,20 @@ function runnerOf(ledger: Ledger, rules: DeliveryRules): (command: Command) => u
   const beginLife = lifeBeginnerOf(ledger, events);
   const purge = purgerOf(ledger, rows, events);
   const heartbeats = heartbeatWriterOf(ledger, events);
+  const secrets: CallSecretWriter = callSecretWriterOf(ledger.db);
   return (command) => {
     switch (command.op) {
       case 'publish':
         return events.publish(command.draft);
+      case 'publish-with-secrets': {
+        const published = events.publish(command.draft);
+        if (published.kind === 'stored') secrets.keep(command.secrets);
+        return published;
+      }
+      case 'keep-secrets':
+        return secrets.keep(command.secrets);
+      case 'drop-secrets':
+        return secrets.drop(command.call, command.side);
       case 'publish-batch':
         return publishBatch(command.drafts, command.once);
       case 'acknowledge':

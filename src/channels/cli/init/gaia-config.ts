@@ -12,6 +12,8 @@ export function gaiaConfig(targets: readonly string[], bus: BusService | undefin
 #
 # Secrets (shared/credentials, the keys in gaia/) are in no backup before it is encrypted: gaia help key
 # retention: { keep_last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 12 }
+# By itself, where CHRONOS runs: a whole backup daily, databases hourly, verified and drilled weekly. A target may differ.
+# schedule: { whole: daily 03:00, databases: hourly, verify: weekly saturday 05:00, drill: weekly sunday 05:00 }
 
 backup_locations:
   local: shared/backups

@@ -1,7 +1,7 @@
-import { Fault } from '../../base/fault.ts';
-import type { Client } from '../../client/client.ts';
-import type { Event, PendingQuestion } from '../../events/event.ts';
-import { pickByPrefix } from './short-id.ts';
+import { Fault } from '../base/fault.ts';
+import { pickByPrefix } from '../base/pick-by-prefix.ts';
+import type { Event, PendingQuestion } from '../events/event.ts';
+import type { Client } from './client.ts';
 
 const pageSize = 1000;
 /** A beginning of an id is looked for among this many pages of the newest events; an older one is given in full. */
@@ -11,7 +11,7 @@ const maxPages = 5;
  * The event with this id or, among the newest 5,000, the one whose id begins so.
  * @throws Fault `not-found`, or `usage` when several begin so.
  */
-export async function findEvent(client: Client, idOrPrefix: string): Promise<Event> {
+export async function findEvent(client: Pick<Client, 'event' | 'events'>, idOrPrefix: string): Promise<Event> {
   refuseNoId(idOrPrefix);
   try {
     return await client.event(idOrPrefix);

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import type { JsonObject } from '../../base/json.ts';
+import { failureOf, type GaiaEnd, lastDocument, type RunGaia } from '../gaia-end.ts';
+import { removeOldCopies, scheduledName } from './event-bus-copies.ts';
+import { backupDetails, outcomeOf } from './gaia-backup.ts';
+import type { Planned } from './plan.ts';
+import { gaveWay, type Precedence } from './precedence.ts';
+
+/** What doing things by the schedule touches. */
+export type DoEffects = {
+  gaia: RunGaia;
+  /** `leveredge backup FILE` */
+  copyBus(file: string, signal: AbortSignal): Promise<GaiaEnd>;
+  /** Where these copies go. */
+  copies: string;
+  precedence: Precedence;
+  now(): number;
+};
+
+/**
+ * What came of it. `done`: with what the bus is to hear, where GAIA tells it not itself. `later`: others work on the backups, or
+ * go first. `failed`: `isTold` when GAIA has told it already.
+ */
+export type Done =
+  | { kind: 'done'; told?: { of: string; details: JsonObject } }
+  | { kind: 'later' }
+  | { kind: 'failed'; code: string; says: string };
+
+/** Longer than that nothing goes on that nobody looks at. */
+const longestMs = 24 * 3_600_000;
+const drilled = [0, 9];
+/** What a verification concludes: sound, or damaged, which GAIA tells. */
+const concluded = [0, 7];
+
+/** Does what is due. @throws the reason of the signal */
+export async function doPlanned(planned: Planned, effects: DoEffects, signal: AbortSignal): Promise<Done> {
+  const limit = AbortSignal.timeout(longestMs);
+  try {
+    return await kinds[planned.what](planned, effects, AbortSignal.any([signal, limit]));
+  } catch (error) {
+    if (error === gaveWay) return { kind: 'later' };
+    if (!limit.aborted || signal.aborted) throw error;
+    return {
+      kind: 'failed',
+      code: 'unavailable',
+      says: `It took longer than ${longestMs / 3_600_000} hours, and was ended.`,
+    };
+  }
+}
+
+type Doing = (planned: Planned, effects: DoEffects, signal: AbortSignal) => Promise<Done>;
+
+const asked = ['--json', '--quiet'];
+
+const kinds: Readonly<Record<Planned['what'], Doing>> = {
+  whole: (planned, { gaia }, signal) => backUp(planned, gaia, [], signal),
+  databases: (planned, { gaia }, signal) => backUp(planned, gaia, ['--only', 'db'], signal),
+  async verify({ target }, { gaia }, signal) {
+    return ended(await gaia(['verify', 'latest', '--target', target, ...asked], signal), concluded);
+  },
+  async drill({ target }, { gaia, precedence }, signal) {
+    const end = await precedence.yielding(signal, (either) => gaia(['drill', target, ...asked], either));
+    // One that was tried and did not come back is told by GAIA, and tried again at its next time.
+    return typeof lastDocument(end.stdout)?.result === 'string' ? { kind: 'done' } : ended(end, drilled);
+  },
+  async prune({ target }, { gaia }, signal) {
+    return ended(await gaia(['prune', '--target', target, '--yes', ...asked], signal), [0]);
+  },
+  async copy(_, { copyBus, copies, now }, signal) {
+    const name = scheduledName(now());
+    const end = await copyBus(join(copies, name), signal);
+    const done = ended(end, [0]);
+    if (done.kind !== 'done') return done;
+    removeOldCopies(copies, now());
+    const { bytes = null, events = null } = lastDocument(end.stdout) ?? {};
+    return { kind: 'done', told: { of: name, details: { backup: name, bytes, events } } };
+  },
+};
+
+async function backUp({ target, cause }: Planned, gaia: RunGaia, only: string[], signal: AbortSignal): Promise<Done> {
+  const words = ['backup', target, ...only, '--reason', 'scheduled', '--cause', cause, ...asked];
+  const end = await gaia(words, signal);
+  const outcome = outcomeOf(end);
+  switch (outcome.kind) {
+    case 'made': {
+      const results = lastDocument(end.stdout)?.results as JsonObject[];
+      const details = backupDetails(results);
+      return { kind: 'done', told: { of: String(details.backup), details: { ...details, exit: end.exit, cause } } };
+    }
+    case 'locked':
+      return { kind: 'later' };
+    case 'ended':
+      return { kind: 'failed', code: 'unavailable', says: 'GAIA was ended before the backup was made.' };
+    case 'failed':
+      return { kind: 'failed', ...outcome.details };
+  }
+}
+
+function ended(end: GaiaEnd, fine: readonly number[]): Done {
+  if (end.exit !== null && fine.includes(end.exit)) return { kind: 'done' };
+  const { code, says } = failureOf(end);
+  return code === 'locked' ? { kind: 'later' } : { kind: 'failed', code, says };
+}
