@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startFakeTelegram } from '../fake-telegram.fixtures.ts';
-import { gaiaLauncher } from './gaia.fixtures.ts';
+import { gaiaLauncher, isRoot } from './gaia.fixtures.ts';
 import { stateOf } from './kill.fixtures.ts';
 import { phoneStand } from './phone.fixtures.ts';
 
@@ -125,6 +125,59 @@ describe('the emergency bot as a process', { timeout: 600_000 }, () => {
     await heard(/restore dev: done\ndev: /);
   });
 
+  it('is another user than the runner, who can read no secret, and restores all the same', {
+    skip: !isRoot && 'takes root',
+  }, async (t) => {
+    const nobody = 65_534;
+    const telegram = await startFakeTelegram(t, { limits: { chatBurst: 100 } });
+    const stand = await phoneStand(t);
+    const { spool, secretFile, codesFile } = stand.emergency;
+    chmodSync(stand.home, 0o711);
+    mkdirSync(spool, { mode: 0o755 });
+    for (const name of ['requests', 'bot', 'handed']) {
+      mkdirSync(join(spool, name), { mode: 0o700 });
+      chownSync(join(spool, name), nobody, nobody);
+    }
+    // What systemd hands over.
+    const handed = { 'token-file': telegram.tokenOf('emergency'), 'users-file': String(owner) };
+    const flags = Object.entries(handed).flatMap(([flag, text]) => {
+      const file = join(spool, 'handed', flag);
+      writeFileSync(file, text, { mode: 0o600 });
+      chownSync(file, nobody, nobody);
+      return [`--${flag}`, file];
+    });
+    writeFileSync(stand.emergency.usersFile, `${owner}\n`, { mode: 0o600 });
+    const env = { PATH: process.env.PATH, LEVEREDGE_HOME: stand.home, TELEGRAM_API_ROOT: telegram.url };
+    const start = (words: string[], as: { uid?: number; gid?: number }) => {
+      const child = spawn(process.execPath, [gaiaLauncher, ...words], { env, stdio: 'ignore', ...as });
+      t.after(() => void child.kill('SIGKILL'));
+    };
+    start(['runner', '--config', stand.config], {});
+    const replies = join(spool, 'replies');
+    await until('the folder of the runner', () => existsSync(replies));
+    chownSync(replies, 0, nobody);
+    start(['bot', '--spool', spool, ...flags], { uid: nobody, gid: nobody });
+    const heard = (text: RegExp) =>
+      telegram.eventually(() => telegram.said(emergency).find((message) => text.test(message.text)), `hears ${text}`);
+    telegram.say('/restore dev', emergency);
+    await heard(/Restore dev\?/);
+    telegram.say(stand.code(), emergency);
+    await heard(/restore dev: done\ndev: /);
+    assert.equal(notesOf(stand.root), 'the first state\n');
+    const tries = [
+      ...[secretFile, codesFile, stand.emergency.usersFile].map((file) => ['cat', file]),
+      ['ls', join(stand.backups, '.gaia')],
+      ['touch', join(replies, 'x')],
+      ['touch', join(spool, 'x')],
+      ['mv', join(spool, 'requests'), join(spool, 'other')],
+    ] as [string, string, string?][];
+    for (const [program, ...words] of tries) {
+      const { status, stderr } = spawnSync(program, words as string[], { uid: nobody, gid: nobody, encoding: 'utf8' });
+      assert.notEqual(status, 0, `${program} ${words}`);
+      assert.match(stderr, /Permission denied/, `${program} ${words}`);
+    }
+  });
+
   it('says what is missing before it begins', async (t) => {
     const stand = await phoneStand(t);
     const bot = () => stand.gaia('bot');
@@ -132,6 +185,8 @@ describe('the emergency bot as a process', { timeout: 600_000 }, () => {
     spawnSync('mkdir', ['-p', ...['requests', 'bot', 'replies'].map((name) => join(stand.emergency.spool, name))]);
     assert.match((await bot()).stderr, /There is no token in|holds no token/);
     writeFileSync(stand.emergency.tokenFile, '7000002:FAKE_emergency_bot_of_leveredge_000', { mode: 0o644 });
+    const inside = await stand.gaia('bot', '--token-file', join(stand.replies, 'token'));
+    assert.deepEqual([inside.exit, /lies in a folder where bot and runner meet/.test(inside.stderr)], [2, true]);
     const open = await bot();
     assert.deepEqual([open.exit, /can be read by other users/.test(open.stderr)], [3, true]);
     writeFileSync(stand.config, `${readFileSync(stand.config, 'utf8')}emergency_telegram: { authorized_users: [1] }\n`);

@@ -71,7 +71,10 @@ async function endsOnce(t: TestContext, stand: Stand): Promise<void> {
   assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
   writeFileSync(join(stand.root, 'notes'), 'written after it\n');
   const last = start(t, stand);
-  await pause(1_500);
+  // It has looked at everything once it has answered.
+  stand.ask({ verb: 'status' });
+  await until('an answer', () => readdirSync(stand.requests).length === 0);
+  await pause(500);
   assert.equal(last.exitCode, null);
   await kill(last);
   assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'written after it\n');

@@ -30,7 +30,7 @@ export const bot: Command = {
     'users-file': { value: 'FILE', says: 'ids of those who may ask, one a line (0600)' },
   },
   details: [
-    'It holds no secret but its token, and can restore nothing: what it forwards is done by gaia runner, once a code confirms it. It takes all rights but two folders, three files and the network from itself before it opens anything (the permission model of Node).',
+    'It holds no secret but its token, and can restore nothing: what it forwards is done by gaia runner, once a code confirms it. Before it opens anything it gives up every right but the network, its own code, three folders and two files (the permission model of Node).',
     'It listens to private chats with the listed users. Strangers get no answer. TELEGRAM_API_ROOT names another address than https://api.telegram.org.',
   ],
   example: 'gaia bot',
@@ -46,6 +46,7 @@ export const bot: Command = {
     const where = placesOf(call);
     const spool = spoolIn(where.spool);
     requireSpool(spool);
+    requireApart(where, spool);
     if (!around.isConfined)
       return around.confine({
         reads: [where.tokenFile, where.usersFile, spool.requests, spool.memory, spool.replies],
@@ -100,6 +101,23 @@ function requireSpool({ requests, memory, replies, folder }: Spool): void {
   if ([requests, memory, replies].every((each) => existsSync(each))) return;
   throw new Fault('not-found', `There is no spool at ${folder} yet; the runner makes it.`, {
     hint: 'Start it first: systemctl start gaia-runner, or gaia runner',
+  });
+}
+
+/**
+ * Node's permission model loses a folder of which a file is named too. And what the bot may write it must not believe.
+ * @throws Fault `usage`
+ */
+function requireApart(
+  { tokenFile, usersFile }: ReturnType<typeof placesOf>,
+  { requests, memory, replies }: Spool,
+): void {
+  const within = [tokenFile, usersFile].find((file) =>
+    [requests, memory, replies].some((folder) => file.startsWith(`${folder}/`)),
+  );
+  if (within === undefined) return;
+  throw new Fault('usage', `${within} lies in a folder where bot and runner meet.`, {
+    hint: 'Keep the token and the list of users elsewhere, as in gaia/.',
   });
 }
 
