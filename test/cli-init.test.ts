@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { makeClient } from '../src/client/client.ts';
 import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
 const gaiaLauncher = join(import.meta.dirname, '..', 'bin', 'gaia.mjs');
@@ -125,6 +136,10 @@ describe('leveredge init', () => {
     [['--units', 'some'], /Allowed choices are system, user, none/],
     [['--units', 'none', '--start'], /--start goes with a unit/],
     [['--units', 'none', '--user', 'le'], /--user goes with --units system/],
+    [
+      ['--units', 'system', '--user', 'a-name-of-many-letters-x', '--dry-run'],
+      /too long a name: the users of the agents/,
+    ],
     [['--units', 'system', '--user', 'root', '--dry-run'], /cannot be the user of the bus/],
     [['--units', 'system', '--user', 'a b\nUser=root', '--dry-run'], /cannot be the user of the bus/],
     [['--units', 'system', '--dry-run'], /gone after a reboot/],
@@ -141,16 +156,45 @@ describe('leveredge init', () => {
   it('says of the unit of a user that it is weaker, and how to start it', async (t) => {
     const { init } = stand(t);
     const { stderr } = await init('user');
-    assert.match(stderr, /weaker than the one that init writes as root/);
-    assert.match(stderr, /systemctl --user daemon-reload && systemctl --user enable --now event-bus\.service/);
+    assert.match(stderr, /weaker than those that init writes as root/);
+    assert.match(
+      stderr,
+      /systemctl --user daemon-reload && systemctl --user enable --now event-bus\.service atlas\.service/,
+    );
   });
 
-  it('says of a unit that it is not as it would be written', async (t) => {
+  it('says of a unit that it is not as it would be written, and leaves it', async (t) => {
     const { env, init, steps } = stand(t);
     await init('user');
-    writeFileSync(join(env.XDG_CONFIG_HOME, 'systemd', 'user', 'event-bus.service'), '[Service]\n');
-    const [unit] = (await steps(0, 'user')).filter(({ path }) => path?.endsWith('.service'));
-    assert.match(`${unit?.state}: ${unit?.says}`, /^there: it is not as this version would write it/);
+    const file = (name: string) => join(env.XDG_CONFIG_HOME, 'systemd', 'user', `${name}.service`);
+    appendFileSync(file('event-bus'), '# changed\n');
+    writeFileSync(file('atlas'), '[Service]\n');
+    const units = (await steps(0, 'user')).filter(({ path }) => path?.endsWith('.service'));
+    assert.match(`${units[0]?.state}: ${units[0]?.says}`, /^there: it is not as this version would write it/);
+    assert.match(`${units[1]?.state}: ${units[1]?.says}`, /^there: it is not one that init wrote/);
+    assert.equal(readFileSync(file('atlas'), 'utf8'), '[Service]\n');
+  });
+
+  it('makes a token for each agent, with the rights that its page states, once', async (t) => {
+    const { home, init, steps } = stand(t);
+    await init('user');
+    const credentials = join(home, 'shared', 'credentials');
+    assert.deepEqual(readdirSync(credentials).sort(), ['ATLAS.token', 'CHRONOS.token', 'HADES.token']);
+    for (const name of readdirSync(credentials)) assert.equal(lstatSync(join(credentials, name)).mode & 0o777, 0o600);
+    const bus = await startBus(home, ['--port', '0', '--auth', 'required']);
+    t.after(() => bus.stop());
+    const asHades = makeClient({ url: bus.url, token: readFileSync(join(credentials, 'HADES.token'), 'utf8').trim() });
+    await asHades.publish({ source_agent: 'HADES', action: 'rollback_not_asked' });
+    await assert.rejects(asHades.publish({ source_agent: 'HADES', action: 'deploy_started' }), { code: 'forbidden' });
+    assert.deepEqual(states(await steps(0, 'user')), ['there']);
+  });
+
+  it('leaves the agents out with --no-agents', async (t) => {
+    const { home, env, steps } = stand(t);
+    const made = await steps(0, 'user', '--no-agents');
+    assert.ok(!made.some(({ kind }) => kind === 'token'));
+    assert.deepEqual(readdirSync(join(env.XDG_CONFIG_HOME, 'systemd', 'user')), ['event-bus.service']);
+    assert.doesNotMatch(readFileSync(join(home, 'gaia', 'config.yaml'), 'utf8'), /hades/);
   });
 });
 
@@ -179,7 +223,7 @@ describe('a home that init made', () => {
     assert.ok(config.length > 0 && config.every(({ level }) => level !== 'WRONG'), stdout);
     assert.match(
       readFileSync(join(home, 'gaia', 'config.yaml'), 'utf8'),
-      /units: \[ \{ name: event-bus\.service, user: /,
+      /units:\n {6}- \{ name: event-bus\.service, user: .* \}\n {6}- \{ name: atlas\.service, user: /,
     );
   });
 
@@ -198,7 +242,7 @@ describe('a home that init made', () => {
           assert.ok(existsSync(join(home, (path as string).replace(/events\.db$/, ''))), `${page}: ${path}`);
         for (const [, program, command] of text.matchAll(/(?:`|^|&& )(leveredge|gaia) ([a-z]+)/gm))
           assert.match(commands[program as 'gaia'], new RegExp(`^  ${command}\\b`, 'm'), `${program} ${command}`);
-        assert.doesNotMatch(text, /undefined|\[object|ATLAS|HEPHAESTUS|CHRONOS|HADES/);
+        assert.doesNotMatch(text, /undefined|\[object|HEPHAESTUS/);
       }
     });
 });

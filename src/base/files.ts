@@ -17,3 +17,15 @@ export function makeFolder(path: string, mode: number): void {
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
+
+/**
+ * Whether something lies there that this process can see. Unlike `existsSync`, which asks for the user alone (access(2)), it
+ * counts what the process may beyond that, as an agent that is let read what is root's.
+ */
+export function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // It cannot be looked at.
+  }
+}

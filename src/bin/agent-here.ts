@@ -11,12 +11,14 @@ import { databaseFileIn } from '../bus/database-file.ts';
 import type { AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
+import { requireAsked } from '../gaia/asked-by-agents.ts';
 import type { RecoveryConfig } from '../recovery/config/config.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
 import { deliver } from '../recovery/events/deliver.ts';
 import { tellRuns } from '../recovery/events/run-events.ts';
 import type { Env } from './bus-settings.ts';
 import { runGaia, runLeveredge } from './gaia-process.ts';
+import { askGaia } from './gaia-socket.ts';
 
 type Here = { client: Client; home: string; env: Env };
 
@@ -43,7 +45,11 @@ function recoveryOf({ home, env }: Here) {
   // encrypts for minutes must not keep a lease from being extended.
   const ofHome = { ...env, LEVEREDGE_HOME: home };
   return {
-    gaia: (words: readonly string[], signal: AbortSignal) => runGaia(words, ofHome, signal),
+    gaia: async (words: readonly string[], signal: AbortSignal) =>
+      // Judged on both ways, so that what the list lacks is seen wherever agents are tried.
+      env.GAIA_SOCKET
+        ? askGaia(env.GAIA_SOCKET, requireAsked(words), signal)
+        : runGaia(requireAsked(words), ofHome, signal),
     targets: () => readConfig(env.GAIA_CONFIG || undefined, home).targets.map(({ name }) => name),
     sleep: sleepUnlessAborted,
   };

@@ -12,6 +12,8 @@ import { findHome } from '../base/home.ts';
 import { remarkLines } from '../base/remark.ts';
 import type { Around } from '../gaia/command.ts';
 import { run } from '../gaia/program.ts';
+import { runGaia } from './gaia-process.ts';
+import { answerOne } from './gaia-socket.ts';
 
 /** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
 const { env, stdin, stdout, stderr } = process;
@@ -21,7 +23,7 @@ const endpointTimeoutMs = 10_000;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
 const sameSignalMs = 500;
 /** What cannot be ended anywhere. */
-const endsBySelf = ['restore', 'undo', 'resume', 'status', 'drill', 'runner', 'bot', '__run'];
+const endsBySelf = ['restore', 'undo', 'resume', 'status', 'drill', 'runner', 'bot', '__run', '__asked'];
 
 stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed));
 // A terminal that was closed is no reason to end a run.
@@ -75,10 +77,20 @@ const around: Around = {
   fetchStatus,
 };
 
-const rendered = await run(argv, around);
-stdout.write(rendered.stdout);
-stderr.write(rendered.stderr);
-process.exitCode = rendered.exit;
+if (argv[0] === '__asked') await answerAgent();
+else {
+  const rendered = await run(argv, around);
+  stdout.write(rendered.stdout);
+  stderr.write(rendered.stderr);
+  process.exitCode = rendered.exit;
+}
+
+/** Its input and output are a connection that systemd has taken for it. */
+async function answerAgent(): Promise<void> {
+  // SIGTERM ends GAIA below it in order, as the agent's word does.
+  await answerOne(stdin, stdout, (words, signal) => runGaia(words, env, AbortSignal.any([signal, stopping])));
+  stdin.destroy();
+}
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
 function stopSignal(): AbortSignal {

@@ -105,6 +105,10 @@ const around: Surroundings = {
   recordedBus,
   isListening,
   folder,
+  recoveryTargets: async (home) =>
+    (await import('../recovery/config/read-config.ts'))
+      .readConfig(env.GAIA_CONFIG || undefined, home)
+      .targets.map(({ name }) => name),
   server: async () =>
     (await import('./server.ts')).serverFor({ program: programFolder(), started: process.argv[1], env }),
 };

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, type SpawnOptions, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -21,7 +21,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { agentNames } from '../channels/cli/door.ts';
-import type { Entry, Found, Server, Step, Systemd } from '../channels/cli/init/step.ts';
+import type { Entry, Found, Server, Step, Systemd, UnitState } from '../channels/cli/init/step.ts';
 import type { Env } from './bus-settings.ts';
 
 type Started = { program: string; started: string | undefined; env: Env };
@@ -46,9 +46,8 @@ export function serverFor({ program, started, env }: Started): Server {
     look,
     uidOf,
     barred,
-    isEnabledAndRuns: (unit, manager) =>
-      ['is-enabled', 'is-active'].every((question) => systemctl(manager, [question, '--quiet', unit]).status === 0),
-    make,
+    unitState,
+    make: (step) => make(step, programOf('leveredge')),
   };
 }
 
@@ -114,7 +113,7 @@ function barred(path: string, user: string): string | undefined {
   });
 }
 
-function make(step: Step): void {
+function make(step: Step, program: string): void {
   switch (step.kind) {
     case 'user':
       run('useradd', [
@@ -141,10 +140,24 @@ function make(step: Step): void {
       makeFolderFor(dirname(step.path), 0o755, undefined);
       symlinkSync(step.to, step.path);
       return;
+    case 'token':
+      makeToken(step, program);
+      return;
     case 'service':
       run('systemctl', [...scope(step.manager), 'daemon-reload']);
       run('systemctl', [...scope(step.manager), 'enable', '--quiet', '--now', step.unit]);
   }
+}
+
+/** By the command that is there for it, as the user whose the database and the folder of tokens are. */
+function makeToken(
+  { name, scopes, path, home, owner, maker }: Extract<Step, { kind: 'token' }>,
+  program: string,
+): void {
+  const as = maker === undefined ? {} : { uid: uidOf(maker) as number, gid: groupOf(maker) };
+  const words = ['token', 'create', name, '--kind', 'agent', ...scopes.flatMap((scope) => ['--scope', scope])];
+  run(process.execPath, [program, ...words, '--file', path, '--home', home, '--quiet'], { ...as, cwd: '/' });
+  if (owner !== undefined) lchownSync(path, uidOf(owner) as number, groupOf(owner));
 }
 
 /** With exactly this mode, whatever the umask; those above it that are missing may be passed by everyone. */
@@ -178,12 +191,26 @@ function writeNew(path: string, text: string, mode: number): void {
 
 const scope = (manager: Systemd) => (manager === 'user' ? ['--user'] : []);
 
-const systemctl = (manager: Systemd, words: readonly string[]) =>
-  spawnSync('systemctl', [...scope(manager), ...words], { timeout: commandLimitMs });
+const enabled = ['enabled', 'enabled-runtime', 'linked', 'static', 'alias', 'generated'];
+const asked = 'UnitFileState,ActiveState,NeedDaemonReload,ExecMainStatus';
+
+function unitState(unit: string, manager: Systemd): UnitState {
+  const words = [...scope(manager), 'show', `--property=${asked}`, unit];
+  const { stdout } = spawnSync('systemctl', words, { encoding: 'utf8', timeout: commandLimitMs });
+  const of = new Map((stdout ?? '').split('\n').map((line) => line.split('=', 2) as [string, string]));
+  return {
+    isEnabled: enabled.includes(of.get('UnitFileState') ?? ''),
+    runs: of.get('ActiveState') === 'active',
+    isStale: of.get('NeedDaemonReload') === 'yes',
+    exit: of.get('ActiveState') === 'failed' ? Number(of.get('ExecMainStatus')) : undefined,
+  };
+}
 
 /** @throws what the program said, or that there is none */
-function run(program: string, words: readonly string[]): void {
-  const { status, error, stderr } = spawnSync(program, words, { encoding: 'utf8', timeout: commandLimitMs });
+function run(program: string, words: readonly string[], options: Pick<SpawnOptions, 'uid' | 'gid' | 'cwd'> = {}): void {
+  const { status, error, stderr } = spawnSync(program, words, {
+    ...{ encoding: 'utf8', timeout: commandLimitMs, ...options },
+  });
   if (error !== undefined) throw error;
   if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${stderr.trim() || `exit ${status}`}`);
 }

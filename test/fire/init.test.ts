@@ -1,93 +1,91 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { run } from '../recovery/gaia.fixtures.ts';
-import { type Engine, startEngine } from './docker.fixtures.ts';
-import { type Machine, noMachine, startMachine } from './machine.fixtures.ts';
+import { installedHome as home, type Installed, installProgram } from './installed.fixtures.ts';
+import { noMachine } from './machine.fixtures.ts';
 
 const missing = noMachine();
 if (missing !== undefined) console.log(`NOT RUN: init on a server needs a machine in a container: ${missing}`);
 
-const home = '/opt/leveredge';
-const program = '/usr/local/lib/leveredge';
-const checkout = join(import.meta.dirname, '../..');
-
-type Step = { kind: string; what: string; state: string; says?: string };
+const agents = ['atlas', 'chronos', 'hades'] as const;
+const services = ['event-bus', ...agents];
+const bySystemd = [...services.map((name) => `${name}.service`), 'leveredge-gaia.socket'];
 
 describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_800_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fire-init-'));
-  const installed = join(folder, 'program');
-  let engine: Engine;
-  let machine: Machine;
+  let on: Installed;
+  const well = (command: string) => on.machine.well(command);
 
-  /** Everything that init could have changed, but for what the bus itself writes to. */
+  /** Everything that init could have changed, but for what the bus and GAIA themselves write to. */
   const facts = () =>
-    machine.well(`find ${home} /etc/systemd/system /usr/local/bin -printf '%p %y %m %U:%G %l\\n' | grep -v /event-bus/ | sort
-      find ${home} /etc/systemd/system -type f ! -path '*/event-bus/*' -exec sha256sum {} + | sort -k2; getent passwd`);
-  const ask =
-    "fetch('http://127.0.0.1:PORT/health').then((a) => a.json()).then((a) => console.log(a.status), () => process.exit(1))";
-  const health = (port = 8099) => machine.sh(`node -e "${ask.replace('PORT', String(port))}"`);
+    well(`find ${home} /etc/systemd/system /usr/local/bin -printf '%p %y %m %U:%G %l\\n' | grep -Ev '/event-bus/|/backups/' | sort
+      find ${home} /etc/systemd/system -type f ! -path '*/event-bus/*' ! -path '*/backups/*' -exec sha256sum {} + | sort -k2
+      getent passwd`);
+  const health = (port: number) =>
+    `node -e "fetch('http://127.0.0.1:${port}/health').then((a) => a.json()).then((a) => console.log(a.status), () => process.exit(1))"`;
+  const alive = (agent: string) =>
+    `leveredge agents --json | tr -d ' \\n' | grep -o '"agent":"${agent.toUpperCase()}","state":"[a-z_]*"' | grep alive`;
 
-  async function untilWell(port?: number): Promise<void> {
-    for (const end = performance.now() + 30_000; (await health(port)).exit !== 0; await pause(200))
-      assert.ok(performance.now() < end, (await machine.sh('journalctl -u event-bus -n 30 --no-pager')).stdout);
+  async function untilAllRun(): Promise<void> {
+    await on.until(health(8099));
+    for (const agent of agents) await on.until(alive(agent));
   }
-
-  async function init(exit: number, words: string, as = ''): Promise<Step[]> {
-    const ended = await machine.sh(`${as} node ${program}/bin/leveredge.mjs init --json ${words}`);
-    assert.equal(ended.exit, exit, ended.stdout + ended.stderr);
-    return JSON.parse(ended.stdout).steps;
-  }
+  const pidOf = (unit: string) => well(`systemctl show --property=MainPID --value ${unit}`);
 
   before(async () => {
-    mkdirSync(installed);
-    for (const name of ['bin', 'package.json'])
-      cpSync(join(checkout, name), join(installed, name), { recursive: true });
-    const built = await run(process.execPath, [join(checkout, 'tools/build.ts'), join(installed, 'dist')]);
-    assert.equal(built.exit, 0, built.stderr);
-    engine = await startEngine();
-    const volumes = [`${process.execPath}:/usr/local/bin/node:ro`, `${installed}:${program}:ro`];
-    machine = await startMachine('', { bare: true, volumes });
+    on = await installProgram();
   });
-
-  after(async () => {
-    await run('docker', ['rm', '-f', 'leveredge-test-machine']);
-    await engine?.end();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => on?.end());
 
   it('says what it would do, and does nothing', async () => {
-    const before = await machine.well('getent passwd; ls -R /etc/systemd/system /usr/local/bin /opt');
-    const steps = await init(0, '--start --dry-run');
+    const before = await well('getent passwd; ls -R /etc/systemd/system /usr/local/bin /opt');
+    const steps = await on.init(0, '--start --dry-run');
     assert.deepEqual([...new Set(steps.map(({ state }) => state))].sort(), ['there', 'would do']);
-    assert.equal(await machine.well('getent passwd; ls -R /etc/systemd/system /usr/local/bin /opt'), before);
+    assert.equal(await well('getent passwd; ls -R /etc/systemd/system /usr/local/bin /opt'), before);
   });
 
-  it('makes all of it, and starts the bus as a user who can do little else', async () => {
-    const steps = await init(0, '--start');
-    assert.deepEqual(
-      steps.filter(({ state }) => state !== 'done').map(({ kind }) => kind),
-      ['reach'],
-    );
-    await untilWell();
-    const pid = await machine.well('systemctl show --property=MainPID --value event-bus.service');
-    assert.equal(await machine.well(`stat -c %U /proc/${pid}`), 'leveredge');
-    await machine.well('systemd-analyze security --threshold=20 event-bus.service');
-    const secrets = await machine.well(
+  it('makes all of it, and starts bus and agents as users who can do little else', async () => {
+    const steps = await on.init(0, '--start');
+    assert.deepEqual([...new Set(steps.filter(({ state }) => state !== 'done').map(({ kind }) => kind))], ['reach']);
+    await untilAllRun();
+    const users = { 'event-bus': 'leveredge', atlas: 'leveredge-atlas', chronos: 'leveredge-recovery' };
+    for (const [unit, user] of Object.entries({ ...users, hades: 'leveredge-recovery' }))
+      assert.equal(await well(`stat -c %U /proc/${await pidOf(unit)}`), user);
+    for (const name of services) {
+      await well(`systemd-analyze security --threshold=20 ${name}.service`);
+      await well(`systemd-analyze security --offline=yes --threshold=20 /etc/systemd/system/${name}.service`);
+    }
+    await well(`systemd-analyze verify --man=no ${bySystemd.map((unit) => `/etc/systemd/system/${unit}`).join(' ')}`);
+    const secrets = await well(
       `stat -c '%a %U %n' ${home}/shared/credentials/*.token ${home}/shared/credentials/*.key`,
     );
-    for (const line of secrets.split('\n')) assert.match(line, /^600 leveredge /);
-    assert.equal(await machine.well(`ls ${home}/shared/credentials | wc -l`), '3');
-    for (const command of ['doctor', 'publish deploy_started target=dev', 'backup'])
-      await machine.well(`cd / && runuser -u leveredge -- leveredge ${command}`);
+    for (const line of secrets.split('\n'))
+      assert.match(
+        line,
+        /^600 leveredge(-atlas .*\/ATLAS|-recovery .*\/(CHRONOS|HADES)| .*\/(owner|event-bus-audit))\.(token|key)$/,
+      );
+    assert.equal(await well(`ls ${home}/shared/credentials | wc -l`), '6');
+    for (const command of ['publish deploy_started --target dev', 'backup'])
+      await well(`cd / && runuser -u leveredge -- leveredge ${command}`);
+  });
+
+  it('leaves an agent no way to the database and the tokens', async () => {
+    const pid = await pidOf('hades');
+    const within = (command: string) =>
+      on.machine.sh(
+        `nsenter -t ${pid} -m setpriv --reuid=leveredge-recovery --clear-groups --ambient-caps=+dac_read_search --inh-caps=+dac_read_search ${command}`,
+      );
+    assert.equal((await within(`cat ${home}/gaia/config.yaml`)).exit, 0);
+    assert.notEqual((await within(`cat ${home}/shared/credentials/owner.token`)).exit, 0);
+    assert.notEqual((await within(`touch ${home}/gaia/config.yaml`)).exit, 0);
+    const as = (user: string, command: string) => on.machine.sh(`runuser -u ${user} -- ${command}`);
+    assert.notEqual((await as('leveredge-atlas', `cat ${home}/control-plane/event-bus/events.db`)).exit, 0);
+    const ask = `node -e "const c = require('net').connect('/run/leveredge/gaia.sock'); c.on('error', () => process.exit(7)); c.on('connect', () => process.exit(0))"`;
+    assert.equal((await as('leveredge-atlas', ask)).exit, 7);
+    assert.equal((await as('leveredge-recovery', ask)).exit, 0);
   });
 
   it('changes nothing the second time', async () => {
     const before = await facts();
-    const steps = await init(0, '--start');
+    const steps = await on.init(0, '--start');
     assert.deepEqual(
       steps.filter(({ state }) => state !== 'there'),
       [],
@@ -95,31 +93,70 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
     assert.equal(await facts(), before);
   });
 
-  it('answers again after a reboot', async () => {
-    await machine.reboot();
-    await untilWell();
-    assert.match(await machine.well('leveredge events --json'), /"deploy_started"/);
+  it('has agents that back up and prepare a rollback through the units', async () => {
+    await on.until('leveredge events --action backup_completed --json | grep -q pre-change');
+    await well(`echo one >${home}/data-plane/dev/file`);
+    const backup = JSON.parse(await well('chronos backup dev --json'));
+    assert.match(backup.backup, /^dev-/);
+    assert.match(await well(`stat -c '%U %n' ${home}/shared/backups/dev/*.tar.zst`), /^root /);
+    await well(`echo two >${home}/data-plane/dev/file`);
+    const rolling = on.machine.sh('hades rollback dev --json');
+    await on.until('leveredge pending --json | grep -q "Roll dev back"');
+    const [pending] = JSON.parse(await well('leveredge pending --json')).pending as { id: string }[];
+    await well(`leveredge answer ${pending?.id} yes`);
+    const rolled = await rolling;
+    assert.equal(rolled.exit, 0, rolled.stdout + rolled.stderr);
+    assert.equal(await well(`cat ${home}/data-plane/dev/file`), 'one');
   });
 
-  it('is backed up and restored by the configuration that it wrote, the bus stopped and started', async () => {
-    await machine.well('gaia backup full');
-    const done = JSON.parse(await machine.well('gaia restore control-plane --yes --json'));
+  it('starts an agent again that was killed', async () => {
+    for (const name of agents) {
+      const pid = await pidOf(name);
+      await well(`kill -9 ${pid}`);
+      await on.until(
+        `test "$(systemctl show -P MainPID ${name})" -gt 0 && test "$(systemctl show -P MainPID ${name})" != ${pid}`,
+      );
+      await on.until(alive(name));
+    }
+  });
+
+  it('has everything again after a reboot', async () => {
+    await on.machine.reboot();
+    await untilAllRun();
+    assert.match(await well('leveredge events --action deploy_started --json'), /"deploy_started"/);
+    assert.match(await well('chronos list --target dev --json'), /"dev-\d/);
+  });
+
+  it('is backed up and restored by the configuration that it wrote, bus and agents stopped and started', async () => {
+    await well('gaia backup full');
+    const done = JSON.parse(await well('gaia restore control-plane --yes --json'));
     assert.deepEqual([done.outcome, done.health], ['committed', 'proven']);
-    await untilWell();
+    await untilAllRun();
     assert.deepEqual(
-      (await init(0, '--start')).filter(({ state }) => state !== 'there'),
+      (await on.init(0, '--start')).filter(({ state }) => state !== 'there'),
       [],
     );
   });
 
-  it('writes a unit of a user, which says that it is weaker', async () => {
-    await machine.well('useradd --create-home --home-dir /srv/other other && loginctl enable-linger other');
-    await machine.well('until systemctl is-active -q user@$(id -u other); do sleep 0.1; done');
-    machine.write('/srv/other/le/config/leveredge.yaml', 'bus: { port: 8098 }\n');
-    await machine.well('chown -R other: /srv/other');
+  it('works where the bus asks for tokens', async () => {
+    on.machine.write(`${home}/config/leveredge.yaml`, 'bus: { auth: required }\n');
+    await well(`systemctl restart ${services.map((name) => `${name}.service`).join(' ')}`);
+    await untilAllRun();
+    assert.match(await well('chronos list --json'), /"dev-\d/);
+  });
+
+  it('writes units of a user, which say that they are weaker', async () => {
+    await well('useradd --create-home --home-dir /srv/other other && loginctl enable-linger other');
+    await well('until systemctl is-active -q user@$(id -u other); do sleep 0.1; done');
+    on.machine.write('/srv/other/le/config/leveredge.yaml', 'bus: { port: 8098 }\n');
+    await well('chown -R other: /srv/other');
     const as = 'XDG_RUNTIME_DIR=/run/user/$(id -u other) HOME=/srv/other runuser -u other --';
-    await init(0, '--home /srv/other/le --start', as);
-    await untilWell(8098);
-    assert.match(await machine.well('cat /srv/other/.config/systemd/user/event-bus.service'), /Weaker than/);
+    await on.init(0, '--home /srv/other/le --start', as);
+    await on.until(health(8098));
+    for (const name of services)
+      assert.match(await well(`cat /srv/other/.config/systemd/user/${name}.service`), /Weaker than/);
+    await well('echo mine >/srv/other/le/data-plane/dev/file');
+    const backup = JSON.parse(await well(`${as} env LEVEREDGE_HOME=/srv/other/le chronos backup dev --json`));
+    assert.match(backup.backup, /^dev-/);
   });
 });

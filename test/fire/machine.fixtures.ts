@@ -57,7 +57,8 @@ export async function startMachine(dist: string, { bare = false, volumes = [] }:
   if (spawnSync('docker', ['image', 'inspect', image]).status !== 0) await makeImage();
   // Not --privileged, which is more than systemd needs and is refused in places. SYS_PTRACE is for the engine within: without
   // it nobody enters a container whose first process is not root's.
-  const rights = ['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((right) => `--cap-add=${right}`);
+  // DAC_READ_SEARCH, which a real machine has, is for the agents that read what is root's.
+  const rights = ['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'DAC_READ_SEARCH'].map((right) => `--cap-add=${right}`);
   const secure = ['--security-opt=apparmor=unconfined', '--security-opt=seccomp=unconfined'];
   const mounts = [
     '/sys/fs/cgroup:/sys/fs/cgroup:rw',

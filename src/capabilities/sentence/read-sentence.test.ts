@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import type { Capability } from '../../events/capability.ts';
+import { secret } from '../../events/secret.ts';
 import { allCapabilities } from '../all-capabilities.ts';
 import { calledAs, type Reading, readSentence, sayable } from './read-sentence.ts';
 import { waysOf } from './way.ts';
@@ -97,7 +98,9 @@ describe('a sentence', () => {
   it('needs no change here for a new capability: its name is understood, and its phrases', () => {
     const input = z.strictObject({ target: z.string(), cups: z.int().optional() });
     const base = { summary: 'x', input, output: z.object({}), example: {} };
+    const hidden = z.strictObject({ target: z.string(), value: secret(z.string()) });
     const tea: Capability[] = [
+      { ...base, name: 'tea.keep', risk: 'write', input: hidden, phrases: ['keep {value} for {target}'] },
       { ...base, name: 'tea.brew_strong', risk: 'write', phrases: ['make {cups} cups of tea for {target}'] },
       { ...base, name: 'tea.spill', risk: 'destructive', input: z.strictObject({ target: z.string().optional() }) },
       { ...base, name: 'tea.break', risk: 'destructive', input: z.strictObject({}), phrases: ['break it'] },
@@ -110,6 +113,9 @@ describe('a sentence', () => {
       sayable(tea).map(({ capability }) => capability),
       ['tea.brew_strong', 'tea.spill'],
     );
+    // What is secret is not said at all.
+    assert.equal(told(read('keep dev 123', tea)), 'unknown');
+    assert.equal(told(read('keep 123 for dev', tea)), 'unknown');
     for (const each of ['spill', 'break', 'break it', 'tea break']) assert.equal(told(read(each, tea)), 'unknown');
   });
 });

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { wrap } from '../../base/display-width.ts';
 import { Exit } from '../../base/exit.ts';
 import type { Concluding } from './concluding.ts';
-import { examine, type Finding } from './examine.ts';
+import type { Finding } from './examine/finding.ts';
+import { examine } from './examine.ts';
 
 /** leveredge doctor — looks whether all is well, and says what to do where it is not. Exit 0 all fine, 1 otherwise. */
 export function doctor(concludes: Concluding): Command {

@@ -200,7 +200,9 @@ export type Surroundings = {
   /** Whether something listens there. */
   isListening(host: string, port: number): Promise<boolean>;
   folder(path: string): FolderReport;
-  /** For init, which makes what is missing on it. */
+  /** What GAIA's configuration can back up. @throws Fault with every mistake in it */
+  recoveryTargets(home: string): Promise<readonly string[]>;
+  /** For init, which makes what is missing on it, and doctor, which looks. */
   server(): Promise<Server>;
 };
 
@@ -256,7 +258,8 @@ export async function openDoor(
   let client: (Client & { close?(): Promise<void> }) | undefined;
   const tokens = new Map<string, string | undefined>();
   const tokenFor = (at: string) => {
-    if (!tokens.has(at)) tokens.set(at, findToken(around, at, { home, flag: tokenFile, agent }));
+    // One that is not there yet may be there once the bus has begun, which init waits for.
+    if (tokens.get(at) === undefined) tokens.set(at, findToken(around, at, { home, flag: tokenFile, agent }));
     return tokens.get(at);
   };
   const withToken = { ...around, connect: (at: string) => around.connect(at, tokenFor(at)) };

@@ -4,45 +4,57 @@ import { Exit } from '../../base/exit.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Concluding } from './concluding.ts';
 import type { Conclusion } from './conclusion.ts';
-import type { Door } from './door.ts';
-import { busUnitName } from './init/bus-unit.ts';
+import { agentNames, type Door } from './door.ts';
 import { type Outcome, outcomeDocument, outcomeLines } from './init/describe-step.ts';
+import { startCommand } from './init/home-pages.ts';
 import { judge } from './init/judge.ts';
 import { planOf, type Units, type Wanted } from './init/plan.ts';
 import type { Server, Step } from './init/step.ts';
+import { serviceSteps } from './init/unit-steps.ts';
 
-type Options = { dryRun?: boolean; units?: Units; user?: string; start?: boolean; links?: boolean };
+type Options = {
+  dryRun?: boolean;
+  units?: Units;
+  user?: string;
+  start?: boolean;
+  links?: boolean;
+  agents?: boolean;
+};
 
 const usualUser = 'leveredge';
 const userName = /^[a-z_][a-z0-9_-]{0,30}$/;
+/** Users of agents are called after that of the bus, and no name may have more than 31 characters. */
+const longestWithAgents = 22;
 const answerLimitMs = 30_000;
 const answerPauseMs = 250;
 
 /**
- * leveredge init — makes what a server needs: folders, pages, configuration, a unit for the bus, links. What is there is never
- * changed. Exit 0 all is there, 9 done but for what is named, 1 a step failed and those after it were not tried, 2 wrong usage,
+ * leveredge init — makes what a server needs: folders, pages, configuration, units for the bus and the agents, links. What is
+ * there is never changed. Exit 0 all is there, 9 done but for what is named, 1 a step failed and those after it were not tried, 2 wrong usage,
  * 3 only root may.
  * --json: one document with the home and each step.
  */
 export function init(concludes: Concluding): Command {
   return new Command('init')
-    .description('Make what a server needs: folders, configuration, a unit; change nothing that is there')
+    .description('Make what a server needs: folders, configuration, units; change nothing that is there')
     .option('--dry-run', 'only say what would be done')
     .addOption(
-      new Option('--units <kind>', 'the unit of the bus (default: system for root, else user)').choices([
+      new Option('--units <kind>', 'the units (default: system for root, else user)').choices([
         'system',
         'user',
         'none',
       ]),
     )
     .option('--user <name>', `who runs the bus, with --units system (default: ${usualUser})`)
+    .option('--no-agents', 'leave the agents out: no units, users and tokens for them')
     .option('--no-links', 'as root too, make no links in /usr/local/bin')
-    .option('--start', 'enable the unit and start it')
+    .option('--start', 'enable the units, start them, and wait until each is heard')
     .addHelpText(
       'after',
       `
---units system: as root; the bus runs as a user of its own, and sees and writes
-only what it needs. --units user: weaker, the bus has all rights of its user.
+--units system: as root; bus and agents run as users of their own, and see and
+write only what they need; GAIA alone is root, and does for agents what a list
+says. --units user: weaker, all of them have all rights of that user.
 May be run again at any time: it says what is there and makes what is missing.`,
     )
     .action(concludes((door, options: Options) => setUp(door, options)));
@@ -63,7 +75,7 @@ async function setUp(door: Door, options: Options): Promise<Conclusion> {
 
 async function wantedBy(
   door: Door,
-  { units, user, start = false, dryRun, links = true }: Options,
+  { units, user, start = false, dryRun, links = true, agents = true }: Options,
   server: Server,
 ): Promise<Wanted> {
   const kind = units ?? (server.isRoot ? 'system' : 'user');
@@ -72,6 +84,10 @@ async function wantedBy(
   if (user !== undefined && (!userName.test(user) || user === 'root'))
     throw new Fault('usage', `${JSON.stringify(user)} cannot be the user of the bus.`, {
       hint: 'A name of small letters, digits, - and _, and not root: what listens to others should have few rights.',
+    });
+  if (agents && (user?.length ?? 0) > longestWithAgents)
+    throw new Fault('usage', `${user} is too long a name: the users of the agents are called after it.`, {
+      hint: `Up to ${longestWithAgents} characters; or leave the agents out: --no-agents`,
     });
   if (start && kind === 'none') throw new Fault('usage', '--start goes with a unit, and --units none writes none.');
   if (kind === 'system' && !server.isRoot && dryRun !== true)
@@ -84,6 +100,7 @@ async function wantedBy(
     home,
     units: kind,
     user: kind === 'system' ? (user ?? usualUser) : door.user,
+    agents: agents ? agentNames : [],
     start,
     linked: links,
     url: urlOf(host, port),
@@ -126,9 +143,15 @@ async function done(
   } catch (error) {
     return { step, state: 'failed', says: reasonOf(error), ...remedy(error) };
   }
-  if (step.kind !== 'service' || (await answers(door, home, step.url))) return { step, state: 'done' };
-  const todo = `${journal(step)}, and: ${door.program} doctor`;
-  return { step, state: 'failed', says: 'it was started, and the bus of this home does not answer there', todo };
+  if (step.kind !== 'service' || step.heard === 'socket') return { step, state: 'done' };
+  const { heard, url } = step;
+  const isHeard = heard === 'health' ? await answers(door, home, url) : await isAlive(door, url, heard.agent);
+  if (isHeard) return { step, state: 'done' };
+  const says =
+    heard === 'health'
+      ? 'it was started, and the bus of this home does not answer there'
+      : 'it was started, and the bus does not hear of it';
+  return { step, state: 'failed', says, todo: `${journal(step)}, and: ${door.program} doctor` };
 }
 
 function remedy(error: unknown): Pick<Outcome, 'todo'> {
@@ -141,18 +164,24 @@ function remedy(error: unknown): Pick<Outcome, 'todo'> {
 }
 
 /** Whether the bus of this home answers there, and not another that had the port before. */
-async function answers(door: Door, home: string, url: string): Promise<boolean> {
+function answers(door: Door, home: string, url: string): Promise<boolean> {
+  return inTime(door, async () => {
+    const health = await door.connect(url).health(answerLimitMs);
+    const life = await door.databaseLife(door.databaseFile(home));
+    return life.kind === 'unknown' || (life.kind === 'known' && life.epoch === (health.epoch ?? life.epoch));
+  });
+}
+
+function isAlive(door: Door, url: string, agent: string): Promise<boolean> {
+  return inTime(door, async () =>
+    (await door.connect(url).agents()).some((each) => each.agent === agent && each.state === 'alive'),
+  );
+}
+
+async function inTime(door: Door, isSo: () => Promise<boolean>): Promise<boolean> {
   const end = door.clock() + answerLimitMs;
   for (;;) {
-    const health = await door
-      .connect(url)
-      .health(answerLimitMs)
-      .catch(() => undefined /* not yet; the clock has the last word */);
-    if (health !== undefined) {
-      const life = await door.databaseLife(door.databaseFile(home));
-      if (life.kind === 'unknown' || (life.kind === 'known' && life.epoch === (health.epoch ?? life.epoch)))
-        return true;
-    }
+    if (await isSo().catch(() => false /* not yet; the clock has the last word */)) return true;
     if (door.clock() > end || door.signal.aborted) return false;
     await pause(answerPauseMs);
   }
@@ -161,18 +190,15 @@ async function answers(door: Door, home: string, url: string): Promise<boolean> 
 const journal = ({ unit, manager }: { unit: string; manager: string }) =>
   `journalctl ${manager === 'user' ? '--user ' : ''}-u ${unit} -n 50`;
 
-function conclude(
-  { home, units, start, user }: Wanted,
-  outcomes: readonly Outcome[],
-  dry: boolean,
-  door: Door,
-): Conclusion {
+function conclude(wanted: Wanted, outcomes: readonly Outcome[], dry: boolean, door: Door): Conclusion {
+  const { home, units, start, user } = wanted;
   const count = (...states: Outcome['state'][]) => outcomes.filter(({ state }) => states.includes(state)).length;
   const failed = count('failed');
   const wrong = count('wrong', 'left out');
-  const unit = outcomes.find(({ step }) => step.kind === 'file' && step.path.endsWith('.service'));
-  const call = units === 'user' ? 'systemctl --user' : 'systemctl';
-  const isWritten = unit !== undefined && ['done', 'there'].includes(unit.state);
+  const services = units === 'none' ? [] : serviceSteps({ ...wanted, manager: units });
+  const isWritten = outcomes.some(
+    ({ step, state }) => step.kind === 'file' && step.mustMatch && ['done', 'there'].includes(state),
+  );
   const summary = `${count('there')} there, ${dry ? `${count('would do')} to do` : `${count('done')} done`}, ${wrong} wrong.`;
   return {
     exit: failed > 0 ? Exit.failed : wrong > 0 ? Exit.partial : Exit.ok,
@@ -184,11 +210,11 @@ function conclude(
       ...(failed > 0 ? ['What stands after the step that failed was not tried. Init may be run again.'] : []),
       ...(units === 'user' && failed === 0 ? [weaker(user)] : []),
       ...(isWritten && !start && failed === 0
-        ? [`To start the bus, now and after each boot: ${call} daemon-reload && ${call} enable --now ${busUnitName}`]
+        ? [`To start them, now and after each boot: ${startCommand(services)}`]
         : []),
     ],
   };
 }
 
 const weaker = (user: string) =>
-  `The unit of a user is weaker than the one that init writes as root: the bus has all rights of ${user}, and ends when ${user} logs out, unless: loginctl enable-linger ${user}`;
+  `Units of a user are weaker than those that init writes as root: bus and agents have all rights of ${user}, and end when ${user} logs out, unless: loginctl enable-linger ${user}`;

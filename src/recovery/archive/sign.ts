@@ -7,8 +7,9 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import { readPrivately, writePrivately } from '../../base/private-file.ts';
 import type { Place } from '../place.ts';
 
@@ -50,7 +51,7 @@ export function loadSigner(place: Pick<Place, 'signingKey' | 'publicKey'>): Sign
 
 function makeKey(place: Pick<Place, 'signingKey' | 'publicKey'>): string {
   // A public half without its private one is what a rebuilt machine has: a new key would make its backups strangers.
-  if (existsSync(place.publicKey))
+  if (isThere(place.publicKey))
     throw new Fault(
       'conflict',
       `There is ${place.publicKey}, but not the key that belongs to it, ${place.signingKey}.`,
@@ -94,7 +95,7 @@ function rawOf(half: KeyObject): string {
 
 /** The public key this machine trusts, or undefined on a machine that has none. @throws Fault `usage` when it is no key */
 export function knownKey(file: string): KeyObject | undefined {
-  if (!existsSync(file)) return undefined;
+  if (!isThere(file)) return undefined;
   try {
     const key = createPublicKey(readFileSync(file, 'utf8'));
     if (key.asymmetricKeyType === 'ed25519') return key;

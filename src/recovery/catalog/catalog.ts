@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { Fault } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import { nearest } from '../../base/nearest.ts';
 import type { Manifest } from '../archive/manifest.ts';
 import { backupEnds, filesBeside, parseManifest } from '../archive/manifest-file.ts';
@@ -103,7 +104,7 @@ function describe(place: Place, found: Found, records: Records): Backup {
     reason,
     atMs: (manifest === undefined ? undefined : Date.parse(manifest.created_at)) ?? atMs ?? Math.floor(stats.mtimeMs),
     bytes: manifest?.snapshot?.added_bytes ?? stats.size,
-    pinned: files.some((each) => existsSync(pinOf(each))),
+    pinned: files.some((each) => isThere(pinOf(each))),
     manifest,
     verified,
   };
@@ -120,7 +121,7 @@ function recordOf(place: Place, { files, stats }: Found, records: Records): Veri
 function manifestBeside(file: string): Manifest | undefined {
   const names = filesBeside(file);
   try {
-    if (!existsSync(names.signature)) return undefined;
+    if (!isThere(names.signature)) return undefined;
     return parseManifest(readFileSync(names.manifest));
   } catch {
     return undefined; // Not there, or not to be read: told as incomplete.
@@ -138,7 +139,7 @@ function kindOf(
   if (verified?.verdict === 'damaged') return { kind: 'damaged', reason: verified.reason };
   if (format === 'old') return { kind: 'unverified', reason: 'of an older tool, without a manifest' };
   if (manifest === undefined)
-    return existsSync(filesBeside(file).manifest)
+    return isThere(filesBeside(file).manifest)
       ? { kind: 'damaged', reason: 'its manifest cannot be read, or has no signature' }
       : { kind: 'incomplete', reason: 'there is no manifest beside it' };
   if (manifest.name !== basename(file) || manifest.target !== target)

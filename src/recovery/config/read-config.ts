@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
 import { readRecipients } from '../encryption/age-key.ts';
 import type { RecoveryConfig } from './config.ts';
@@ -42,7 +43,7 @@ export function readConfig(named: string | undefined, home: string): RecoveryCon
 
 function usualFile(home: string): string {
   const json = join(home, 'gaia', 'config.json');
-  return existsSync(json) ? json : join(home, 'gaia', 'config.yaml');
+  return isThere(json) ? json : join(home, 'gaia', 'config.yaml');
 }
 
 function textOf(file: string): string {

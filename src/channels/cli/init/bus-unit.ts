@@ -1,13 +1,6 @@
 import { join } from 'node:path';
 import type { Systemd } from './step.ts';
-
-export type UnitPlace = {
-  home: string;
-  node: string;
-  program: string;
-  /** Whose process it is, for a unit of the system. */
-  user: string;
-};
+import { closedOff, commandLine, fewCalls, inBoth, type UnitPlace, unitHead, unitWord } from './unit-text.ts';
 
 /** The name that existing installations and backups have for it. */
 export const busUnitName = 'event-bus.service';
@@ -22,12 +15,12 @@ export function busUnit(manager: Systemd, place: UnitPlace): string {
   return manager === 'system' ? systemUnit(place) : userUnit(place);
 }
 
-const usersFolders = /^\/(home|root|run\/user)(\/|$)/;
+function busWords(home: string): string {
+  return commandLine(['bus', '--home', home]);
+}
 
 function systemUnit({ home, node, program, user }: UnitPlace): string {
-  // Where everything lies outside of people's folders, the bus sees nothing of these.
-  const protectHome = [home, node, program].some((path) => usersFolders.test(path)) ? 'read-only' : 'yes';
-  return `# Written by leveredge init, which never changes it again. What it means: docs/init.md of LeverEdge.
+  return `${unitHead}
 [Unit]
 Description=LeverEdge event bus
 After=network-online.target
@@ -38,7 +31,7 @@ StartLimitBurst=5
 [Service]
 Type=exec
 User=${user}
-ExecStart=${command(node, program, home)}
+ExecStart=${commandLine([node, program])} ${busWords(home)}
 Restart=on-failure
 RestartSec=2
 # Wrong settings, a taken port or home, a damaged database: starting again mends none of them.
@@ -50,25 +43,10 @@ UMask=0077
 # It writes to two folders, and sees nothing of what it does not need. Node compiles while it runs, so
 # MemoryDenyWriteExecute cannot be set. Where it listens is up to config/leveredge.yaml, so IPAddressDeny is not either.
 ReadWritePaths=${busFolders(home).map(unitWord).join(' ')}
-ProtectSystem=strict
-ProtectHome=${protectHome}
-PrivateTmp=yes
-PrivateDevices=yes
-DevicePolicy=closed
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-${inBoth}
-RemoveIPC=yes
+${closedOff([home, node, program])}
 CapabilityBoundingSet=
 AmbientCapabilities=
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
+${fewCalls}
 
 [Install]
 WantedBy=multi-user.target
@@ -76,7 +54,7 @@ WantedBy=multi-user.target
 }
 
 function userUnit({ home, node, program }: UnitPlace): string {
-  return `# Written by leveredge init, which never changes it again. What it means: docs/init.md of LeverEdge.
+  return `${unitHead}
 #
 # Weaker than the unit that init writes as root: the bus runs with all rights of its user, so it could read and change
 # whatever that user can, and whatever else that user runs can read and change the bus' files. Without
@@ -88,7 +66,7 @@ StartLimitBurst=5
 
 [Service]
 Type=exec
-ExecStart=${command(node, program, home)}
+ExecStart=${commandLine([node, program])} ${busWords(home)}
 Restart=on-failure
 RestartSec=2
 # Wrong settings, a taken port or home, a damaged database: starting again mends none of them.
@@ -100,23 +78,4 @@ ${inBoth}
 [Install]
 WantedBy=default.target
 `;
-}
-
-/** What needs no right that a user's manager does not have. */
-const inBoth = `NoNewPrivileges=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native`;
-
-function command(node: string, program: string, home: string): string {
-  return [node, program, 'bus', '--home', home].map((word) => unitWord(word).replaceAll('$', '$$$$')).join(' ');
-}
-
-/** A word as systemd takes one: in quotes where it must be, and with no specifiers. */
-function unitWord(text: string): string {
-  const plain = text.replaceAll('%', '%%');
-  return /^[\w./:@%+$-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -27,12 +27,13 @@ export function outcomeLines({ step, state, says, todo }: Outcome): string[] {
 
 /** As a document: what a program can compare. */
 export function outcomeDocument({ step, state, says, todo }: Outcome): Record<string, unknown> {
-  const named = step.kind === 'user' ? step.name : step.kind === 'service' ? step.unit : undefined;
-  const subject = named === undefined ? ('path' in step ? { path: step.path } : {}) : { name: named };
+  const named = 'name' in step ? step.name : step.kind === 'service' ? step.unit : undefined;
+  const subject = { ...(named === undefined ? {} : { name: named }), ...('path' in step ? { path: step.path } : {}) };
   return { kind: step.kind, ...subject, what: describeStep(step), state, says, todo };
 }
 
-function describeStep(step: Step): string {
+/** What should be there, in a few words. */
+export function describeStep(step: Step): string {
   switch (step.kind) {
     case 'user':
       return `user ${step.name} of the system`;
@@ -44,9 +45,17 @@ function describeStep(step: Step): string {
       return `file ${step.path}`;
     case 'link':
       return `link ${step.path} to ${step.to}`;
+    case 'token':
+      return `token of ${step.name} in ${step.path} (0600${step.owner === undefined ? '' : `, ${step.owner}`})`;
     case 'service':
-      return `service ${step.unit}, enabled and answering at ${step.url}`;
+      return describeService(step);
   }
+}
+
+function describeService({ unit, url, heard }: Extract<Step, { kind: 'service' }>): string {
+  if (heard === 'health') return `service ${unit}, enabled and answering at ${url}`;
+  if (heard === 'socket') return `socket ${unit}, enabled and listening`;
+  return `service ${unit}, enabled, and ${heard.agent} alive on the bus`;
 }
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');

@@ -1,12 +1,17 @@
-import type { Systemd } from './step.ts';
+import type { Step, Systemd } from './step.ts';
 
-/** What works on the control-plane, so that a restore stops and starts it, and asks whether it is well. */
-export type BusService = { unit: string; manager: Systemd; user: string; url: string };
+/** What works on the control-plane, so that a restore stops and starts it, and asks whether the bus is well. */
+export type Running = {
+  services: readonly Extract<Step, { kind: 'service' }>[];
+  manager: Systemd;
+  user: string;
+  url: string;
+};
 
 const n8nPorts: Readonly<Record<string, number>> = { prod: 5678, dev: 5680 };
 
 /** A configuration of GAIA for a home with these targets below `data-plane/`; nothing in it is a placeholder. */
-export function gaiaConfig(targets: readonly string[], bus: BusService | undefined): string {
+export function gaiaConfig(targets: readonly string[], running: Running | undefined): string {
   return `# What GAIA backs up and restores. All keys: docs/recovery.md of LeverEdge. After a change: gaia doctor
 # Relative paths begin at the home, those of a target at its folder.
 #
@@ -21,18 +26,24 @@ backup_locations:
 restore_targets:
   # Beside control-plane/ also gaia/, config/, shared/{credentials,scripts,templates} and monitoring/.
   control-plane:
-${controlPlane(bus)}
+${controlPlane(running)}
   data-plane:
 ${targets.map(dataPlane).join('\n')}`;
 }
 
-function controlPlane(bus: BusService | undefined): string {
-  if (bus === undefined)
+function controlPlane(running: Running | undefined): string {
+  if (running === undefined)
     return '    # Nothing is started after a restore, so there is nothing to ask.\n    health: none\n';
-  const unit = bus.manager === 'system' ? bus.unit : `{ name: ${bus.unit}, user: ${bus.user} }`;
-  return `    units: [ ${unit} ]
+  const { services, manager, user, url } = running;
+  // The socket works on nothing: it stays, for whoever asks for the restore.
+  const units = services.filter(({ heard }) => heard !== 'socket').map(({ unit }) => unit);
+  const list =
+    manager === 'system'
+      ? ` [ ${units.join(', ')} ]`
+      : units.map((unit) => `\n      - { name: ${unit}, user: ${user} }`).join('');
+  return `    units:${list}
     health:
-      endpoints: [ { name: event-bus, url: "${bus.url}/health" } ]
+      endpoints: [ { name: event-bus, url: "${url}/health" } ]
       within_seconds: 60
 `;
 }

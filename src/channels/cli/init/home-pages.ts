@@ -1,12 +1,15 @@
 import { shellWord } from '../../../base/shell-word.ts';
-import type { Systemd } from './step.ts';
+import { agentUser } from './agent-unit.ts';
+import { busUnitName } from './bus-unit.ts';
+import type { Step, Systemd } from './step.ts';
 
 export type HomePage = {
   home: string;
   version: string;
   /** Whose process the bus is, where a unit of the system runs it. */
   user: string | undefined;
-  unit: { name: string; manager: Systemd } | undefined;
+  /** What systemd runs here, the bus first; empty where everything is started by hand. */
+  units: readonly Pick<Extract<Step, { kind: 'service' }>, 'unit' | 'manager' | 'heard'>[];
   url: string;
 };
 
@@ -21,6 +24,7 @@ what is particular here.
 ## Architecture
 
 An event bus, at ${url}, where programs say what happened, hear what they subscribed to, and ask people.
+Agents, which hear it: ATLAS tells how all is doing, CHRONOS backs up before a change, HADES asks to roll back after a failure.
 And GAIA, \`gaia\`, which backs up and restores the folders, databases and services named in \`gaia/config.yaml\`. More:
 [control-plane/docs/ARCHITECTURE.md](control-plane/docs/ARCHITECTURE.md).
 
@@ -36,6 +40,7 @@ ${directories}
 export LEVEREDGE_HOME=${shellWord(home)}
 ${start(page)}
 leveredge doctor            # is all well? Says how to mend what is not
+leveredge agents            # who is there
 leveredge events            # what happened
 leveredge pending           # what waits for a person
 gaia doctor                 # the same for backups
@@ -67,7 +72,8 @@ Nothing here removes anything: what is there now is put aside, and \`gaia undo\`
 | The connection broke: look again | \`gaia status --follow\` |
 | It was interrupted (power, kill): go on, or back | \`gaia resume\`, or \`gaia resume --back\` |
 | It was the wrong one | \`gaia undo prod\` |
-| The bus does not answer | \`leveredge doctor\`${log(page)} |
+| The bus does not answer | \`leveredge doctor\`${log(page, busUnitName)} |
+| An agent is lost | \`leveredge doctor\`${log(page, 'hades.service')} |
 | The machine is gone | on a new one: \`sh bootstrap.sh --backups FOLDER --kit recovery-kit.txt\`, which lies beside the recovery kit |
 
 Without GAIA: each archive says in its \`RESTORE.txt\` how it is restored by hand; \`gaia runbook latest --target prod\` prints
@@ -78,30 +84,33 @@ before the new state has worked for a day.
 
 /** ARCHITECTURE.md of a home: what works here, on which files, with which rights. */
 export function architecturePage(page: HomePage): string {
-  const { user, unit, url } = page;
+  const { units, url } = page;
   return `# How this server is made
 
 \`\`\`
   programs, scripts ──► the event bus, ${url} ──► who subscribed
-  people            ◄─► questions and answers          │
+  people            ◄─► questions and answers          │      agents among them: ATLAS, CHRONOS, HADES
                                                    control-plane/event-bus/events.db
 
   gaia ──► shared/backups/<target>/      outside of all that: needs no bus, no containers, no database
 \`\`\`
 
-**The bus** ${runs(unit, user)}
+**The bus** ${runs(page)}
 It keeps everything in one SQLite database, \`control-plane/event-bus/events.db\`, and what it answered for is on disk. Its settings are \`config/leveredge.yaml\`, its log is where its standard error goes. It writes to
 \`control-plane/event-bus/\` and \`shared/credentials/\`, and nowhere else.
 
-**GAIA** is started by a person or by a timer, works, and ends. It reads \`gaia/config.yaml\`. What is backed up and restored
+**The agents** ${agentsRun(page)}
+
+**GAIA** is started by a person, an agent or a timer, works, and ends. It reads \`gaia/config.yaml\`. What is backed up and restored
 as one is a target: \`control-plane\`, and each folder of \`data-plane/\` that is named there. A backup counts once it was read
 back whole. A restore brings all of a target back or nothing of it.
 
 **Secrets** lie in \`shared/credentials/\` (tokens, the key that signs the bus' checkpoints) and in \`gaia/\` (files that begin
-with a dot), one a file, mode 0600. They are made by the program that needs them, the first time it does.
+with a dot), one a file, mode 0600. \`leveredge init\` makes those of the agents, and each program its own the first time it needs one.
 
-**What runs by itself**: ${unit === undefined ? 'nothing yet.' : `\`${unit.name}\`, and nothing else.`}
-No backup is made before somebody makes one, or sets a timer for \`gaia backup full\`. The folders \`n8n\`, \`agents\`, \`workflows\`, \`dashboards\`, \`scripts\`, \`templates\` and \`monitoring\` are places
+**What runs by itself**: ${units.length === 0 ? 'nothing yet.' : `${units.map(({ unit }) => `\`${unit}\``).join(', ')}, and nothing else.`}
+A backup is made when somebody makes one, before a change that is announced on the bus (CHRONOS), or by a timer that you set for
+\`gaia backup full\`. The folders \`n8n\`, \`agents\`, \`workflows\`, \`dashboards\`, \`scripts\`, \`templates\` and \`monitoring\` are places
 for what this server gets; so far nothing reads them but the backups.
 `;
 }
@@ -121,20 +130,24 @@ const directories = [
   .map(([path, what]) => `| \`${path?.replaceAll(', ', '`, `')}\` | ${what} |`)
   .join('\n');
 
-const manager = (unit: { manager: Systemd }) => (unit.manager === 'user' ? 'systemctl --user' : 'systemctl');
-
-function start({ unit }: HomePage): string {
-  if (unit === undefined) return 'leveredge bus               # runs until Ctrl-C; here in a terminal of its own';
-  const call = manager(unit);
-  return `${call} daemon-reload && ${call} enable --now ${unit.name}`;
+/** The command that starts these units, now and at each start of the machine. */
+export function startCommand(units: readonly { unit: string; manager: Systemd }[]): string {
+  const call = units[0]?.manager === 'user' ? 'systemctl --user' : 'systemctl';
+  return `${call} daemon-reload && ${call} enable --now ${units.map(({ unit }) => unit).join(' ')}`;
 }
 
-function log({ unit }: HomePage): string {
-  if (unit === undefined) return '';
-  return `, then \`journalctl ${unit.manager === 'user' ? '--user ' : ''}-u ${unit.name} -n 50\``;
+function start({ units }: HomePage): string {
+  if (units.length > 0) return startCommand(units);
+  return 'leveredge up                # bus and agents, until Ctrl-C; here in a terminal of its own';
 }
 
-function who({ home, user, unit }: HomePage): string {
+function log({ units }: HomePage, name: string): string {
+  const found = units.find(({ unit }) => unit === name);
+  if (found === undefined) return '';
+  return `, then \`journalctl ${found.manager === 'user' ? '--user ' : ''}-u ${name} -n 50\``;
+}
+
+function who({ home, user, units: [unit] }: HomePage): string {
   if (user !== undefined)
     return `What makes files for the bus is done as its user: \`sudo -u ${user} leveredge backup --home ${shellWord(home)}\`. Backups and restores are root's.`;
   return unit === undefined
@@ -142,9 +155,20 @@ function who({ home, user, unit }: HomePage): string {
     : 'The bus ends when its user logs out, unless `loginctl enable-linger` was called once.';
 }
 
-function runs(unit: HomePage['unit'], user: string | undefined): string {
-  if (unit === undefined) return 'is one process, started by hand (`leveredge bus`).';
+function runs({ units: [unit], user }: HomePage): string {
+  if (unit === undefined) return 'is one process, started by hand (`leveredge up`, or `leveredge bus` alone).';
   if (unit.manager === 'user')
-    return `is one process, run by \`${unit.name}\` of a user's own systemd, with all rights of that user.`;
-  return `is one process, run by \`${unit.name}\` as the user \`${user}\`, which can do little else.`;
+    return `is one process, run by \`${unit.unit}\` of a user's own systemd, with all rights of that user.`;
+  return `is one process, run by \`${unit.unit}\` as the user \`${user}\`, which can do little else.`;
+}
+
+function agentsRun({ units, user }: HomePage): string {
+  const all = units.flatMap(({ unit, heard }) => (typeof heard === 'object' ? [`\`${unit}\` (${heard.agent})`] : []));
+  if (all.length === 0)
+    return 'have no unit here. `leveredge up` runs them with the bus, `leveredge agent NAME` one of them.';
+  const list = `are a process each: ${all.join(', ')}.`;
+  if (user === undefined) return `${list} They have all rights of the user whose systemd runs them.`;
+  const [atlas, recovery] = [agentUser(user, 'atlas'), agentUser(user, 'hades')];
+  return `${list} ATLAS runs as \`${atlas}\`, the others as \`${recovery}\`, which can read and not write.
+They ask for GAIA, who is root, at a socket (\`leveredge-gaia.socket\`), and a list says what they may ask for.`;
 }

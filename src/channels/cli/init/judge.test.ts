@@ -2,13 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { judge } from './judge.ts';
 import type { Entry, Found, Server, Step } from './step.ts';
+import { unitHead } from './unit-text.ts';
 
-const bus = 900;
-const folder = (mode: number, entries: readonly Entry[] = [], uid = bus): Found => ({
+const busUser = 900;
+const folder = (mode: number, entries: readonly Entry[] = [], uid = busUser): Found => ({
   ...{ kind: 'folder', mode: 0o040000 | mode, uid, entries, real: '/home' },
 });
 const file = (text = '', real = '/x'): Found => ({ kind: 'file', mode: 0o100644, uid: 0, text, real });
-const entry = (name: string, mode: number, uid = bus): Entry => ({ name, isFile: true, mode: 0o100000 | mode, uid });
+const entry = (name: string, mode: number, uid = busUser): Entry => ({
+  name,
+  isFile: true,
+  mode: 0o100000 | mode,
+  uid,
+});
 
 /** A machine with these things on it, where the user `leveredge` is there. */
 function server(found: Readonly<Record<string, Found>>, more: Partial<Server> = {}): Server {
@@ -20,9 +26,9 @@ function server(found: Readonly<Record<string, Found>>, more: Partial<Server> = 
     units: { system: '/etc/systemd/system', user: '/u' },
     links: '/usr/local/bin',
     look: (path) => found[path] ?? { kind: 'nothing' },
-    uidOf: (user) => (user === 'leveredge' ? bus : undefined),
+    uidOf: (user) => (user === 'leveredge' ? busUser : undefined),
     barred: () => undefined,
-    isEnabledAndRuns: () => false,
+    unitState: () => ({ isEnabled: false, runs: false, isStale: false, exit: undefined }),
     make: () => assert.fail('judging makes nothing'),
     ...more,
   };
@@ -45,12 +51,12 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     { '/c': folder(0o700, [entry('owner.token', 0o640)]) },
     /owner\.token can be read by others.*chmod 600 \/c\/owner\.token/,
   ],
-  ['a folder of somebody else', secret, { '/c': folder(0o700, [], 0) }, /chown -R leveredge: \/c/],
+  ['a folder of somebody else', secret, { '/c': folder(0o700, [], 0) }, /chown leveredge: \/c"/],
   [
     'a file of somebody else in it',
     secret,
     { '/c': folder(0o700, [entry('owner.token', 0o600, 0)]) },
-    /chown -R leveredge: \/c/,
+    /chown leveredge: \/c\/owner\.token"/,
   ],
   [
     'a token that root made for another program',
@@ -80,7 +86,7 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     'a unit that is another',
     { ...page, mustMatch: true },
     { '/f': file('theirs') },
-    /it is not as this version would write it/,
+    /it is not one that init wrote, and stays as it is/,
   ],
   ['a link that is missing', link, { '/p/gaia.mjs': file('', '/p/gaia.mjs') }, 'missing'],
   [
@@ -113,10 +119,22 @@ describe('what is there, as init finds it', () => {
     assert.match(JSON.stringify(verdict), /cannot come to \/closed\/p: \/closed keeps it out.*chmod o\+x \/closed/);
   });
 
+  const bus: Step = {
+    ...{ kind: 'service', unit: 'event-bus.service', manager: 'system', url: 'http://127.0.0.1:8099', heard: 'health' },
+  };
+  const running = { isEnabled: true, runs: true, isStale: false, exit: undefined };
+
   it('starts a unit only where systemd runs, and once', () => {
-    const step: Step = { kind: 'service', unit: 'event-bus.service', manager: 'system', url: 'http://127.0.0.1:8099' };
-    assert.equal(judge(step, server({})).kind, 'missing');
-    assert.equal(judge(step, server({}, { isEnabledAndRuns: () => true })).kind, 'there');
-    assert.equal(judge(step, server({}, { hasSystemd: false })).kind, 'wrong');
+    assert.equal(judge(bus, server({})).kind, 'missing');
+    assert.equal(judge(bus, server({}, { unitState: () => running })).kind, 'there');
+    assert.equal(judge(bus, server({}, { unitState: () => ({ ...running, isEnabled: false }) })).kind, 'missing');
+    assert.equal(judge(bus, server({}, { hasSystemd: false })).kind, 'wrong');
+  });
+
+  it('starts no unit of this name that somebody else wrote', () => {
+    const at = '/etc/systemd/system/event-bus.service';
+    assert.match(JSON.stringify(judge(bus, server({ [at]: file('[Service]') }))), /not one that init wrote/);
+    assert.equal(judge(bus, server({ [at]: file('[Service]') }, { unitState: () => running })).kind, 'there');
+    assert.equal(judge(bus, server({ [at]: file(`${unitHead}\n# ours, and changed`) })).kind, 'missing');
   });
 });

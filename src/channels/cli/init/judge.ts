@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { shellWord } from '../../../base/shell-word.ts';
 import type { Entry, FolderStep, Found, Server, Step } from './step.ts';
+import { unitHead } from './unit-text.ts';
 
 /** What a step comes to before anything is done. `remark`: it counts as there, with something to know. */
 export type Verdict =
@@ -12,7 +13,7 @@ export type Verdict =
 type Looking = Omit<Server, 'make'>;
 
 const writableForAll = 0o002;
-const others = 0o077;
+const forOthers = 0o077;
 
 /** Looks whether this is there, and as it should be. Changes nothing. */
 export function judge(step: Step, server: Looking): Verdict {
@@ -27,15 +28,47 @@ export function judge(step: Step, server: Looking): Verdict {
       return judgeFile(step, server.look(step.path));
     case 'link':
       return judgeLink(step, server);
+    case 'token':
+      return judgeToken(step, server);
     case 'service':
-      if (!server.hasSystemd)
-        return {
-          kind: 'wrong',
-          says: 'systemd does not run here',
-          todo: 'Start the bus by hand (leveredge bus), or by what starts programs here.',
-        };
-      return server.isEnabledAndRuns(step.unit, step.manager) ? { kind: 'there' } : { kind: 'missing' };
+      return judgeService(step, server);
   }
+}
+
+function judgeToken(step: Extract<Step, { kind: 'token' }>, server: Looking): Verdict {
+  const { path, owner } = step;
+  const found = server.look(path);
+  const uid = owner === undefined ? undefined : server.uidOf(owner);
+  if (found.kind !== 'file' || uid === undefined || found.uid === uid)
+    return judgeFile({ ...step, kind: 'file', mode: 0o600, text: '' }, found);
+  return {
+    kind: 'wrong',
+    says: `is not of the user ${owner}, who must read it`,
+    todo: `chown ${owner}: ${shellWord(path)}`,
+  };
+}
+
+function judgeService({ unit, manager }: Extract<Step, { kind: 'service' }>, server: Looking): Verdict {
+  if (!server.hasSystemd)
+    return {
+      kind: 'wrong',
+      says: 'systemd does not run here',
+      todo: 'Start it by hand (leveredge up: the bus and the agents), or by what starts programs here.',
+    };
+  const { isEnabled, runs } = server.unitState(unit, manager);
+  if (isEnabled && runs) return { kind: 'there' };
+  const found = server.look(join(server.units[manager], unit));
+  if (found.kind === 'nothing' || (found.kind === 'file' && isOurs(found.text))) return { kind: 'missing' };
+  return {
+    kind: 'wrong',
+    says: 'its unit is not one that init wrote, so it is left as it is',
+    todo: `Look at it: systemctl ${manager === 'user' ? '--user ' : ''}cat ${unit}`,
+  };
+}
+
+/** Whether init wrote this unit; somebody may have changed it since. */
+export function isOurs(text: string | undefined): boolean {
+  return text?.startsWith(unitHead) === true;
 }
 
 function judgeReach({ user, paths }: Extract<Step, { kind: 'reach' }>, server: Looking): Verdict {
@@ -45,7 +78,7 @@ function judgeReach({ user, paths }: Extract<Step, { kind: 'reach' }>, server: L
       return {
         kind: 'wrong',
         says: `${user} cannot come to ${path}: ${barrier} keeps it out`,
-        todo: `Let it pass (chmod o+x ${shellWord(barrier)}), or put home and program where everyone may pass, as below /opt.`,
+        todo: `Let it pass: chmod o+x ${shellWord(barrier)}\nOr put home and program where everyone may pass, as below /opt.`,
       };
   }
   return { kind: 'there' };
@@ -57,7 +90,7 @@ function judgeFolder(step: FolderStep, server: Looking): Verdict {
   if (found.kind === 'nothing') return { kind: 'missing' };
   if (found.kind !== 'folder') return inTheWay(path, found, 'a folder');
   const word = shellWord(path);
-  if (isPrivate && (found.mode & others) !== 0)
+  if (isPrivate && (found.mode & forOthers) !== 0)
     return {
       kind: 'wrong',
       says: `has mode ${octal(found.mode)}, so that others than its owner may enter it`,
@@ -72,11 +105,13 @@ function judgeFolder(step: FolderStep, server: Looking): Verdict {
   const uid = owner === undefined ? undefined : server.uidOf(owner);
   // Tokens that root made for other programs are theirs.
   const owned = found.entries.filter(({ name }) => !name.endsWith('.token') || name === 'owner.token');
-  if (uid !== undefined && [found, ...owned].some((each) => each.uid !== uid))
+  const others = uid === undefined ? [] : owned.filter((each) => each.uid !== uid).map(({ name }) => join(path, name));
+  if (uid !== undefined && (found.uid !== uid || others.length > 0))
     return {
       kind: 'wrong',
       says: `is not all of the user ${owner}, who works in it`,
-      todo: `chown -R ${owner}: ${word}`,
+      // Not all that lies below: tokens there belong to others.
+      todo: `chown ${owner}: ${[...(found.uid === uid ? [] : [path]), ...others].map(shellWord).join(' ')}`,
     };
   const seen = openSecrets(step, found.entries);
   if (seen.length > 0)
@@ -91,7 +126,7 @@ function judgeFolder(step: FolderStep, server: Looking): Verdict {
 function openSecrets({ secrets }: FolderStep, entries: readonly Entry[]): string[] {
   if (secrets === undefined) return [];
   return entries
-    .filter(({ isFile, mode }) => isFile && (mode & others) !== 0)
+    .filter(({ isFile, mode }) => isFile && (mode & forOthers) !== 0)
     .filter(({ name }) => (secrets === 'hidden' ? name.startsWith('.') : !name.endsWith('.pub')))
     .map(({ name }) => name);
 }
@@ -102,7 +137,9 @@ function judgeFile({ path, text, mustMatch }: Extract<Step, { kind: 'file' }>, f
   if (mustMatch !== true || found.text === text) return { kind: 'there' };
   return {
     kind: 'there',
-    remark: 'it is not as this version would write it; to have that, move it away and run init again',
+    remark: isOurs(found.text)
+      ? 'it is not as this version would write it; to have that, move it away and run init again'
+      : 'it is not one that init wrote, and stays as it is; to have that, move it away and run init again',
   };
 }
 
@@ -115,7 +152,7 @@ function judgeLink({ path, to }: Extract<Step, { kind: 'link' }>, server: Lookin
   return {
     kind: 'wrong',
     says: `is something else${real === undefined || real === path ? '' : ` (${real})`}, and is left alone`,
-    todo: `Look at it; if it may go: rm ${shellWord(path)}, and run init again. ${basename(path)} is at ${to}.`,
+    todo: `Look at it; if it may go: rm ${shellWord(path)}\nThen run init again. Until then ${basename(path)} is at ${to}.`,
   };
 }
 

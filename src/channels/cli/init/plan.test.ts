@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { agentNames } from '../door.ts';
 import { planOf, type Wanted } from './plan.ts';
 import type { Found } from './step.ts';
 
 const home = '/opt/leveredge';
 const usual: Wanted = {
-  ...{ home, units: 'system', user: 'leveredge', start: true, linked: true },
+  ...{ home, units: 'system', user: 'leveredge', agents: agentNames, start: true, linked: true },
   ...{ url: 'http://127.0.0.1:8099', version: '1.2.3' },
 };
 
@@ -76,6 +77,31 @@ describe('the plan of init', () => {
     assert.ok(!all.includes(`${home}/gaia/config.yaml`));
   });
 
+  it('has a user for the bus, one for ATLAS, and one for those who have GAIA work', () => {
+    const users = plan().flatMap((step) => (step.kind === 'user' ? [step.name] : []));
+    assert.deepEqual(users, ['leveredge', 'leveredge-atlas', 'leveredge-recovery']);
+    assert.deepEqual(
+      plan({ agents: [] }).flatMap((step) => (step.kind === 'user' ? [step.name] : [])),
+      ['leveredge'],
+    );
+  });
+
+  it('starts the bus first, then where GAIA is asked, then the agents', () => {
+    const services = plan().flatMap((step) => (step.kind === 'service' ? [step.unit] : []));
+    assert.deepEqual(services, [
+      ...['event-bus.service', 'leveredge-gaia.socket'],
+      ...['atlas.service', 'chronos.service', 'hades.service'],
+    ]);
+    assert.ok(!paths(plan({ units: 'user' })).some((path) => path.includes('leveredge-gaia')));
+  });
+
+  it('makes the tokens once the bus has its database up to date, and before what reads them', () => {
+    const order = plan().flatMap((step) =>
+      step.kind === 'token' ? [step.name] : step.kind === 'service' ? [step.unit] : [],
+    );
+    assert.deepEqual(order.slice(0, 5), ['event-bus.service', 'ATLAS', 'CHRONOS', 'HADES', 'leveredge-gaia.socket']);
+  });
+
   it('links every program to where everyone finds it', () => {
     const links = plan().flatMap((step) => (step.kind === 'link' ? [[step.path, step.to]] : []));
     const all = ['leveredge', 'gaia', 'hades'];
@@ -87,7 +113,10 @@ describe('the plan of init', () => {
 
   it('is smaller without units, without root and without links', () => {
     assert.deepEqual(kinds(plan({ units: 'none', start: false })), new Set(['folder', 'file', 'link']));
-    assert.deepEqual(kinds(plan({ units: 'user' }, machine({}, false))), new Set(['folder', 'file', 'service']));
+    assert.deepEqual(
+      kinds(plan({ units: 'user' }, machine({}, false))),
+      new Set(['folder', 'file', 'token', 'service']),
+    );
     assert.ok(!kinds(plan({ linked: false })).has('link'));
     assert.ok(paths(plan({ units: 'user' })).includes('/srv/owner/.config/systemd/user/event-bus.service'));
   });

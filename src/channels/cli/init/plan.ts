@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { Fault } from '../../../base/fault.ts';
-import { busUnit, busUnitName } from './bus-unit.ts';
+import type { AgentName } from '../door.ts';
 import { gaiaConfig } from './gaia-config.ts';
 import { architecturePage, homePage } from './home-pages.ts';
 import type { FolderStep, Server, Step, Systemd } from './step.ts';
+import { serviceSteps, tokenSteps, type UnitsWanted, unitFiles, usersOf } from './unit-steps.ts';
 
 export type Units = Systemd | 'none';
 
@@ -12,7 +13,9 @@ export type Wanted = {
   units: Units;
   /** Whose process the bus is: of a unit of the system, that user's; else of whoever runs init. */
   user: string;
-  /** Start the unit. */
+  /** Which agents have units, where there are any. */
+  agents: readonly AgentName[];
+  /** Start the units. */
   start: boolean;
   /** Link the programs to where everyone finds them, which takes root. */
   linked: boolean;
@@ -36,41 +39,45 @@ export function planOf(
   wanted: Wanted,
   server: Pick<Server, 'look' | 'isRoot' | 'node' | 'programs' | 'units' | 'links'>,
 ): Step[] {
-  const { home, units, user, start, url } = wanted;
+  const { home, units, user, start, url, agents } = wanted;
   judgePlace(wanted, server);
   const owner = units === 'system' ? user : undefined;
   const targets = targetsIn(home, server);
-  const bus = units === 'none' ? undefined : { unit: busUnitName, manager: units, user, url };
-  const page = {
-    home,
-    version: wanted.version,
-    user: owner,
-    unit: bus && { name: busUnitName, manager: bus.manager },
-    url,
-  };
+  const run: UnitsWanted | undefined = units === 'none' ? undefined : { home, manager: units, user, agents, url };
+  const services = run === undefined ? [] : serviceSteps(run);
+  const users = run === undefined ? [] : usersOf(run);
+  const page = { home, version: wanted.version, user: owner, units: services, url };
   const file = (path: string, text: string): Step => ({ kind: 'file', path: join(home, path), mode: 0o644, text });
   return [
-    ...(owner === undefined ? [] : [{ kind: 'user', name: owner, home } as const]),
+    ...users.map((name) => ({ kind: 'user', name, home }) as const),
     ...foldersOf(home, targets, owner),
-    ...(owner === undefined
-      ? []
-      : [{ kind: 'reach', user: owner, paths: [server.node, server.programs.leveredge, home] } as const]),
+    ...users.map(
+      (each) => ({ kind: 'reach', user: each, paths: [server.node, server.programs.leveredge, home] }) as const,
+    ),
     file('README.md', homePage(page)),
     file('control-plane/docs/ARCHITECTURE.md', architecturePage(page)),
-    ...configs(home, server, gaiaConfig(targets, bus)),
-    ...(bus === undefined ? [] : unitSteps(wanted, bus.manager, server)),
+    ...configs(home, server, gaiaConfig(targets, run && { ...run, services })),
+    ...(run === undefined ? [] : unitFiles(run, server)),
     ...(server.isRoot && wanted.linked ? links(server) : []),
-    ...(bus !== undefined && start ? [{ kind: 'service', unit: bus.unit, manager: bus.manager, url } as const] : []),
+    // A start of the bus brings an older database up to date, and no token is put into one before.
+    ...(start ? services.slice(0, 1) : []),
+    ...(run === undefined ? [] : tokenSteps(run)),
+    ...(start ? services.slice(1) : []),
   ];
 }
 
-function judgePlace({ home, units }: Wanted, { node, programs }: Pick<Server, 'node' | 'programs'>): void {
+function judgePlace({ home, units, agents }: Wanted, { node, programs }: Pick<Server, 'node' | 'programs'>): void {
   const place = [home, node, programs.leveredge];
   // A line break would end a line of the unit, and the rest of the path begin another.
   const odd = place.find((path) => /\p{Cc}/u.test(path) || path.length > maxPath);
   if (odd !== undefined)
     throw new Fault('usage', `${JSON.stringify(odd)} has control characters in its name, or is too long.`, {
       hint: 'Choose another home with --home.',
+    });
+  // A file system of their own is where agents' units write "path:options", and no quotes are heard.
+  if (units === 'system' && agents.length > 0 && home.includes(':'))
+    throw new Fault('usage', `${home} has a colon in its name, which systemd takes for an end.`, {
+      hint: 'Choose another home with --home; or leave the agents out: --no-agents',
     });
   const lost = units === 'system' ? place.find((path) => passing.test(path)) : undefined;
   if (lost !== undefined)
@@ -138,15 +145,6 @@ const settings = `# Settings of the bus; all of them: docs/settings.md of LeverE
 #   host: 127.0.0.1
 #   auth: loopback
 `;
-
-function unitSteps(
-  { home, user }: Wanted,
-  manager: Systemd,
-  { units, node, programs }: Pick<Server, 'units' | 'node' | 'programs'>,
-): Step[] {
-  const text = busUnit(manager, { home, node, program: programs.leveredge, user });
-  return [{ kind: 'file', path: join(units[manager], busUnitName), mode: 0o644, text, mustMatch: true }];
-}
 
 function links({ links: folder, programs }: Pick<Server, 'links' | 'programs'>): Step[] {
   return Object.entries(programs).map(([name, to]) => ({ kind: 'link', path: join(folder, name), to }));

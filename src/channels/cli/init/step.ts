@@ -8,8 +8,21 @@ export type Step =
   /** `mustMatch`: another text than this one is worth a remark. What is there stays as it is either way. */
   | { kind: 'file'; path: string; mode: number; text: string; mustMatch?: boolean }
   | { kind: 'link'; path: string; to: string }
-  /** A unit that is enabled, runs, and answers at this URL. */
-  | { kind: 'service'; unit: string; manager: Systemd; url: string };
+  /** A token of an agent, good on the bus of this home, in a file of this owner. `maker`: whose the database is. */
+  | {
+      kind: 'token';
+      name: string;
+      scopes: readonly string[];
+      path: string;
+      home: string;
+      owner?: string;
+      maker?: string;
+    }
+  /** A unit that is enabled and runs, and of which that is heard. */
+  | { kind: 'service'; unit: string; manager: Systemd; url: string; heard: Heard };
+
+/** How a unit shows that it works: the bus by its health, an agent by being alive on the bus, a socket by listening. */
+export type Heard = 'health' | 'socket' | { agent: string };
 
 export type FolderStep = {
   kind: 'folder';
@@ -55,7 +68,17 @@ export type Server = {
   uidOf(user: string): number | undefined;
   /** The first folder or file on the way to this path that the user cannot pass; what is not there yet bars nobody. */
   barred(path: string, user: string): string | undefined;
-  isEnabledAndRuns(unit: string, manager: Systemd): boolean;
+  unitState(unit: string, manager: Systemd): UnitState;
   /** Does it. @throws the system's error */
   make(step: Step): void;
+};
+
+/** What systemd says of a unit. */
+export type UnitState = {
+  isEnabled: boolean;
+  runs: boolean;
+  /** Its file was changed since systemd read it. */
+  isStale: boolean;
+  /** What its process ended with, where it failed. */
+  exit: number | undefined;
 };
