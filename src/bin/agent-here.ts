@@ -6,20 +6,16 @@ import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
 import type { RunGaia } from '../agents/gaia-end.ts';
 import { hades } from '../agents/hades/hades.ts';
 import { systemClock } from '../base/clock.ts';
-import { isThere } from '../base/files.ts';
 import { makeLog } from '../base/log.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
-import { requireAsked } from '../gaia/asked-by-agents.ts';
-import type { RecoveryConfig } from '../recovery/config/config.ts';
+import { copyBusWord, requireAsked } from '../gaia/asked-by-agents.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
-import { deliver } from '../recovery/events/deliver.ts';
-import { outboxState } from '../recovery/events/outbox.ts';
-import { tellRuns } from '../recovery/events/run-events.ts';
 import type { Env } from './bus-settings.ts';
-import { runGaia, runLeveredge } from './gaia-process.ts';
+import { askToDeliver, deliverHere } from './deliver-waiting.ts';
+import { copyBus, runGaia } from './gaia-process.ts';
 import { askGaia } from './gaia-socket.ts';
 
 type Here = { client: Client; home: string; env: Env };
@@ -57,49 +53,26 @@ function recoveryOf({ home, env }: Here) {
   };
 }
 
-async function deliverHere({ place, bus }: RecoveryConfig): Promise<void> {
-  if (bus === 'none' || !isThere(place.state)) return;
-  tellRuns(place);
-  await deliver(place, { setting: bus, clock: systemClock });
-}
-
-/** What lies in her outbox is GAIA's to take out. She sends it at the end of what she is asked for. */
-function deliverByGaia(gaia: RunGaia) {
-  let askedMs = Number.NEGATIVE_INFINITY;
-  return async ({ place, bus }: RecoveryConfig): Promise<void> => {
-    if (bus === 'none' || systemClock() - askedMs < deliverAgainMs || outboxState(place).waiting === 0) return;
-    askedMs = systemClock();
-    try {
-      await gaia(['prune', '--dry-run', '--json', '--quiet'], AbortSignal.timeout(deliverWithinMs));
-    } catch {
-      return; // It waits on, and she is asked again.
-    }
-  };
-}
-
 /** Whoever starts a machine, or tries this out, does other things in the first minute. */
 const beginsAfterMs = 60_000;
 
-/** Between two calls of GAIA that have her send what she has left for the bus. */
-const deliverAgainMs = 10 * 60_000;
-const deliverWithinMs = 60_000;
-
 function scheduleOf({ home, env }: Here, gaia: RunGaia) {
-  const ofHome = { ...env, LEVEREDGE_HOME: home };
-  const copies = join(home, 'shared', 'backups', 'event-bus');
+  const log = makeLog((line) => process.stderr.write(line), systemClock);
   return {
     config: () => readConfig(env.GAIA_CONFIG || undefined, home),
-    // As a process too: a large database is copied in one step, during which nothing else would be done.
-    copyBus: (file: string, signal: AbortSignal) =>
-      runLeveredge(['backup', file, '--home', home, '--json', '--quiet'], ofHome, signal),
-    copies,
-    // Who asks for GAIA at a socket may write nothing, nor a copy.
-    busDatabase: env.GAIA_SOCKET ? undefined : databaseFileIn(home),
-    deliver: env.GAIA_SOCKET ? deliverByGaia(gaia) : deliverHere,
+    // As a process too: a large database is copied in one step, during which nothing else would be done. In the unit of an
+    // agent, who may not read the database, the side that is root has it done.
+    copyBus: (signal: AbortSignal) =>
+      env.GAIA_SOCKET ? gaia([copyBusWord], signal) : copyBus(home, { ...env, LEVEREDGE_HOME: home }, signal),
+    copies: join(home, 'shared', 'backups', 'event-bus'),
+    busDatabase: databaseFileIn(home),
+    // Said by the unit, which lets this agent write nowhere else.
+    notesIn: env.CHRONOS_NOTES || undefined,
+    deliver: env.GAIA_SOCKET ? askToDeliver(gaia, log) : deliverHere,
     now: systemClock,
     offsetAt: (atMs: number) => -new Date(atMs).getTimezoneOffset() * 60_000,
     // For tests, which have no minute.
     beginsAtMs: systemClock() + Number(env.CHRONOS_BEGINS_AFTER_MS || beginsAfterMs),
-    log: makeLog((line) => process.stderr.write(line), systemClock),
+    log,
   };
 }

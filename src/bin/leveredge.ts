@@ -81,6 +81,8 @@ const around: Surroundings = {
   runTelegramBot: async (flags, look) => (await import('./run-telegram.ts')).runTelegramBot(telegramHere(flags), look),
   setUpTelegram: async (flags, user) => (await import('./run-telegram.ts')).setUpTelegram(telegramHere(flags), user),
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
+  removeOldCopies: async (folder) =>
+    (await import('../agents/chronos/event-bus-copies.ts')).removeOldCopies(folder, systemClock()),
   readDatabase: async (file) => {
     const { openOnDisk } = await import('../bus/on-disk.ts');
     const disk = openOnDisk(file, (line) => stderr.write(line));

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { bootstrap } from './commands/bootstrap.ts';
+import { deliver } from './commands/deliver.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   bootstrap,
   runbook,
   health,
+  deliver,
   doctor,
   run,
 ];

@@ -54,11 +54,14 @@ export type NoteBook = {
   ): Notes;
 };
 
-/** Notes on disk beside the journal of GAIA. Where they cannot be written, as on a full disk, they are kept in memory. */
-export function makeNoteBook(): NoteBook {
+/**
+ * Notes on disk, in this folder or beside the journal of GAIA. Where they cannot be written, as on a full disk, they are kept in
+ * memory.
+ */
+export function makeNoteBook(folder?: string): NoteBook {
   /** What the disk does not have. */
   let kept: Notes | undefined;
-  const read: NoteBook['read'] = ({ state }) => kept ?? onDisk(state);
+  const read: NoteBook['read'] = ({ state }) => kept ?? onDisk(folder ?? state);
   return {
     read,
     write(place, target, what, change) {
@@ -66,7 +69,7 @@ export function makeNoteBook(): NoteBook {
       const key = noteKey(target, what);
       const changed = Object.entries({ ...before[key], ...change }).filter(([, value]) => value !== undefined);
       const notes = { ...before, [key]: Object.fromEntries(changed) as Note };
-      kept = save(place.state, notes) ? undefined : notes;
+      kept = save(folder ?? place.state, notes) ? undefined : notes;
       return notes;
     },
   };

@@ -190,6 +190,8 @@ export type Surroundings = {
   setUpTelegram(flags: TelegramFlags, user: number | undefined): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
   copyDatabase(from: string, to: string): Promise<CopyReport>;
+  /** Removes what is kept no more of the copies that a schedule has made, and answers their names. @throws the system's error */
+  removeOldCopies(folder: string): Promise<string[]>;
   /** What a bus would say of this database, where none runs; undefined when there is nothing to read. Changes nothing. */
   readDatabase(file: string): Promise<OnDisk | undefined>;
   /**

@@ -28,14 +28,14 @@ function analyze(name: string, text: string, ...words: string[]) {
 
 describe('the unit of an agent', () => {
   for (const name of agentNames) {
-    it(`runs ${name} as a user who is neither root nor that of the bus, and writes no more than it must`, () => {
+    it(`runs ${name} as a user who is neither root nor that of the bus, and writes nothing${name === 'chronos' ? ' but its notes' : ''}`, () => {
       const text = agentUnit('system', name, of(name));
       assert.match(text, new RegExp(`^User=leveredge-(${name}|recovery)$`, 'm'));
       assert.match(text, /^ProtectSystem=strict$/m);
-      const written = [...text.matchAll(/^(?:ReadWrite|BindPaths|State|Cache|Logs|Runtime)\w*=(.*)$/gm)];
+      const writable = text.match(/^(?:ReadWrite|BindPaths|State|Cache|Logs|Runtime)\w*=.*$/gm) ?? [];
       assert.deepEqual(
-        written.map(([, paths]) => paths),
-        name === 'chronos' ? [`-${home}/shared/backups/event-bus -${home}/shared/backups/.gaia/outbox`] : [],
+        writable,
+        name === 'chronos' ? ['StateDirectory=leveredge-chronos', 'StateDirectoryMode=0700'] : [],
       );
       assert.match(text, /^KillMode=mixed\nTimeoutStopSec=60$/m);
       assert.match(

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { AgentName } from '../door.ts';
 import { credentialsIn } from '../find-token.ts';
 import { busUnitName } from './bus-unit.ts';
@@ -46,38 +46,32 @@ User=${user}
 ExecStart=${agentCommand(name, { home, node, program })}
 ${ending}
 
-# It writes to ${name === 'chronos' ? 'two folders' : 'no file'}, and sees nothing of what it does not need. Node compiles while it runs, so MemoryDenyWriteExecute
+# It writes to no file${name === 'chronos' ? ' but its own notes' : ''}, and sees nothing of what it does not need. Node compiles while it runs, so MemoryDenyWriteExecute
 # cannot be set. Where the bus is stands in config/leveredge.yaml, so IPAddressDeny is not either. Of all the tokens it sees its
 # own alone.
 TemporaryFileSystem=${unitWord(credentialsIn(home))}
 BindReadOnlyPaths=${unitWord(agentTokenFile(home, name))}
-${name === 'chronos' ? `${writesCopies(home)}\n` : ''}${closedOff([home, node, program])}
-${hasGaia ? readsAll(home, name === 'chronos' ? 'CAP_DAC_OVERRIDE' : 'CAP_DAC_READ_SEARCH') : 'CapabilityBoundingSet=\nAmbientCapabilities='}
-${fewCalls}
+${closedOff([home, node, program])}
+${hasGaia ? readsAll(home) : 'CapabilityBoundingSet=\nAmbientCapabilities='}
+${name === 'chronos' ? `${ownNotes}\n` : ''}${fewCalls}
 
 [Install]
 WantedBy=multi-user.target
 `;
 }
 
-function writesCopies(home: string): string {
-  const backups = join(home, 'shared', 'backups');
-  const folders = [join(backups, 'event-bus'), join(backups, '.gaia', 'outbox')];
-  return `# It copies the bus' database, and sends what GAIA has left for the bus, with her token if she has one. These folders are
-# others', which is what CAP_DAC_OVERRIDE is for: all else is mounted read-only, and of /run it sees GAIA's socket alone.
-BindReadOnlyPaths=${unitWord(`-${join(credentialsIn(home), 'GAIA.token')}`)} ${dirname(gaiaSocketFile)}
-ReadWritePaths=${folders.map((path) => unitWord(`-${path}`)).join(' ')}
-TemporaryFileSystem=/run`;
-}
+const ownNotes = `# What the backups do not show of its schedule. Those beside the backups are root's.
+StateDirectory=leveredge-chronos
+StateDirectoryMode=0700
+Environment=CHRONOS_NOTES=%S/leveredge-chronos`;
 
 const readsAll = (
   home: string,
-  right: string,
 ) => `# GAIA backs up and restores as root, and is not below this process: it asks for her at a socket, where a list says what it
 # may ask for. Of her configuration and catalog, which are root's, it reads what it needs; her keys it does not see.
 Environment=GAIA_SOCKET=${gaiaSocketFile}
-CapabilityBoundingSet=${right}
-AmbientCapabilities=${right}
+CapabilityBoundingSet=CAP_DAC_READ_SEARCH
+AmbientCapabilities=CAP_DAC_READ_SEARCH
 InaccessiblePaths=${secretsOf(home)
   .map((path) => unitWord(`-${path}`))
   .join(' ')}`;
