@@ -94,6 +94,8 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
   });
 
   it('does by itself what the schedule says, each thing once', async () => {
+    // A copy that somebody asked for counts as that of its hour.
+    await well(`rm ${home}/shared/backups/event-bus/*.db`);
     on.machine.write(
       '/etc/systemd/system/chronos.service.d/soon.conf',
       '[Service]\nEnvironment=CHRONOS_BEGINS_AFTER_MS=1\n',
