@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 /** `npm run build`: dist/ (or the folder given) holds everything that runs, and runs anywhere with nothing beside it. */
 const root = join(import.meta.dirname, '..');
@@ -20,6 +20,20 @@ const shared = {
   },
   logLevel: 'warning',
 } as const satisfies BuildOptions;
+
+/**
+ * An import of node:http by name reads all that it exports, and that loads a client for WebSockets: 15 MiB that the emergency bot
+ * has to do without.
+ */
+const smallHttp: Plugin = {
+  name: 'small http',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:http$/ }, () => ({ path: 'http', namespace: 'small' }));
+    onLoad({ filter: /^http$/, namespace: 'small' }, () => ({
+      contents: "export const { Agent, createServer, request } = process.getBuiltinModule('node:http');",
+    }));
+  },
+};
 
 rmSync(dist, { recursive: true, force: true });
 await build({
@@ -46,6 +60,7 @@ async function buildGaia(): Promise<void> {
     entryPoints: ['src/bin/gaia.ts'],
     outfile,
     metafile: true,
+    plugins: [smallHttp],
     // A library names them without the prefix, which Node takes too.
     alias: { buffer: 'node:buffer', process: 'node:process' },
     banner: { js: `#!/usr/bin/env node\n${shared.banner.js}` },

@@ -65,12 +65,21 @@ const kinds: Readonly<Record<Planned['what'], Doing>> = {
   async copy(_, { copyBus }, signal) {
     const end = await copyBus(signal);
     const done = ended(end, [0]);
-    const { file, bytes = null, events = null } = lastDocument(end.stdout) ?? {};
+    const { file, bytes = null, events = null } = copyIn(end.stdout);
     if (done.kind !== 'done' || typeof file !== 'string') return done;
     const name = basename(file);
     return { kind: 'done', told: { of: name, details: { backup: name, bytes, events } } };
   },
 };
+
+/** `leveredge` prints its document over several lines, as GAIA does not. */
+function copyIn(stdout: string): JsonObject {
+  try {
+    return JSON.parse(stdout) as JsonObject;
+  } catch {
+    return {}; // It is told by its name alone, as one that was made for a process before this one.
+  }
+}
 
 async function backUp({ target, cause }: Planned, gaia: RunGaia, only: string[], signal: AbortSignal): Promise<Done> {
   const words = ['backup', target, ...only, '--reason', 'scheduled', '--cause', cause, ...asked];

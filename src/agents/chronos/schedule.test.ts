@@ -86,7 +86,7 @@ function scene(t: TestContext, yaml = usual) {
         const answer = answers.shift();
         if (answer !== undefined && answer !== 'stopped') return answered(answer);
         writeFileSync(file, '');
-        return answered({ exit: 0, result: { file, bytes: 9, events: 2 } });
+        return { exit: 0, stdout: `${JSON.stringify({ file, bytes: 9, events: 2 }, null, 2)}\n`, stderr: '' };
       },
       deliver: async () => void delivered++,
       log: { info: () => undefined, warn: (line) => void warned.push(line), error: () => undefined },
@@ -315,7 +315,7 @@ describe('CHRONOS by its schedule', () => {
   });
 
   it('copies the database of the bus, each hour and once', async (t) => {
-    const { all, pass, copies, haveBus, asked, told } = scene(
+    const { all, pass, copies, haveBus, asked, told, said } = scene(
       t,
       'restore_targets: { control-plane: { schedule: off } }\n',
     );
@@ -328,6 +328,7 @@ describe('CHRONOS by its schedule', () => {
     }
     assert.equal(asked.length, 30);
     assert.equal(readdirSync(copies).length, 30);
+    assert.deepEqual([said[0]?.details?.bytes, said[0]?.details?.events], [9, 2]);
     assert.match(told()[0] ?? '', /^backup_completed events-20260603T102000000Z-scheduled\.db$/);
   });
 
