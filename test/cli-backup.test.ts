@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
+import { copiesIn } from '../src/agents/chronos/event-bus-copies.ts';
 import { makeClient } from '../src/client/client.ts';
 import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
 
@@ -55,7 +56,7 @@ describe('leveredge backup', { concurrency: 2 }, () => {
     const { exit, stdout } = await leveredge(['backup', file, '--home', home, '--json']);
     assert.equal(exit, 0);
     const { bytes, ...rest } = JSON.parse(stdout);
-    assert.deepEqual(rest, { file, events: 0, open_questions: 0 });
+    assert.deepEqual(rest, { file, events: 0, open_questions: 0, removed: [] });
     assert.equal(bytes, statSync(file).size);
     const copy = new DatabaseSync(file, { readOnly: true });
     assert.equal(copy.prepare('PRAGMA journal_mode').get()?.journal_mode, 'delete');
@@ -64,6 +65,29 @@ describe('leveredge backup', { concurrency: 2 }, () => {
     const second = await leveredge(['backup', file, '--home', home]);
     assert.equal(second.exit, 6);
     assert.match(second.stderr, /exists already, and a backup overwrites nothing/);
+  });
+
+  it('copies as a schedule does: what CHRONOS knows as its own, and older ones of these go', async (t) => {
+    const home = temporaryFolder(t);
+    await (await startBus(home)).stop();
+    const folder = join(home, 'shared/backups/event-bus');
+    mkdirSync(folder, { recursive: true });
+    const day = (n: number) => `events-2020010${n}T000000000Z`;
+    for (let n = 1; n <= 9; n++) writeFileSync(join(folder, `${day(n)}-scheduled.db`), '');
+    for (const name of [`${day(1)}.db`, 'notes.txt']) writeFileSync(join(folder, name), '');
+    const { exit, stdout, stderr } = await leveredge(['backup', '--scheduled', '--home', home, '--json']);
+    assert.equal(exit, 0, stderr);
+    const { file, removed } = JSON.parse(stdout);
+    // The last of 7 days stay.
+    const names = [1, 2, 3].map((n) => `${day(n)}-scheduled.db`);
+    assert.deepEqual(removed.sort(), names);
+    for (const name of names) assert.ok(!existsSync(join(folder, name)), name);
+    assert.deepEqual(copiesIn(folder).filter(({ isScheduled }) => isScheduled)[0]?.name, basename(file));
+    for (const name of [`${day(1)}.db`, 'notes.txt']) assert.ok(existsSync(join(folder, name)), name);
+
+    const both = await leveredge(['backup', join(home, 'x.db'), '--scheduled', '--home', home]);
+    assert.equal(both.exit, 2);
+    assert.match(both.stderr, /With --scheduled no file is named/);
   });
 
   it('copies whatever is wrong with the settings, and says what is', async (t) => {

@@ -26,6 +26,8 @@ function entries({ event, question, subscription, letter }: Seeded): Record<stri
   return {
     ...{ up: here, bus: here, agent: here, backup: here, init: here, doctor: here, completion: here, help: here },
     ...{ 'token create': here, 'token list': here, 'token revoke': here, 'audit verify': here, 'audit key': here },
+    // The bot shows the bus tokens of its own, and who answers through it is tried in telegram-bot.test.ts.
+    ...{ 'telegram setup': here, 'telegram bot': here, 'fake-telegram': here },
     // Has no end; its stream needs `read`, as every route is tried in bus-tokens.test.ts.
     tail: here,
     agents: reads(),

@@ -41,6 +41,8 @@ await build({
   entryPoints: ['src/bin/leveredge.ts', 'src/bin/store-worker.ts'],
   outdir: dist,
   outExtension: { '.js': '.mjs' },
+  // grammY is given Node's own fetch (src/channels/telegram/node-fetch.ts); the one it brings would warn at each start.
+  alias: { 'node-fetch': 'node:http' },
   // What only the bus needs is loaded by the bus only. The parts lie flat in dist/, so that paths from import.meta.url hold.
   splitting: true,
   chunkNames: 'part-[hash]',

@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Agent } from '../agents/agent.ts';
 import { atlas } from '../agents/atlas/atlas.ts';
 import { chronos } from '../agents/chronos/chronos.ts';
 import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
+import type { RunGaia } from '../agents/gaia-end.ts';
 import { hades } from '../agents/hades/hades.ts';
 import { systemClock } from '../base/clock.ts';
 import { makeLog } from '../base/log.ts';
@@ -11,13 +11,11 @@ import { databaseFileIn } from '../bus/database-file.ts';
 import type { AgentName } from '../channels/cli/door.ts';
 import type { Client } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
-import { requireAsked } from '../gaia/asked-by-agents.ts';
-import type { RecoveryConfig } from '../recovery/config/config.ts';
+import { copyBusWord, requireAsked } from '../gaia/asked-by-agents.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
-import { deliver } from '../recovery/events/deliver.ts';
-import { tellRuns } from '../recovery/events/run-events.ts';
 import type { Env } from './bus-settings.ts';
-import { runGaia, runLeveredge } from './gaia-process.ts';
+import { askToDeliver, deliverHere } from './deliver-waiting.ts';
+import { copyBus, runGaia } from './gaia-process.ts';
 import { askGaia } from './gaia-socket.ts';
 
 type Here = { client: Client; home: string; env: Env };
@@ -34,7 +32,7 @@ const agents: Readonly<Record<AgentName, (here: Here) => Agent>> = {
     return chronos({
       ...effects,
       backUp: async (target, cause, signal) => outcomeOf(await effects.gaia(backupWords(target, cause), signal)),
-      schedule: scheduleOf(here),
+      schedule: scheduleOf(here, effects.gaia),
     });
   },
   hades: (here) => hades({ ...recoveryOf(here), client: here.client }),
@@ -58,25 +56,23 @@ function recoveryOf({ home, env }: Here) {
 /** Whoever starts a machine, or tries this out, does other things in the first minute. */
 const beginsAfterMs = 60_000;
 
-function scheduleOf({ home, env }: Here) {
-  const ofHome = { ...env, LEVEREDGE_HOME: home };
-  const copies = join(home, 'shared', 'backups', 'event-bus');
+function scheduleOf({ home, env }: Here, gaia: RunGaia) {
+  const log = makeLog((line) => process.stderr.write(line), systemClock);
   return {
     config: () => readConfig(env.GAIA_CONFIG || undefined, home),
-    // As a process too: a large database is copied in one step, during which nothing else would be done.
-    copyBus: (file: string, signal: AbortSignal) =>
-      runLeveredge(['backup', file, '--home', home, '--json', '--quiet'], ofHome, signal),
-    copies,
+    // As a process too: a large database is copied in one step, during which nothing else would be done. In the unit of an
+    // agent, who may not read the database, the side that is root has it done.
+    copyBus: (signal: AbortSignal) =>
+      env.GAIA_SOCKET ? gaia([copyBusWord], signal) : copyBus(home, { ...env, LEVEREDGE_HOME: home }, signal),
+    copies: join(home, 'shared', 'backups', 'event-bus'),
     busDatabase: databaseFileIn(home),
-    async deliver({ place, bus }: RecoveryConfig) {
-      if (bus === 'none' || !existsSync(place.state)) return;
-      tellRuns(place);
-      await deliver(place, { setting: bus, clock: systemClock });
-    },
+    // Said by the unit, which lets this agent write nowhere else.
+    notesIn: env.CHRONOS_NOTES || undefined,
+    deliver: env.GAIA_SOCKET ? askToDeliver(gaia, log) : deliverHere,
     now: systemClock,
     offsetAt: (atMs: number) => -new Date(atMs).getTimezoneOffset() * 60_000,
     // For tests, which have no minute.
     beginsAtMs: systemClock() + Number(env.CHRONOS_BEGINS_AFTER_MS || beginsAfterMs),
-    log: makeLog((line) => process.stderr.write(line), systemClock),
+    log,
   };
 }

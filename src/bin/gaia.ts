@@ -10,9 +10,10 @@ import { Exit } from '../base/exit.ts';
 import { Fault } from '../base/fault.ts';
 import { findHome } from '../base/home.ts';
 import { remarkLines } from '../base/remark.ts';
+import { copyBusWord } from '../gaia/asked-by-agents.ts';
 import type { Around } from '../gaia/command.ts';
 import { run } from '../gaia/program.ts';
-import { runGaia } from './gaia-process.ts';
+import { copyBusAsItsUser, runGaia } from './gaia-process.ts';
 import { answerOne } from './gaia-socket.ts';
 
 /** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
@@ -88,7 +89,10 @@ else {
 /** Its input and output are a connection that systemd has taken for it. */
 async function answerAgent(): Promise<void> {
   // SIGTERM ends GAIA below it in order, as the agent's word does.
-  await answerOne(stdin, stdout, (words, signal) => runGaia(words, env, AbortSignal.any([signal, stopping])));
+  await answerOne(stdin, stdout, async (words, signal) => {
+    const either = AbortSignal.any([signal, stopping]);
+    return words[0] === copyBusWord ? copyBusAsItsUser(around.home, env, either) : runGaia(words, env, either);
+  });
   stdin.destroy();
 }
 

@@ -8,6 +8,12 @@ const name = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const anyText = /^[^-\p{Cc}][^\p{Cc}]*$/u;
 const reason = /^(manual|pre-change|scheduled)$/;
 
+/**
+ * Has the bus' own database copied, as the user whose it is. No command of GAIA, who knows nothing of the bus: the program that
+ * answers agents starts another one for it (`src/bin/gaia.ts`).
+ */
+export const copyBusWord = 'copy-bus';
+
 type Asked = { words?: readonly RegExp[]; flags?: Readonly<Record<string, RegExp | true>> };
 
 /** Everything that agents may ask of GAIA. What is not here is refused, whoever asks. */
@@ -15,6 +21,8 @@ const mayBeAsked: Readonly<Record<string, Asked>> = {
   list: { flags: { target: name } },
   status: {},
   doctor: {},
+  deliver: {},
+  [copyBusWord]: {},
   plan: { words: [name], flags: { backup: name } },
   verify: { words: [name], flags: { target: name, cause: anyText } },
   backup: { words: [name], flags: { reason, cause: anyText, only: /^(db|files)$/ } },

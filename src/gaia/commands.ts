@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { bootstrap } from './commands/bootstrap.ts';
 import { bot } from './commands/bot.ts';
+import { deliver } from './commands/deliver.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
 import { health } from './commands/health.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   bootstrap,
   runbook,
   health,
+  deliver,
   twoFactor,
   unlock,
   runner,

@@ -112,6 +112,8 @@ describe('CHRONOS by its schedule, on a bus', { timeout: 120_000, concurrency: 2
     await story.agent('chronos', atOnce);
     const { details, target } = await hasCome(story, 'backup_completed');
     assert.equal(target, 'event-bus');
+    assert.ok(Number(details?.bytes) > 0);
+    assert.equal(typeof details?.events, 'number');
     assert.match(String(details?.backup), /^events-\d{8}T\d{9}Z-scheduled\.db$/);
     assert.deepEqual(readdirSync(join(story.stand.home, 'shared/backups/event-bus')), [details?.backup]);
     const { exit, stdout, stderr } = await story.leveredge('chronos', 'schedule', '--url', story.url);

@@ -134,10 +134,13 @@ async function stopped({ story: { stand }, agent, reaction: { gaia, middle } }: 
   };
   const found = await until(() => childrenOf(agent.pid).find(isIt), 1);
   // In small steps from its start on: on a busy machine it might else be through before anybody looks.
-  for (process.kill(found, 'SIGSTOP'); !isThere(found); process.kill(found, 'SIGSTOP')) {
+  process.kill(found, 'SIGSTOP');
+  while (!isThere(found)) {
     assert.ok(!isOver(found), 'it was over before it could be stopped');
     process.kill(found, 'SIGCONT');
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stepMs);
+    process.kill(found, 'SIGSTOP');
+    // Whatever else this process does it does while that one stands still.
     await setImmediate();
   }
   // A restore is done by a process of its own, which it waits for.

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import type { JsonObject } from '../../base/json.ts';
 import { failureOf, type GaiaEnd, lastDocument, type RunGaia } from '../gaia-end.ts';
-import { removeOldCopies, scheduledName } from './event-bus-copies.ts';
 import { backupDetails, outcomeOf } from './gaia-backup.ts';
 import type { Planned } from './plan.ts';
 import { gaveWay, type Precedence } from './precedence.ts';
@@ -9,12 +8,9 @@ import { gaveWay, type Precedence } from './precedence.ts';
 /** What doing things by the schedule touches. */
 export type DoEffects = {
   gaia: RunGaia;
-  /** `leveredge backup FILE` */
-  copyBus(file: string, signal: AbortSignal): Promise<GaiaEnd>;
-  /** Where these copies go. */
-  copies: string;
+  /** `leveredge backup --scheduled`, by whoever may read the database. */
+  copyBus(signal: AbortSignal): Promise<GaiaEnd>;
   precedence: Precedence;
-  now(): number;
 };
 
 /**
@@ -66,16 +62,24 @@ const kinds: Readonly<Record<Planned['what'], Doing>> = {
   async prune({ target }, { gaia }, signal) {
     return ended(await gaia(['prune', '--target', target, '--yes', ...asked], signal), [0]);
   },
-  async copy(_, { copyBus, copies, now }, signal) {
-    const name = scheduledName(now());
-    const end = await copyBus(join(copies, name), signal);
+  async copy(_, { copyBus }, signal) {
+    const end = await copyBus(signal);
     const done = ended(end, [0]);
-    if (done.kind !== 'done') return done;
-    removeOldCopies(copies, now());
-    const { bytes = null, events = null } = lastDocument(end.stdout) ?? {};
+    const { file, bytes = null, events = null } = copyIn(end.stdout);
+    if (done.kind !== 'done' || typeof file !== 'string') return done;
+    const name = basename(file);
     return { kind: 'done', told: { of: name, details: { backup: name, bytes, events } } };
   },
 };
+
+/** `leveredge` prints its document over several lines, as GAIA does not. */
+function copyIn(stdout: string): JsonObject {
+  try {
+    return JSON.parse(stdout) as JsonObject;
+  } catch {
+    return {}; // It is told by its name alone, as one that was made for a process before this one.
+  }
+}
 
 async function backUp({ target, cause }: Planned, gaia: RunGaia, only: string[], signal: AbortSignal): Promise<Done> {
   const words = ['backup', target, ...only, '--reason', 'scheduled', '--cause', cause, ...asked];

@@ -3,9 +3,10 @@ import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { copiesIn, removeOldCopies, scheduledName } from './event-bus-copies.ts';
+import { copiesIn, removeOldCopies } from './event-bus-copies.ts';
 
 const hourMs = 3_600_000;
+const scheduledName = (ms: number) => `events-${new Date(ms).toISOString().replaceAll(/[-:.]/g, '')}-scheduled.db`;
 /** A Sunday evening. */
 const now = Date.parse('2026-06-07T20:00:00Z');
 

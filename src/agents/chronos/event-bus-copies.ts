@@ -7,16 +7,11 @@ const copyRetention: RetentionPolicy = { keepLast: 3, hourly: 0, daily: 7, weekl
 
 export type Copy = { name: string; atMs: number; isScheduled: boolean };
 
-/** `events-20260102T030405678Z.db`, as `leveredge backup` names them, and ours with a word more. */
+/** `events-20260102T030405678Z.db`, as `leveredge backup` names them, and with --scheduled a word more. */
 const copyName = /^events-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z(-scheduled)?\.db$/;
 const unfinished = /^\.events-\w+-scheduled\.db\.\d+\.partial/;
 /** A copy that is still being made is younger. */
 const abandonedMs = 24 * 3_600_000;
-
-/** What a copy made now is called. */
-export function scheduledName(nowMs: number): string {
-  return `events-${new Date(nowMs).toISOString().replaceAll(/[-:.]/g, '')}-scheduled.db`;
-}
 
 /** All copies in a folder, newest first; a folder that is missing has none. */
 export function copiesIn(folder: string): Copy[] {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { isThere } from '../../base/files.ts';
 import { type Backup, isWhole, listBackups } from '../../recovery/catalog/catalog.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { backupDetails } from './gaia-backup.ts';
@@ -37,7 +37,7 @@ function foundOf(backup: Backup): Found {
 
 /** Targets whose backups nothing on this machine can open. */
 export function sealedAmong({ targets, place }: Pick<RecoveryConfig, 'targets' | 'place'>): Set<string> {
-  const isOpen = place.identity !== undefined && existsSync(place.identity);
+  const isOpen = place.identity !== undefined && isThere(place.identity);
   const sealed = targets.filter(
     ({ encryptTo = [], restic }) => encryptTo.length > 0 && restic?.active !== true && !isOpen,
   );

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isThere } from '../../base/files.ts';
 import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import type { Place } from '../../recovery/place.ts';
 import type { Job } from '../../recovery/schedule.ts';
@@ -53,11 +54,14 @@ export type NoteBook = {
   ): Notes;
 };
 
-/** Notes on disk beside the journal of GAIA. Where they cannot be written, as on a full disk, they are kept in memory. */
-export function makeNoteBook(): NoteBook {
+/**
+ * Notes on disk, in this folder or beside the journal of GAIA. Where they cannot be written, as on a full disk, they are kept in
+ * memory.
+ */
+export function makeNoteBook(folder?: string): NoteBook {
   /** What the disk does not have. */
   let kept: Notes | undefined;
-  const read: NoteBook['read'] = ({ state }) => kept ?? onDisk(state);
+  const read: NoteBook['read'] = ({ state }) => kept ?? onDisk(folder ?? state);
   return {
     read,
     write(place, target, what, change) {
@@ -65,7 +69,7 @@ export function makeNoteBook(): NoteBook {
       const key = noteKey(target, what);
       const changed = Object.entries({ ...before[key], ...change }).filter(([, value]) => value !== undefined);
       const notes = { ...before, [key]: Object.fromEntries(changed) as Note };
-      kept = save(place.state, notes) ? undefined : notes;
+      kept = save(folder ?? place.state, notes) ? undefined : notes;
       return notes;
     },
   };
@@ -83,7 +87,7 @@ function onDisk(state: string): Notes {
 
 /** Where the disk for backups is not mounted, nothing is made in its place. */
 function save(state: string, notes: Notes): boolean {
-  if (!existsSync(state)) return false;
+  if (!isThere(state)) return false;
   try {
     writeWhole(fileIn(state), Buffer.from(`${JSON.stringify({ format: 1, notes })}\n`));
     return true;

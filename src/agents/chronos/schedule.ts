@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
+import { isThere } from '../../base/files.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
@@ -18,8 +18,13 @@ export type ScheduleEffects = DoEffects & {
   config(): RecoveryConfig;
   /** The bus' own database; there may be none on this machine. */
   busDatabase: string;
+  /** Where copies of it go. */
+  copies: string;
+  /** Where the notes lie; beside GAIA's journal where nobody says. */
+  notesIn?: string | undefined;
   /** Sends what GAIA has left for the bus. Never throws. */
-  deliver(config: RecoveryConfig): Promise<void>;
+  deliver(config: RecoveryConfig, signal: AbortSignal): Promise<void>;
+  now(): number;
   offsetAt: OffsetAt;
   /** Nothing is begun before: whoever starts a machine has other things to do first. */
   beginsAtMs: number;
@@ -56,7 +61,7 @@ type State = {
  * restart changes nothing; what the bus has not heard of is said in the next round, since the bus may be away.
  */
 export function byTheSchedule(effects: ScheduleEffects): ByTheSchedule {
-  const state: State = { effects, book: makeNoteBook(), made: [], complaint: undefined };
+  const state: State = { effects, book: makeNoteBook(effects.notesIn), made: [], complaint: undefined };
   return {
     round: (say, signal) => round(state, say, signal),
     plan() {
@@ -78,7 +83,7 @@ function planned({ effects, book }: State, config: RecoveryConfig): Planned[] {
     schedule: config.schedule,
     backups: foundIn(config),
     sealed: sealedAmong(config),
-    copies: existsSync(busDatabase) ? copiesIn(copies) : undefined,
+    copies: isThere(busDatabase) ? copiesIn(copies) : undefined,
     notes: book.read(config.place),
   };
   return planOf(here, now(), offsetAt);
@@ -88,7 +93,7 @@ async function round(state: State, say: Say, signal: AbortSignal): Promise<numbe
   const { now, beginsAtMs, precedence, deliver } = state.effects;
   const config = await configOrNone(state, say);
   if (config === undefined) return lookMs;
-  await deliver(config);
+  await deliver(config, signal);
   const before = planned(state, config);
   await tellAll(state, config, before, say);
   if (now() < beginsAtMs) return Math.min(beginsAtMs - now(), lookMs);

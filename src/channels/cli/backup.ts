@@ -14,18 +14,31 @@ export function backup(concludes: Concluding): Command {
   return new Command('backup')
     .description("Copy the bus' database, while it runs or not")
     .argument('[file]', 'where to (default: shared/backups/event-bus/events-<time>.db in the home)')
+    .option('--scheduled', 'as CHRONOS does by its schedule: older ones of these go')
     .action(
-      concludes(async (door, file: string | undefined) => {
+      concludes(async (door, file: string | undefined, { scheduled: isScheduled = false }: { scheduled?: boolean }) => {
+        if (isScheduled && file !== undefined)
+          throw new Fault('usage', 'With --scheduled no file is named: older ones would not be found.', {
+            hint: 'One of the two: leveredge backup FILE, or leveredge backup --scheduled',
+          });
         const home = door.findHome(door.home).dir;
-        const to =
-          file === undefined ? join(home, 'shared/backups/event-bus', defaultName(door.clock())) : resolve(file);
+        const folder = join(home, 'shared/backups/event-bus');
+        const to = file === undefined ? join(folder, defaultName(door.clock(), isScheduled)) : resolve(file);
         const copy = await door.copyDatabase(door.databaseFile(home), to);
+        const removed = isScheduled ? await door.removeOldCopies(folder) : [];
         return {
           exit: Exit.ok,
           lines: [copy.file],
-          json: { file: copy.file, events: copy.events, open_questions: copy.openQuestions, bytes: copy.bytes },
+          json: {
+            file: copy.file,
+            events: copy.events,
+            open_questions: copy.openQuestions,
+            bytes: copy.bytes,
+            removed,
+          },
           notes: [
             `Sound: ${copy.events} events, ${copy.openQuestions} open questions, ${showBytes(copy.bytes)}.`,
+            ...(removed.length > 0 ? [`Removed: ${removed.join(', ')}`] : []),
             ...(await mistakesInSettings(door)),
           ],
         };
@@ -45,6 +58,7 @@ async function mistakesInSettings(door: Door): Promise<string[]> {
 }
 
 /** `events-20260102T030405678Z.db`: sorts by time, and no shell or file system objects to it. */
-function defaultName(nowMs: number): string {
-  return `events-${new Date(nowMs).toISOString().replaceAll(/[-:.]/g, '')}.db`;
+function defaultName(nowMs: number, isScheduled: boolean): string {
+  const time = new Date(nowMs).toISOString().replaceAll(/[-:.]/g, '');
+  return `events-${time}${isScheduled ? '-scheduled' : ''}.db`;
 }

@@ -15,7 +15,7 @@ import {
 import { beginRun, resumeRun } from '../restore/engine.ts';
 import type { OutboxEvent } from './event.ts';
 import { outboxState, takeOut, waitingIn } from './outbox.ts';
-import { beginTelling, tellRun, tellRuns } from './run-events.ts';
+import { beginTelling, haveRunsToTell, tellRun, tellRuns } from './run-events.ts';
 
 /** What the bus would get, which then has it. */
 function taken({ place }: Scene): OutboxEvent[] {
@@ -105,7 +105,11 @@ describe('what runs tell', () => {
     beginTelling(run);
     const { made, points } = deps(scene);
     await beginRun(run, made);
+    // Whoever may only look finds that there is something, and nothing is told by looking.
+    assert.equal(haveRunsToTell(scene.place), true);
+    assert.equal(outboxState(scene.place).waiting, 0);
     tellRuns(scene.place);
+    assert.equal(haveRunsToTell(scene.place), false);
     const first = taken(scene);
     assert.equal(first.length, 2);
     beginTelling(run);
@@ -118,6 +122,7 @@ describe('what runs tell', () => {
     await attempt(beginRun(again, deps(scene, points.indexOf('after stage done') + 1).made));
     tellRun(again);
     const [began] = taken(scene);
+    assert.equal(haveRunsToTell(scene.place), false, 'one that waits for a person has not ended');
     await resumeRun(again, 'forward', deps(scene).made);
     rmSync(join(again, 'untold'));
     beginTelling(again);

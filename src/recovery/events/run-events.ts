@@ -35,17 +35,10 @@ export function beginTelling(folder: string): void {
  * @throws Fault `damaged` for its journal, the system's error
  */
 export function tellRun(folder: string): void {
-  const untold = untoldOf(folder);
-  const request = untold.length > 0 ? requestOf(folder) : undefined;
-  if (request === undefined) return;
-  const lines = readJournal(journalOf(folder));
-  const left = untold.filter((part) => {
-    const event = eventOf(part, request, lines);
-    if (event === undefined) return true;
-    putIntoOutbox(request.place, event);
-    return false;
-  });
-  if (left.length === untold.length) return;
+  const { untold, request, events } = toTell(folder);
+  if (request === undefined || events.size === 0) return;
+  for (const event of events.values()) putIntoOutbox(request.place, event);
+  const left = untold.filter((part) => !events.has(part));
   // A run that ended tells nothing more, also not that it had begun.
   if (left.includes('end')) writeWhole(untoldIn(folder), Buffer.from(left.join(' ')));
   else rmSync(untoldIn(folder), { force: true });
@@ -59,6 +52,32 @@ export function tellRuns(place: Pick<Place, 'state'>): void {
     } catch {
       // A damaged journal is told by others, and a full disk leaves it to the next command.
     }
+}
+
+/** Whether a run has something to tell that is not in the outbox yet, for who may only look. Never throws. */
+export function haveRunsToTell(place: Pick<Place, 'state'>): boolean {
+  return runFolders(place).some((folder) => {
+    try {
+      return toTell(folder).events.size > 0;
+    } catch {
+      return false; // As when it is told: a damaged journal is told by others.
+    }
+  });
+}
+
+type ToTell = { untold: Part[]; request: RunRequest | undefined; events: Map<Part, OutboxEvent> };
+
+function toTell(folder: string): ToTell {
+  const untold = untoldOf(folder);
+  const request = untold.length > 0 ? requestOf(folder) : undefined;
+  const events = new Map<Part, OutboxEvent>();
+  if (request === undefined) return { untold, request, events };
+  const lines = readJournal(journalOf(folder));
+  for (const part of untold) {
+    const event = eventOf(part, request, lines);
+    if (event !== undefined) events.set(part, event);
+  }
+  return { untold, request, events };
 }
 
 function untoldOf(folder: string): Part[] {

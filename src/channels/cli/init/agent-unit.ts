@@ -46,19 +46,24 @@ User=${user}
 ExecStart=${agentCommand(name, { home, node, program })}
 ${ending}
 
-# It writes to no file, and sees nothing of what it does not need. Node compiles while it runs, so MemoryDenyWriteExecute
+# It writes to no file${name === 'chronos' ? ' but its own notes' : ''}, and sees nothing of what it does not need. Node compiles while it runs, so MemoryDenyWriteExecute
 # cannot be set. Where the bus is stands in config/leveredge.yaml, so IPAddressDeny is not either. Of all the tokens it sees its
 # own alone.
 TemporaryFileSystem=${unitWord(credentialsIn(home))}
 BindReadOnlyPaths=${unitWord(agentTokenFile(home, name))}
 ${closedOff([home, node, program])}
 ${hasGaia ? readsAll(home) : 'CapabilityBoundingSet=\nAmbientCapabilities='}
-${fewCalls}
+${name === 'chronos' ? `${ownNotes}\n` : ''}${fewCalls}
 
 [Install]
 WantedBy=multi-user.target
 `;
 }
+
+const ownNotes = `# What the backups do not show of its schedule. Those beside the backups are root's.
+StateDirectory=leveredge-chronos
+StateDirectoryMode=0700
+Environment=CHRONOS_NOTES=%S/leveredge-chronos`;
 
 const readsAll = (
   home: string,

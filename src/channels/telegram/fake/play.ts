@@ -51,7 +51,8 @@ export function makePlay(world: World): Play {
       ...rest,
     };
     keep(bot, message);
-    world.put(bot, { message });
+    // What is read later is what was written then.
+    world.put(bot, { message: structuredClone(message) });
     return message;
   };
   return {
