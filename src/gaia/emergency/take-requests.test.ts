@@ -118,6 +118,25 @@ describe("the bot's folder", () => {
     assert.equal(JSON.parse(readFileSync(outside, 'utf8')).id, 'u1');
   });
 
+  it('gives a request whatever lies there that cannot be removed', (t) => {
+    const at = folder(t);
+    put(at, 'u7.json', request);
+    const odd = (n: number) =>
+      Buffer.concat([Buffer.from(`${at}/`), Buffer.from([0xff, 128 + (n % 100), 128 + n / 100])]);
+    for (let n = 0; n < 300; n++) {
+      mkdirSync(join(at, `u1${n}.json`, 'x'), { recursive: true });
+      writeFileSync(odd(n), '');
+    }
+    const taken = takeRequests(at);
+    assert.deepEqual(
+      taken.flatMap((each) => ('request' in each ? [each.request] : [])),
+      [request],
+    );
+    assert.ok(taken.length <= 51, String(taken.length));
+    for (const { name } of taken) dropRequest(at, name);
+    assert.ok(!existsSync(join(at, 'u7.json')));
+  });
+
   it('is not believed when others can write into it, or when it is a link itself', (t) => {
     const at = folder(t);
     for (const mode of [0o770, 0o707]) {

@@ -16,29 +16,35 @@ import { maxRequestBytes, type PhoneRequest, parseRequest, requestName } from '.
 /** `refused`: why a file is none of the bot's requests. Nothing of what is in it is told. */
 export type Taken = { name: string } & ({ request: PhoneRequest } | { refused: string });
 
-/** At one time; what is left is there the next time. */
+/** At one time, of requests and of all else; what is left is there the next time. */
 const maxTaken = 50;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /**
  * The requests that lie in the bot's folder, oldest first. The folder belongs to somebody else, so nothing in it is believed: a
  * link is not followed, a pipe not waited for, and a file of another owner, with two names, too large, or of any other form is
- * refused. Each is read once, from what was opened.
+ * refused. Each is read once, from what was opened. What is none at first sight is counted apart: some of it cannot be removed, as a
+ * folder with something in it, and must not stand before a request for ever.
  * @throws Fault `forbidden` when others than its owner can write into the folder
  */
 export function takeRequests(folder: string): Taken[] {
   const { uid, mode } = folderOf(folder);
   if ((mode & 0o022) !== 0)
     throw new Fault('forbidden', `Others than its owner can write into ${folder}.`, { hint: `chmod 700 ${folder}` });
-  const names: string[] = [];
+  const requests: string[] = [];
+  const others: string[] = [];
   const entries = opendirSync(folder);
   try {
-    for (let entry = entries.readSync(); entry !== null && names.length < maxTaken; entry = entries.readSync())
+    for (let entry = entries.readSync(); entry !== null && requests.length < maxTaken; entry = entries.readSync()) {
       // What begins with a dot is being written.
-      if (!entry.name.startsWith('.')) names.push(entry.name);
+      if (entry.name.startsWith('.')) continue;
+      if (entry.isFile() && requestName.test(entry.name)) requests.push(entry.name);
+      else if (others.length < maxTaken) others.push(entry.name);
+    }
   } finally {
     entries.closeSync();
   }
+  const names = [...requests, ...others];
   return names.sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).map((name) => take(folder, name, uid));
 }
 
