@@ -1,10 +1,11 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
+import { isStale, startOf, waitAnew } from './begin-waiting.ts';
 import { type CallMaker, sentenceOf } from './carry-out.ts';
-import { delayMs } from './confirm-code.ts';
+import { everybody } from './everybody.ts';
 import { handlerOf } from './handle-request.ts';
 import type { Operation, Operations, OutcomeKind } from './operation.ts';
-import { cancelButton, titleOf } from './phone-words.ts';
+import { titleOf } from './phone-words.ts';
 import type { Replies } from './replies.ts';
 import type { Spool } from './spool.ts';
 import { dropRequest, takeRequests } from './take-requests.ts';
@@ -47,11 +48,16 @@ export function openPhone(deps: PhoneDeps): Phone {
 
   function due(operation: Operation): void {
     const now = clock();
-    const { state, stopping, expiresMs, startMs } = operation;
+    const { state, expiresMs } = operation;
     if (state === 'pending' && now >= expiresMs) end(operation, 'expired', '');
-    else if (state === 'waiting' && stopping) end(operation, 'cancelled', '');
-    else if (state === 'waiting' && now >= (startMs as number)) worker.begin(operation);
+    else if (state === 'waiting') start(operation);
     else if (state === 'running') worker.look(operation);
+  }
+
+  function start(operation: Operation): void {
+    const judged = startOf(deps, operation);
+    if (judged.kind === 'begins') worker.begin(operation);
+    else if (judged.kind === 'ended') end(operation, judged.as, judged.says);
   }
 
   return {
@@ -91,25 +97,19 @@ function intake({ spool, replies, log, pause }: PhoneDeps, handle: ReturnType<ty
   };
 }
 
-/** After a time without a runner nobody could press Stop: what waits, waits anew. */
-function rearm({ operations, replies, clock, users }: PhoneDeps): void {
-  const operation = operations.current();
-  if (operation?.state !== 'waiting' || operation.target === 'dev') return;
-  operations.put({ ...operation, startMs: clock() + delayMs });
-  for (const user of users())
-    replies.progress(operation.id, {
-      ...{ to: user, key: operation.id, title: titleOf(operation) },
-      lines: ['The runner was started anew. It begins in 60 s.'],
-      buttons: [cancelButton(operation, 'Stop')],
-    });
+/** After a time without a runner nobody could press Stop: what waits, waits anew, unless that is too long ago. */
+function rearm(deps: PhoneDeps): void {
+  const operation = deps.operations.current();
+  if (operation?.state !== 'waiting' || operation.target === 'dev' || isStale(operation, deps.clock())) return;
+  waitAnew(deps, operation, 'The runner was started anew.');
 }
 
 /** The end of an operation, on disk, and then told to everybody who may ask. */
 function finish(deps: PhoneDeps, operation: Operation, kind: OutcomeKind, says: string): void {
-  const { operations, clock, users, log, pause } = deps;
+  const { operations, clock, log, pause } = deps;
   const { id, verb, target, user } = operation;
   const isQuiet = operation.state === 'pending' || verb !== 'restore';
-  const outcome = { kind, says, atMs: clock(), toTell: isQuiet ? [user] : [...users()] };
+  const outcome = { kind, says, atMs: clock(), toTell: isQuiet ? [user] : everybody(deps, operation) };
   const ended = operations.put({ ...operation, state: 'ended', outcome });
   pause('phone ended');
   log.info('an operation ended', { id, verb, target, outcome: kind });

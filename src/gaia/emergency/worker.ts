@@ -3,6 +3,7 @@ import { isAlive } from '../../recovery/run/live-process.ts';
 import { statusOf } from '../../recovery/run/status.ts';
 import { runnerOf } from '../follow-run.ts';
 import { carryOut, type Watch } from './carry-out.ts';
+import { everybody } from './everybody.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import { type HowFar, howFar } from './how-far.ts';
 import { causeOf, type Operation } from './operation.ts';
@@ -82,11 +83,11 @@ async function carry(deps: HandlerDeps, { id, verb }: Operation, working: Workin
   }
 }
 
-function tellHowFar({ replies, users }: HandlerDeps, operation: Operation, { far }: Working): void {
+function tellHowFar(deps: HandlerDeps, operation: Operation, { far }: Working): void {
   const { id, verb, user, stopping } = operation;
   const buttons = verb !== 'backup' && !stopping ? [cancelButton(operation, 'Stop')] : [];
-  for (const to of verb === 'restore' ? users() : [user])
-    replies.progress(id, { to, key: id, title: titleOf(operation), lines: [far.line()], buttons });
+  for (const to of verb === 'restore' ? everybody(deps, operation) : [user])
+    deps.replies.progress(id, { to, key: id, title: titleOf(operation), lines: [far.line()], buttons });
 }
 
 /** The run is ended where it is, and `carryOut` takes it back. Once the swap has begun it goes on. */

@@ -1,0 +1,68 @@
+import { reasonOf } from '../../base/fault.ts';
+import { showSpan } from '../amounts.ts';
+import { delayMs } from './confirm-code.ts';
+import { everybody } from './everybody.ts';
+import type { Operation } from './operation.ts';
+import type { PhoneDeps } from './phone.ts';
+import { cancelButton, titleOf } from './phone-words.ts';
+import { takeRequests } from './take-requests.ts';
+
+/** Who looks four times a second is this late only when the machine slept, its clock jumped, or something else took long. */
+const maxLateMs = 15_000;
+/** What was confirmed longer ago was meant for the state of then. */
+const maxStaleMs = 15 * 60_000;
+
+/** What becomes of a confirmed operation that waits. `ended`: why, for people. */
+export type Start =
+  | { kind: 'begins' }
+  | { kind: 'waits' }
+  | { kind: 'ended'; as: 'cancelled' | 'expired'; says: string };
+
+/**
+ * Whether what was confirmed begins now. Not when it should have begun long ago, not for somebody who is listed no more, and not
+ * while a Stop lies there unread; and where nobody could press Stop it waits anew.
+ */
+export function startOf(deps: PhoneDeps, operation: Operation): Start {
+  const { clock, spool } = deps;
+  const { stopping, user, target } = operation;
+  if (stopping) return { kind: 'ended', as: 'cancelled', says: '' };
+  const lateMs = clock() - (operation.startMs as number);
+  if (lateMs < 0) return { kind: 'waits' };
+  if (isStale(operation, clock())) {
+    const says = `It should have begun ${showSpan(lateMs)} ago, and the server was away since. Ask for it again.`;
+    return { kind: 'ended', as: 'expired', says };
+  }
+  if (!isListed(deps, user))
+    return { kind: 'ended', as: 'cancelled', says: 'Whoever asked for it is not on the list of users any more.' };
+  const isStopUnread = takeRequests(spool.requests).some((each) => 'request' in each && each.request.verb === 'cancel');
+  if (isStopUnread) return { kind: 'waits' };
+  if (target === 'dev' || lateMs <= maxLateMs) return { kind: 'begins' };
+  waitAnew(deps, operation, 'The server was away for a moment.');
+  return { kind: 'waits' };
+}
+
+/** Whether it should have begun so long ago that it is not begun any more. */
+export function isStale({ startMs }: Operation, nowMs: number): boolean {
+  return nowMs - (startMs as number) > maxStaleMs;
+}
+
+function isListed({ users, log }: PhoneDeps, user: number): boolean {
+  try {
+    return users().has(user);
+  } catch (error) {
+    log.error('the list of users cannot be read', { because: reasonOf(error) });
+    return false;
+  }
+}
+
+/** After a time in which nobody could press Stop: a minute more, and everybody is told. */
+export function waitAnew(deps: PhoneDeps, operation: Operation, because: string): void {
+  const { operations, replies, clock } = deps;
+  operations.put({ ...operation, startMs: clock() + delayMs });
+  for (const to of everybody(deps, operation))
+    replies.progress(operation.id, {
+      ...{ to, key: operation.id, title: titleOf(operation) },
+      lines: [`${because} It begins in ${showSpan(delayMs)}.`],
+      buttons: [cancelButton(operation, 'Stop')],
+    });
+}
