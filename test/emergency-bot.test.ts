@@ -228,4 +228,18 @@ describe('the emergency bot', { timeout: 120_000 }, () => {
     await telegram.eventually(() => telegram.said(emergency).some(({ text }) => text === 'again'));
     assert.ok(!readFileSync(join(spool.memory, 'memory.json'), 'utf8').includes('FAKE'));
   });
+
+  it('shows the next person the Stop button when it could not be shown to one who has blocked it', async (t) => {
+    const { telegram, start, replies, log } = await emergencyBot(t);
+    telegram.say('/start', emergency);
+    start();
+    const shown = (key: string) =>
+      replies.progress(key, { to: owner, key, title: key, lines: ['runs'], buttons: [{ text: 'Stop', data: 'x' }] });
+    telegram.block(true, emergency);
+    shown('first');
+    await telegram.eventually(() => log.some((line) => line.includes('a message was refused')));
+    telegram.block(false, emergency);
+    shown('second');
+    await telegram.eventually(() => telegram.said(emergency).some(({ text }) => text.startsWith('second')));
+  });
 });

@@ -116,8 +116,8 @@ async function sendReply(deps: BotDeps, send: Sender, name: string, reply: Reply
     });
     const trouble = failed(deps, answer);
     if (trouble !== undefined) return trouble;
-    if (isLast && answer.kind === 'ok') remember(deps, reply, (answer.result as { message_id: number }).message_id);
-    else memory.keep({ parts: { name, count: at + 1 } });
+    if (!isLast) memory.keep({ parts: { name, count: at + 1 } });
+    else if (answer.kind === 'ok') remember(deps, reply, (answer.result as { message_id: number }).message_id);
   }
   return undefined;
 }
