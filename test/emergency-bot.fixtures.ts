@@ -32,9 +32,10 @@ export async function emergencyBot(t: TestContext, options: Parameters<typeof st
     const { signal } = stop;
     t.after(() => stop.abort());
     const clock = () => Date.now() + shiftMs;
+    const told = makeLog((line) => void log.push(line), Date.now);
     const deps = {
-      ...{ api: telegramApi(telegram.url, at), spool, memory: memoryIn(spool.memory), clock, signal },
-      ...{ users: new Set([owner]), log: makeLog((line) => void log.push(line), Date.now), pause: () => undefined },
+      ...{ api: telegramApi(telegram.url, at), spool, memory: memoryIn(spool.memory, told), clock, signal },
+      ...{ users: new Set([owner]), log: told, pause: () => undefined },
     };
     const ends = Promise.all([poll(deps), deliver(deps)].map((each) => each.finally(() => stop.abort())));
     // Of a test that does not wait for its end, the end is nothing to fail for.

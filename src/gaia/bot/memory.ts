@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../../base/fault.ts';
+import type { Log } from '../../base/log.ts';
 import { writeSynced } from './write-synced.ts';
 
 /** What the bot must not forget when it is killed. */
@@ -24,7 +26,10 @@ export type Remembers = {
   readonly now: Memory;
   /** True where there was nothing yet. */
   readonly isNew: boolean;
-  /** On disk when it returns, also when this process is killed then. */
+  /**
+   * On disk when it returns, also when this process is killed then. On a disk that takes nothing it is remembered all the same, and
+   * what was said is said once more after the next start: better than a bot that is silent, or says one thing for ever.
+   */
   keep(change: Partial<Memory>): void;
 };
 
@@ -34,10 +39,11 @@ const maxOwn = 100;
 const maxMessages = 200;
 
 /** What the bot remembers in its own folder; what is damaged is as if there was nothing. */
-export function memoryIn(folder: string): Remembers {
+export function memoryIn(folder: string, log?: Pick<Log, 'error'>): Remembers {
   const file = join(folder, 'memory.json');
   const before = read(file);
   let now = before ?? empty;
+  let isKept = true;
   return {
     get now() {
       return now;
@@ -46,7 +52,13 @@ export function memoryIn(folder: string): Remembers {
     keep(change) {
       now = { ...now, ...change };
       now = { ...now, own: now.own.slice(-maxOwn), messages: newest(now.messages) };
-      writeSynced(file, `${JSON.stringify(now)}\n`);
+      try {
+        writeSynced(file, `${JSON.stringify(now)}\n`);
+        isKept = true;
+      } catch (error) {
+        if (isKept) log?.error('what was said cannot be written down', { because: reasonOf(error) });
+        isKept = false;
+      }
     },
   };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Fault } from '../../base/fault.ts';
+import { Fault, reasonOf as reasonOfThrown } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
+import type { PhoneRequest } from '../emergency/request.ts';
 import type { Spool } from '../emergency/spool.ts';
 import { type Answer, type Api, isConflict, isUnknownToken } from './api.ts';
 import type { Remembers } from './memory.ts';
@@ -82,7 +83,7 @@ export function onlyWhen(signal: AbortSignal): (error: unknown) => void {
 }
 
 async function hear(deps: BotDeps, update: Update, strangers: Set<number>): Promise<void> {
-  const { memory, users, clock, log, spool, api } = deps;
+  const { memory, users, clock, log, api } = deps;
   const operationOf = (user: number, message: number | undefined) => {
     if (message === undefined) return memory.now.asked[user] ?? null;
     const key = Object.keys(memory.now.messages).find(
@@ -91,19 +92,35 @@ async function hear(deps: BotDeps, update: Update, strangers: Set<number>): Prom
     return (key === undefined ? undefined : memory.now.messages[key]?.operation) ?? null;
   };
   const meaning = understand(update, { users, operationOf, nowMs: clock() });
+  const own = [...memory.now.own];
+  if (meaning.kind === 'unclear') own.push({ to: meaning.user, text: meaning.says });
   if (meaning.kind === 'ask') {
     const { request, query } = meaning;
-    writeSynced(join(spool.requests, `${request.id}.json`), JSON.stringify(request));
+    const problem = handOn(deps, request);
+    if (problem !== undefined) own.push({ to: request.user, text: problem });
     deps.pause('bot asked');
+    const text = problem === undefined ? 'Stopping …' : 'That could not be handed on.';
     // Whether it comes too late is nothing that could be mended.
-    if (query !== undefined) await api.call('answerCallbackQuery', { callback_query_id: query, text: 'Stopping …' });
+    if (query !== undefined) await api.call('answerCallbackQuery', { callback_query_id: query, text });
   }
   if (meaning.kind === 'stranger' && strangers.size < maxStrangers && !strangers.has(meaning.user)) {
     strangers.add(meaning.user);
     log.warn('somebody wrote who is not listed, and got no answer', { user: meaning.user });
   }
-  const own =
-    meaning.kind === 'unclear' ? [...memory.now.own, { to: meaning.user, text: meaning.says }] : memory.now.own;
   memory.keep({ offset: update.update_id + 1, own });
   deps.pause('bot heard');
+}
+
+/** To the runner; answers why that was not possible, for who asked. A bot that fell silent over it would help nobody. */
+function handOn({ spool, log }: BotDeps, request: PhoneRequest): string | undefined {
+  try {
+    writeSynced(join(spool.requests, `${request.id}.json`), JSON.stringify(request));
+    return undefined;
+  } catch (error) {
+    log.error('a request could not be written', { because: reasonOfThrown(error) });
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOSPC' || code === 'EDQUOT' ? 'The disk of the server is full' : `The disk takes nothing (${code})`;
+    return `${why}, so what you asked was not handed on, and nothing was done. On the server: df -h, and make room. Then send it again.`;
+  }
 }

@@ -61,7 +61,7 @@ export const bot: Command = {
     const stop = new AbortController();
     const signal = AbortSignal.any([around.signal, stop.signal]);
     const api = telegramApi(around.telegramRoot ?? telegramRoot, token);
-    const memory = memoryIn(spool.memory);
+    const memory = memoryIn(spool.memory, log);
     const deps = { ...{ api, spool, memory, users, clock: around.clock, log, signal }, pause: around.pause };
     log.info('the bot listens', { users: users.size });
     const ends = [poll(deps), deliver(deps)].map((each) => each.finally(() => stop.abort()));
