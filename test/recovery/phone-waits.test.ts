@@ -87,4 +87,21 @@ describe('a restore that was confirmed by phone', { timeout: 300_000 }, () => {
     assert.match(stand.text(), /restore dev: done\ndev: The backup is in its place/);
     assert.equal(notes(stand.root), 'the first state\n');
   });
+
+  it('is done by a runner that finds damaged files of others', async (t) => {
+    const { stand, phone, operation, notes } = await confirmed(t);
+    await phone.tick();
+    phone.stop();
+    phone.close();
+    const folder = join(stand.place.state, 'emergency', 'operations');
+    const whole = readFileSync(join(folder, `${operation}.json`), 'utf8');
+    for (const [n, text] of ['', '{"id":', 'null', '[]', '7', whole].entries())
+      writeFileSync(join(folder, `20261125T08150${n}Z-AAAA.json`), text);
+    const next = openPhone(t, stand);
+    assert.equal(next.log.filter((line) => line.includes('is damaged, and is left alone')).length, 6);
+    stand.shiftMs += minute;
+    await next.tick();
+    await next.working();
+    assert.equal(notes(), 'the first state\n');
+  });
 });

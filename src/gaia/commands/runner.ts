@@ -67,7 +67,7 @@ export function openRunner(call: Call): { phone: Phone; log: Log; close(): void 
   for (const says of [...(odd === undefined ? [] : [odd]), ...notReady(emergency)]) log.warn(says);
   const lock = takeOwnLock(call);
   const phone = openPhone({
-    ...{ spool, operations: operationsIn(place), replies: repliesIn(spool, around.clock), log },
+    ...{ spool, operations: operationsIn(place, log), replies: repliesIn(spool, around.clock), log },
     ...{ callFor: callsOf(call), users: () => authorizedUsers(configOf(call).emergency) },
     ...{ clock: around.clock, endGroup: around.endGroup, signal: around.signal, pause: around.pause },
   });

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../base/files.ts';
+import type { Log } from '../../base/log.ts';
 import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import { syncFolder } from '../../recovery/disk.ts';
 import type { Place } from '../../recovery/place.ts';
@@ -66,11 +67,14 @@ export type Operations = {
   sweep(nowMs: number): void;
 };
 
-/** What was asked for by phone, kept where no restore puts another state in its place. */
-export function operationsIn({ state }: Pick<Place, 'state'>): Operations {
+/**
+ * What was asked for by phone, kept where no restore puts another state in its place. A file that is damaged is told of and left where
+ * it is: at worst what it was must be asked for again, and a runner that does not start would do nothing for anybody.
+ */
+export function operationsIn({ state }: Pick<Place, 'state'>, log: Pick<Log, 'error'>): Operations {
   const folder = join(state, 'emergency', 'operations');
   makeFolder(folder, 0o700);
-  const known = new Map(read(folder).map((each) => [each.id, each]));
+  const known = new Map(read(folder, log).map((each) => [each.id, each]));
   const all = () => [...known.values()];
   return {
     all,
@@ -93,9 +97,28 @@ export function operationsIn({ state }: Pick<Place, 'state'>): Operations {
   };
 }
 
-function read(folder: string): Operation[] {
+function read(folder: string, log: Pick<Log, 'error'>): Operation[] {
   return readdirSync(folder)
     .filter((name) => /^\d{8}T\d{6}Z-\w{4}\.json$/.test(name))
     .sort()
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Operation);
+    .flatMap((name) => {
+      const operation = parse(readFileSync(join(folder, name), 'utf8'));
+      if (operation !== undefined && `${operation.id}.json` === name) return [operation];
+      log.error('the file of an operation is damaged, and is left alone', { file: join(folder, name) });
+      return [];
+    });
+}
+
+function parse(text: string): Operation | undefined {
+  try {
+    const operation = JSON.parse(text) as Operation;
+    const { state, user, parts, done, createdMs, expiresMs, outcome } = operation;
+    const isWhole =
+      ['pending', 'waiting', 'running', 'ended'].includes(state) &&
+      [user, createdMs, expiresMs].every(Number.isSafeInteger) &&
+      [parts, done, outcome?.toTell ?? []].every(Array.isArray);
+    return isWhole ? operation : undefined;
+  } catch {
+    return undefined; // No JSON.
+  }
 }
