@@ -23,6 +23,8 @@ export type Reply = {
 /** A message is told again and again while its file lies there; the bot remembers which it has sent. */
 const keptMs = 24 * 3_600_000;
 const maxKept = 500;
+/** A bot that was broken into may ask faster than the hourly sweep takes away. */
+const sweepEvery = 100;
 
 /** What a file of a message is called: messages in their order, and the one that says how far an operation is. */
 export const replyName = /^(\d{13}-\d{4}|progress-[\w-]{1,48})\.json$/;
@@ -40,6 +42,7 @@ export type Replies = {
 export function repliesIn({ replies, requests }: Spool, clock: () => number): Replies {
   let lastMs = 0;
   let n = 0;
+  let said = 0;
   makeFolder(replies, 0o750);
   // What a runner before this one was writing when it was killed.
   for (const name of readdirSync(replies)) if (name.startsWith('.')) rmSync(join(replies, name), { force: true });
@@ -53,21 +56,24 @@ export function repliesIn({ replies, requests }: Spool, clock: () => number): Re
     renameSync(partial, file);
     syncFolder(replies);
   };
+  const sweep = () => {
+    const names = readdirSync(replies).sort();
+    const surplus = names.length - maxKept;
+    for (const [at, name] of names.entries()) {
+      const age = clock() - (statSync(join(replies, name), { throwIfNoEntry: false })?.mtimeMs ?? 0);
+      if (at < surplus || age > keptMs) rmSync(join(replies, name), { force: true });
+    }
+  };
   return {
     say(reply) {
       const now = Math.max(clock(), lastMs);
       n = now === lastMs ? n + 1 : 0;
       lastMs = now;
       write(`${String(now).padStart(13, '0')}-${String(n).padStart(4, '0')}.json`, reply);
+      said++;
+      if (said % sweepEvery === 0) sweep();
     },
     progress: (operation, reply) => write(`progress-${operation}-${reply.to}.json`, reply),
-    sweep() {
-      const names = readdirSync(replies).sort();
-      const surplus = names.length - maxKept;
-      for (const [at, name] of names.entries()) {
-        const age = clock() - (statSync(join(replies, name), { throwIfNoEntry: false })?.mtimeMs ?? 0);
-        if (at < surplus || age > keptMs) rmSync(join(replies, name), { force: true });
-      }
-    },
+    sweep,
   };
 }
