@@ -251,4 +251,29 @@ describe('by phone', { timeout: 600_000 }, () => {
     for (const word of [right, wrong])
       for (const text of [...phone.log, stand.text()]) assert.ok(!text.includes(word), text);
   });
+
+  it('what is not done says what to do next', async (t) => {
+    const { stand, ask, confirm } = await opened(t);
+    await ask({ verb: 'restore', target: 'dev' });
+    await ask({ verb: 'confirm', operation: null, code: stand.code() });
+    assert.match(stand.text(), /as an answer to the message of #\w{4}; or ask for the restore again/);
+    await ask({ verb: 'cancel', operation: null }, other);
+    assert.ok(stand.said().some(({ to, lines }) => to === other && /#\w{4} is cancelled/.test(lines.join())));
+    // One was asked for by a clock that was set back since.
+    stand.shiftMs += 300 * minute;
+    await ask({ verb: 'restore', target: 'dev' });
+    stand.shiftMs -= 300 * minute;
+    for (let n = 0; n < 19; n++) await ask({ verb: 'restore', target: 'dev' });
+    assert.doesNotMatch(stand.text(), /no more for now/);
+    await ask({ verb: 'restore', target: 'dev' });
+    assert.match(
+      stand.text(),
+      /20 things were asked for in an hour; no more for now\.\nThe next one counts in (1 h|59 min)/,
+    );
+    stand.shiftMs += 61 * minute;
+    rmSync(join(stand.place.state, 'clock.json'), { force: true });
+    await ask({ verb: 'restore', target: 'dev' });
+    await confirm();
+    assert.match(stand.text(), /Confirmed\. It begins now/);
+  });
 });

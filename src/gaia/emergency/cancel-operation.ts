@@ -1,4 +1,5 @@
 import type { HandlerDeps } from './handle-request.ts';
+import { tagOf } from './operation.ts';
 import type { PhoneRequest } from './request.ts';
 
 /** Stops what waits or runs: a restore until its swap, a drill always, a backup never. */
@@ -12,8 +13,11 @@ export function cancelOperation(deps: HandlerDeps, sent: PhoneRequest & { verb: 
     return;
   }
   log.info('somebody cancelled', { id: current.id, user });
-  if (current.state !== 'running') finish(current, 'cancelled', '');
-  else if (current.verb === 'backup') say('A backup is not stopped half way; it changes nothing that is live.');
+  if (current.state !== 'running') {
+    finish(current, 'cancelled', '');
+    // Of what only waited for its code nobody else hears.
+    if (current.state === 'pending' && user !== current.user) say(`${tagOf(current)} is cancelled. Nothing was done.`);
+  } else if (current.verb === 'backup') say('A backup is not stopped half way; it changes nothing that is live.');
   else {
     operations.put({ ...current, stopping: true });
     say(

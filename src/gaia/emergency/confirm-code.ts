@@ -32,7 +32,7 @@ function whyNotTried({ callFor, clock }: HandlerDeps, current: Operation | undef
     return 'Nothing waits for a code of yours; it was not looked at.';
   const tag = tagOf(current);
   if (sent.operation !== current.id)
-    return `That code was not for ${tag}, which waits now, so it was not looked at. Send it as an answer to the message of ${tag}.`;
+    return `That code was not for ${tag}, which waits now, so it was not looked at. Send it as an answer to the message of ${tag}; or ask for the restore again, and send it then.`;
   return clockProblem(callFor([], {}).config(), sent.sentMs, clock());
 }
 

@@ -135,9 +135,14 @@ function requireNothingElse({ operations, clock }: HandlerDeps): void {
   const current = operations.current();
   if (current !== undefined && current.state !== 'pending')
     throw new Fault('locked', `${titleOf(current)}. Only one thing is done at a time.`, { hint: 'Stop it: /cancel' });
-  const lately = operations.all().filter(({ createdMs }) => clock() - createdMs < hourMs);
-  if (lately.length >= maxAnHour)
-    throw new Fault('rate-limited', `${lately.length} things were asked for in an hour; no more for now.`);
+  const now = clock();
+  // What the clock says is still to come was asked before it was set right.
+  const lately = operations.all().filter(({ createdMs }) => createdMs <= now && now - createdMs < hourMs);
+  const [oldest] = lately.slice(-maxAnHour);
+  if (oldest === undefined || lately.length < maxAnHour) return;
+  throw new Fault('rate-limited', `${lately.length} things were asked for in an hour; no more for now.`, {
+    hint: `The next one counts in ${showSpan(oldest.createdMs + hourMs - now)}. On the server nothing limits it: gaia restore`,
+  });
 }
 
 async function beginWork(deps: HandlerDeps, { id, user, verb, target }: Ask<'backup' | 'drill'>): Promise<void> {
