@@ -60,10 +60,13 @@ function tapped(id: number, query: NonNullable<Update['callback_query']>, { user
   return { kind: 'ask', request, query: query.id };
 }
 
+/** As it is shown and printed. More blanks than that make it a sentence: `restore dev` would be a wrong backup code. */
+const codeForm = /^(\d{6}|[0-9a-z]{5}[ -]?[0-9a-z]{5})$/i;
+
 /** What is asked, or what to say to that. */
 function askOf(text: string, operation: () => string | null): PhoneAsk | string {
   const code = text.replace(/(?<=^\d{3})[ -](?=\d{3}$)/, '');
-  if (isCode(code)) return { verb: 'confirm', operation: operation(), code };
+  if (codeForm.test(code) && isCode(code)) return { verb: 'confirm', operation: operation(), code };
   const [, verb = '', rest = ''] = /^\/([a-z]+)(?:@\w+)?(?:\s+(.*))?$/is.exec(text) ?? [];
   const words = rest
     .trim()
@@ -91,6 +94,6 @@ function askOf(text: string, operation: () => string | null): PhoneAsk | string 
     case 'backup':
       return target === undefined ? which(verb.toLowerCase()) : { verb: verb.toLowerCase() as 'restore', target };
     default:
-      return 'I do not understand that. /start says what there is.';
+      return 'I do not understand that. What you ask begins with a slash, as /restore prod; /start says what there is.';
   }
 }
