@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { openPhone, other, phoneStand } from './phone.fixtures.ts';
@@ -102,6 +102,24 @@ describe('a restore that was confirmed by phone', { timeout: 300_000 }, () => {
     stand.shiftMs += minute;
     await next.tick();
     await next.working();
+    assert.equal(notes(), 'the first state\n');
+  });
+
+  it('goes to its end, and begins nothing, where others could write what is asked', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    await phone.tick();
+    chmodSync(stand.requests, 0o777);
+    stand.shiftMs += minute;
+    await assert.rejects(phone.tick(), /Others than its owner can write/);
+    await phone.working();
+    assert.equal(notes(), 'the second state\n');
+    chmodSync(stand.requests, 0o700);
+    await phone.tick();
+    chmodSync(stand.requests, 0o777);
+    stand.shiftMs += minute;
+    await assert.rejects(phone.tick(), /Others than its owner can write/);
+    assert.match(stand.text(), /restore prod: runs\nprod: /);
+    await phone.working();
     assert.equal(notes(), 'the first state\n');
   });
 });

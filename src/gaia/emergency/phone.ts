@@ -62,9 +62,13 @@ export function openPhone(deps: PhoneDeps): Phone {
 
   return {
     async tick() {
-      await take();
-      const current = operations.current();
-      if (current !== undefined) due(current);
+      try {
+        await take();
+      } finally {
+        // What runs is looked at also where nothing can be taken, or no answer written.
+        const current = operations.current();
+        if (current !== undefined) due(current);
+      }
       if (clock() - sweptMs < sweepEveryMs) return;
       sweptMs = clock();
       replies.sweep();
