@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { newBackupCodes } from '../../src/gaia/two-factor/backup-codes.ts';
+import { newSecret, writeEnrolment } from '../../src/gaia/two-factor/enrolment.ts';
 import { openPhone, other, phoneStand } from './phone.fixtures.ts';
 
 const minute = 60_000;
@@ -74,6 +76,17 @@ describe('a restore that was confirmed by phone', { timeout: 300_000 }, () => {
     await phone.tick();
     await phone.working();
     assert.match(stand.text(), /restore prod: cancelled\nWhoever asked for it is not on the list of users any more/);
+    assert.equal(notes(), 'the second state\n');
+  });
+
+  it('is not done when another phone was given the codes meanwhile', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    await phone.tick();
+    stand.shiftMs += minute;
+    writeEnrolment(stand.emergency, newSecret(), newBackupCodes(), () => undefined);
+    await phone.tick();
+    await phone.working();
+    assert.match(stand.text(), /restore prod: cancelled\nThe second factor was replaced since/);
     assert.equal(notes(), 'the second state\n');
   });
 

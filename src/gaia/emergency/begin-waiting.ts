@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { reasonOf } from '../../base/fault.ts';
 import { showSpan } from '../amounts.ts';
 import { delayMs } from './confirm-code.ts';
@@ -32,6 +33,8 @@ export function startOf(deps: PhoneDeps, operation: Operation): Start {
     const says = `It should have begun ${showSpan(lateMs)} ago, and the server was away since. Ask for it again.`;
     return { kind: 'ended', as: 'expired', says };
   }
+  if (isReplaced(deps, operation))
+    return { kind: 'ended', as: 'cancelled', says: 'The second factor was replaced since it was confirmed.' };
   if (!isListed(deps, user))
     return { kind: 'ended', as: 'cancelled', says: 'Whoever asked for it is not on the list of users any more.' };
   const isStopUnread = takeRequests(spool.requests).some((each) => 'request' in each && each.request.verb === 'cancel');
@@ -44,6 +47,12 @@ export function startOf(deps: PhoneDeps, operation: Operation): Start {
 /** Whether it should have begun so long ago that it is not begun any more. */
 export function isStale({ startMs }: Operation, nowMs: number): boolean {
   return nowMs - (startMs as number) > maxStaleMs;
+}
+
+/** Whoever gives another phone the codes means that nothing counts any more that the phone before has confirmed. */
+function isReplaced({ callFor }: PhoneDeps, { createdMs }: Operation): boolean {
+  const { secretFile } = callFor([], {}).config().emergency;
+  return (statSync(secretFile, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) > createdMs;
 }
 
 function isListed({ users, log }: PhoneDeps, user: number): boolean {
