@@ -34,6 +34,10 @@ const rooms: Readonly<Record<string, Room>> = {
     folders: ['src/base', 'src/events', 'src/client', 'src/capabilities'],
     packages: ['@bomb.sh/tab', 'commander', 'zod'],
   },
+  'src/channels/telegram': {
+    folders: ['src/base', 'src/events', 'src/client', 'src/capabilities', 'src/channels'],
+    packages: ['grammy', 'zod'],
+  },
   'src/recovery': { folders: ['src/base'], packages: [] },
   'src/recovery/config': { folders: ['src/base', 'src/recovery'], packages: ['yaml'] },
   'src/recovery/encryption': { folders: ['src/base', 'src/recovery'], packages: ['age-encryption'] },
@@ -57,6 +61,8 @@ const testPackages = ['fast-check'];
 const sqlRooms = [
   'src/bus/store/',
   'src/bus/lock',
+  // What the bot has still to send must outlive it.
+  'src/channels/telegram/journal',
   'src/recovery/source/',
   'src/recovery/run/lock',
   'src/recovery/postgres/',

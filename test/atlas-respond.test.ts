@@ -120,6 +120,15 @@ describe('atlas.respond', { timeout: 60_000 }, () => {
     }
   });
 
+  it('keeps why also with leveredge answer', async () => {
+    const question = await ask();
+    const cli = await cliOf('gerda', 'person', 'read', 'answer');
+    const { exit, stderr } = await cli('answer', question, 'no', '--reason', 'Too early.');
+    assert.deepEqual([exit, stderr], [0, '']);
+    const [told] = (await client.events({ action: 'human_responded', limit: 1 })).events;
+    assert.deepEqual([told?.causation_id, told?.details?.reason], [question, 'Too early.']);
+  });
+
   it('tells the one who comes late who was first, when and where', async () => {
     const question = await ask();
     await client.respond(question, { response: 'no', responder: 'dora', via: 'telegram' });

@@ -53,6 +53,17 @@ describe('questions over HTTP', () => {
     assert.equal((await call.get('/events/nothing?wait=50')).status, 404);
   });
 
+  it('an answer may say why, and the event that tells of it says so', async () => {
+    const { id } = await ask();
+    const { status, body } = await call.post(`/events/${id}/respond`, { response: 'yes', reason: 'It is late.' });
+    assert.deepEqual([status, body.warnings], [200, undefined]);
+    const [told] = (await call.get('/events?action=human_responded&limit=1')).body.events;
+    assert.deepEqual([told.causation_id, told.details.reason], [id, 'It is late.']);
+    const other = await ask();
+    const wrong = await call.post(`/events/${other.id}/respond`, { response: 'yes', reason: 7 });
+    assert.equal(wrong.status, 422);
+  });
+
   it('wait is 0 to 50', async () => {
     const { id } = await call.publish({});
     for (const wait of ['51', '-1', 'x', '1.5'])

@@ -73,14 +73,14 @@ async function startCalls(t: { after: TestContext['after'] }, client: Client, ag
 export async function startApprover(
   t: { after: TestContext['after'] },
   person: Client,
-  response = 'yes',
+  response: () => string = () => 'yes',
 ): Promise<void> {
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
   const work = (async () => {
     for await (const event of person.follow({ signal: stop.signal, onConnected: ready.resolve })) {
       if (event.payload_hash === null || event.human_state !== 'open') continue;
-      await person.respond(event.id, { response, payload_hash: event.payload_hash });
+      await person.respond(event.id, { response: response(), payload_hash: event.payload_hash });
     }
   })().catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;

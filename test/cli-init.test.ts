@@ -187,6 +187,8 @@ describe('leveredge init', () => {
     await asHades.publish({ source_agent: 'HADES', action: 'rollback_not_asked' });
     await assert.rejects(asHades.publish({ source_agent: 'HADES', action: 'deploy_started' }), { code: 'forbidden' });
     assert.deepEqual(states(await steps(0, 'user')), ['there']);
+    const redriven = await leveredge(['dead-letters', 'redrive', '--all', '--agent', 'HADES', '--home', home]);
+    assert.equal(redriven.exit, 0, `asked by the owner, of HADES: ${redriven.stderr}`);
   });
 
   it('leaves the agents out with --no-agents', async (t) => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 /** `npm run build`: dist/ (or the folder given) holds everything that runs, and runs anywhere with nothing beside it. */
 const root = join(import.meta.dirname, '..');
@@ -21,12 +21,28 @@ const shared = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
+/**
+ * An import of node:http by name reads all that it exports, and that loads a client for WebSockets: 15 MiB that the emergency bot
+ * has to do without.
+ */
+const smallHttp: Plugin = {
+  name: 'small http',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:http$/ }, () => ({ path: 'http', namespace: 'small' }));
+    onLoad({ filter: /^http$/, namespace: 'small' }, () => ({
+      contents: "export const { Agent, createServer, request } = process.getBuiltinModule('node:http');",
+    }));
+  },
+};
+
 rmSync(dist, { recursive: true, force: true });
 await build({
   ...shared,
   entryPoints: ['src/bin/leveredge.ts', 'src/bin/store-worker.ts'],
   outdir: dist,
   outExtension: { '.js': '.mjs' },
+  // grammY is given Node's own fetch (src/channels/telegram/node-fetch.ts); the one it brings would warn at each start.
+  alias: { 'node-fetch': 'node:http' },
   // What only the bus needs is loaded by the bus only. The parts lie flat in dist/, so that paths from import.meta.url hold.
   splitting: true,
   chunkNames: 'part-[hash]',
@@ -44,6 +60,7 @@ async function buildGaia(): Promise<void> {
     entryPoints: ['src/bin/gaia.ts'],
     outfile,
     metafile: true,
+    plugins: [smallHttp],
     // A library names them without the prefix, which Node takes too.
     alias: { buffer: 'node:buffer', process: 'node:process' },
     banner: { js: `#!/usr/bin/env node\n${shared.banner.js}` },

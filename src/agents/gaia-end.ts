@@ -67,6 +67,21 @@ export async function inItsTurn(
   }
 }
 
+/** How often GAIA is asked again that was killed. */
+const maxFinishes = 3;
+
+/** Asks GAIA again when somebody has killed it: what is asked for the same cause is done once. */
+export async function untilEnded(
+  effects: GaiaEffects,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<GaiaEnd> {
+  for (let finishes = 0; ; finishes++) {
+    const end = await inItsTurn(effects, words, signal);
+    if (end.exit !== null || finishes === maxFinishes) return end;
+  }
+}
+
 /** `gaia list`, as capabilities give it. */
 export async function listBackups({ gaia }: GaiaEffects, args: JsonObject, signal: AbortSignal): Promise<JsonObject> {
   const only = typeof args.target === 'string' ? ['--target', args.target] : [];

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { isSea } from 'node:sea';
 import manifest from '../../package.json' with { type: 'json' };
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
+import { Fault } from '../base/fault.ts';
 import { findHome } from '../base/home.ts';
 import { remarkLines } from '../base/remark.ts';
 import { copyBusWord } from '../gaia/asked-by-agents.ts';
@@ -22,6 +23,8 @@ const defaultColumns = 80;
 const endpointTimeoutMs = 10_000;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
 const sameSignalMs = 500;
+/** What cannot be ended anywhere. */
+const endsBySelf = ['restore', 'undo', 'resume', 'status', 'drill', 'runner', 'bot', '__run', '__asked'];
 
 stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed));
 // A terminal that was closed is no reason to end a run.
@@ -30,6 +33,8 @@ stderr.on('error', () => undefined);
 const columns = stderr.columns || stdout.columns || defaultColumns;
 let sketched = false;
 const stopping = stopSignal();
+/** Then it may not even look for a home. */
+const isConfined = process.permission?.has('child') === false && !process.permission.has('fs.read', '/');
 
 const around: Around = {
   version: manifest.version,
@@ -39,7 +44,9 @@ const around: Around = {
   ownPids: new Set([process.pid]),
   program: isSea() ? process.execPath : undefined,
   host: { name: hostname(), kernel: `${release()} ${arch()}`, os: osName() },
-  home: findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
+  home: isConfined
+    ? '/'
+    : findHome({ env: env.LEVEREDGE_HOME || undefined, cwd: workingFolder(), program: programFolder() }).dir,
   configFile: env.GAIA_CONFIG || undefined,
   terminal: { in: stdin.isTTY === true, out: stdout.isTTY === true, err: stderr.isTTY === true, columns },
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
@@ -55,8 +62,18 @@ const around: Around = {
     stderr.write(`\r\x1b[K${line.slice(0, columns - 1)}`);
     sketched = line !== '';
   },
+  show(drawing) {
+    around.sketch('');
+    stderr.write(`${drawing}\n`);
+  },
   ask,
   startDetached,
+  endGroup,
+  isConfined,
+  confine,
+  startsWith: isConfined ? [] : again().map((word) => resolve(word)),
+  credentials: env.CREDENTIALS_DIRECTORY || undefined,
+  telegramRoot: env.TELEGRAM_API_ROOT || undefined,
   pause: pauser(),
   fetchStatus,
 };
@@ -91,8 +108,7 @@ function stopSignal(): AbortSignal {
       first ||= systemClock();
       controller.abort();
       // What can be ended anywhere is ended; a run is followed to say how to watch it, and a drill removes what it made.
-      if (!['restore', 'undo', 'resume', 'status', 'drill', '__run', '__asked'].some((verb) => argv.includes(verb)))
-        process.exit(Exit.interrupted);
+      if (!endsBySelf.some((verb) => argv.includes(verb))) process.exit(Exit.interrupted);
     });
   return controller.signal;
 }
@@ -130,6 +146,50 @@ async function startDetached(args: readonly string[], logFile: string, unit: str
     child.on('error', reject);
   });
   child.unref();
+}
+
+/**
+ * By execve, so that nothing that was read before stays in memory, and no second process watches. Beside what is named it can read
+ * the program alone.
+ */
+function confine({ reads, writes, args }: Parameters<Around['confine']>[0]): never {
+  const flags = [
+    '--permission',
+    '--allow-net',
+    '--disable-warning=ExperimentalWarning',
+    ...[...programFiles(), ...reads].map((path) => `--allow-fs-read=${path}`),
+    ...writes.map((path) => `--allow-fs-write=${path}`),
+  ];
+  const kept = ['PATH', 'LANG', 'NO_COLOR', 'CREDENTIALS_DIRECTORY', 'TELEGRAM_API_ROOT', 'GAIA_STOP_AT'];
+  const own = Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  const program = process.execPath;
+  if (isSea()) process.execve?.(program, [program, ...args], { ...own, NODE_OPTIONS: flags.map(quoted).join(' ') });
+  // Not by the launcher, which looks around in the checkout.
+  else process.execve?.(program, [program, ...flags, import.meta.filename, ...args], own);
+  throw new Fault('internal', 'This Node cannot give up its rights (process.execve), so the bot does not run.');
+}
+
+/** As NODE_OPTIONS takes words with blanks. */
+function quoted(word: string): string {
+  return /[\s"\\]/.test(word) ? `"${word.replace(/["\\]/g, '\\$&')}"` : word;
+}
+
+/** The one file, or in a checkout the folders that hold code. */
+function programFiles(): string[] {
+  if (isSea()) return [process.execPath];
+  if (!import.meta.filename.endsWith('.ts')) return [import.meta.filename];
+  return ['src', 'node_modules', 'package.json'].map((name) => join(programFolder(), name));
+}
+
+/** A run is the first of its group, as a unit or not. */
+function endGroup(pid: number): void {
+  for (const whom of [-pid, pid])
+    try {
+      process.kill(whom, 'SIGKILL');
+    } catch (error) {
+      // It has ended meanwhile, or leads no group.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
 }
 
 function startUnit(words: readonly string[], logFile: string, unit: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import { findHome } from '../base/home.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { remarkLines } from '../base/remark.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
-import { agentNames, type BusFlags, type Surroundings } from '../channels/cli/door.ts';
+import { agentNames, type BusFlags, type Surroundings, type TelegramFlags } from '../channels/cli/door.ts';
 import { run } from '../channels/cli/program.ts';
 import { makeClient } from '../client/client.ts';
 import { folder, isListening, isThisMachine, recordedBus } from './machine.ts';
@@ -78,6 +78,8 @@ const around: Surroundings = {
     const home = around.findHome(flags.home).dir;
     return runAgent({ name, version: manifest.version, flags, json, quiet, client, home, env, signal: around.signal });
   },
+  runTelegramBot: async (flags, look) => (await import('./run-telegram.ts')).runTelegramBot(telegramHere(flags), look),
+  setUpTelegram: async (flags, user) => (await import('./run-telegram.ts')).setUpTelegram(telegramHere(flags), user),
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
   removeOldCopies: async (folder) =>
     (await import('../agents/chronos/event-bus-copies.ts')).removeOldCopies(folder, systemClock()),
@@ -125,6 +127,11 @@ function runningHere(flags: BusFlags, look: { json: boolean; quiet: boolean }): 
   const { user: owner, program, signal } = around;
   const home = around.findHome(flags.home);
   return { version: manifest.version, owner, program, flags, ...look, home, env, signal, say };
+}
+
+function telegramHere(flags: TelegramFlags) {
+  const home = around.findHome(flags.home).dir;
+  return { ...flags, home, env, user: around.user, tokens: around.tokens, signal: around.signal, say };
 }
 
 function tokenFile() {

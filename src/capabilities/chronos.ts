@@ -99,6 +99,7 @@ export const chronosCapabilities: readonly Capability[] = [
     example: {},
     columns: ['target', 'what', 'rule', 'last_at', 'next_at', 'state'],
     withoutBus: 'gaia list',
+    phrases: ['show|list schedule', 'what is scheduled|planned', 'schedule of {target}'],
   },
   {
     name: 'chronos.prune',

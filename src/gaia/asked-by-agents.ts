@@ -24,10 +24,10 @@ const mayBeAsked: Readonly<Record<string, Asked>> = {
   deliver: {},
   [copyBusWord]: {},
   plan: { words: [name], flags: { backup: name } },
-  verify: { words: [name], flags: { target: name } },
+  verify: { words: [name], flags: { target: name, cause: anyText } },
   backup: { words: [name], flags: { reason, cause: anyText, only: /^(db|files)$/ } },
   drill: { words: [name], flags: { backup: name, cause: anyText } },
-  prune: { flags: { target: name, 'dry-run': true, yes: true } },
+  prune: { flags: { target: name, cause: anyText, 'dry-run': true, yes: true } },
   restore: { words: [name], flags: { backup: name, plan: name, cause: anyText, yes: true } },
   undo: { words: [name], flags: { run: name, cause: anyText, yes: true } },
 };

@@ -44,10 +44,24 @@ export type Around = {
   say(line: string): void;
   /** A line on stderr that the next one replaces; empty to clear it. */
   sketch(line: string): void;
+  /** A drawing of ours on stderr, as it is. */
+  show(drawing: string): void;
   /** Asks at the terminal; undefined when the input ends or Ctrl-C is pressed. */
   ask(question: string): Promise<string | undefined>;
   /** Starts `gaia __run …` as a process that outlives this one, its output into the file. */
   startDetached(args: readonly string[], logFile: string, unit: string): Promise<void>;
+  /** A process of this number, and those that it has started, end at once. Safe to repeat. */
+  endGroup(pid: number): void;
+  /** Whether this process can reach only what was named to `confine`. */
+  isConfined: boolean;
+  /** Goes on as a process of the same number that can reach only that, and start nothing. Does not return. */
+  confine(to: { reads: readonly string[]; writes: readonly string[]; args: readonly string[] }): never;
+  /** The words that start this program, absolute. */
+  startsWith: readonly string[];
+  /** `CREDENTIALS_DIRECTORY`: what systemd hands to this service alone. */
+  credentials: string | undefined;
+  /** `TELEGRAM_API_ROOT` */
+  telegramRoot: string | undefined;
   /** See the recovery engine; does nothing in earnest. */
   pause(point: string): void;
   /** The answer's status, or a sentence. */

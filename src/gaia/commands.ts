@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { bootstrap } from './commands/bootstrap.ts';
+import { bot } from './commands/bot.ts';
 import { deliver } from './commands/deliver.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
@@ -16,8 +17,11 @@ import { restore } from './commands/restore.ts';
 import { resume } from './commands/resume.ts';
 import { run } from './commands/run.ts';
 import { runbook } from './commands/runbook.ts';
+import { runner } from './commands/runner.ts';
 import { status } from './commands/status.ts';
+import { twoFactor } from './commands/two-factor.ts';
 import { undo } from './commands/undo.ts';
+import { unlock } from './commands/unlock.ts';
 import { verify } from './commands/verify.ts';
 
 /** All verbs, in the order in which they are needed. */
@@ -41,6 +45,10 @@ export const commands: readonly Command[] = [
   runbook,
   health,
   deliver,
+  twoFactor,
+  unlock,
+  runner,
+  bot,
   doctor,
   run,
 ];

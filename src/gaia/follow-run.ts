@@ -66,7 +66,8 @@ function requireAlive(folder: string, waitedMs: number): void {
   });
 }
 
-function runnerOf(folder: string): ProcessIdentity | undefined {
+/** The process that does, or did, a run; undefined while none has said that it does. */
+export function runnerOf(folder: string): ProcessIdentity | undefined {
   try {
     return JSON.parse(readFileSync(join(folder, 'runner.json'), 'utf8')) as ProcessIdentity;
   } catch {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rfc3339 } from '../base/clock.ts';
 import { exitCodeOf } from '../base/exit.ts';
@@ -10,9 +10,13 @@ import { putIntoOutbox } from '../recovery/events/outbox.ts';
 import { beginTelling, tellRun, tellRuns } from '../recovery/events/run-events.ts';
 import type { JournalLine } from '../recovery/run/journal.ts';
 import { newRunId, type RunRequest } from '../recovery/run/run-folder.ts';
+import { causeOf } from './cause.ts';
 import type { Around, Call } from './command.ts';
 
-/** What a command tells of itself; the rest of the event is added. `id`: a random one unless it names something. */
+/**
+ * What a command tells of itself; the rest of the event is added. `id`: where it names nothing it comes from the cause, so that
+ * what is asked again for the same one is told once, and is random without one.
+ */
 type Told = Pick<OutboxEvent, 'action' | 'target'> & { id?: string; details: Record<string, unknown> };
 
 /** Writes an event of this command down for the bus. Never throws: what was done counts, and not who hears of it. */
@@ -21,16 +25,22 @@ export function tell(call: Call, { id, action, target, details }: Told): void {
   // Where the disk for backups is not mounted, nothing is made in its place.
   if (bus === 'none' || !existsSync(place.backups)) return;
   const now = call.around.clock();
+  const cause = causeOf(call);
+  const own =
+    cause === undefined ? `${newRunId(now)}${randomBytes(3).toString('hex')}` : digestOf(cause, action, target);
   quietly(() =>
     putIntoOutbox(place, {
-      id: id ?? `gaia-${newRunId(now)}${randomBytes(3).toString('hex')}`,
+      id: id ?? `gaia-${own}`,
       source_agent: 'GAIA',
       action,
       target,
+      ...(cause === undefined ? {} : { causation_id: cause }),
       details: { happened_at: rfc3339(now), ...details },
     }),
   );
 }
+
+const digestOf = (...words: string[]) => createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, 40);
 
 /** A failure as the details of an event. */
 export function failureDetails(error: unknown): Record<string, unknown> {

@@ -93,6 +93,26 @@ describe('init on an empty Debian', { skip: missing !== undefined, timeout: 1_80
     assert.equal(await facts(), before);
   });
 
+  it('does by itself what the schedule says, each thing once', async () => {
+    // A copy that somebody asked for counts as that of its hour.
+    await well(`rm ${home}/shared/backups/event-bus/*.db`);
+    on.machine.write(
+      '/etc/systemd/system/chronos.service.d/soon.conf',
+      '[Service]\nEnvironment=CHRONOS_BEGINS_AFTER_MS=1\n',
+    );
+    await well('systemctl daemon-reload && systemctl restart chronos');
+    await on.until(`ls ${home}/shared/backups/event-bus/events-*-scheduled.db`);
+    await on.until(`! chronos schedule --json | grep -E '"(due|FAILING|MISSING)"'`);
+    await on.until(`test -z "$(find ${home}/shared/backups/.gaia/outbox -name '*.json')"`);
+    const done = (await well("journalctl -u chronos -o cat | grep 'done by the schedule'")).split('\n');
+    const causes = done.map((line) => /cause="([^"]+)"/.exec(line)?.[1]);
+    assert.ok(
+      causes.some((cause) => cause?.startsWith('schedule:prod:whole:')),
+      done.join('\n'),
+    );
+    assert.equal(new Set(causes).size, causes.length, done.join('\n'));
+  });
+
   it('has agents that back up and prepare a rollback through the units', async () => {
     await on.until('leveredge events --action backup_completed --json | grep -q pre-change');
     await well(`echo one >${home}/data-plane/dev/file`);

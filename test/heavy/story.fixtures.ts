@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, makeClient } from '../../src/client/client.ts';
+import { approvalAction } from '../../src/events/capability.ts';
 import type { Event } from '../../src/events/event.ts';
 import { holderOf } from '../../src/recovery/run/lock.ts';
 import { type BusProcess, startBusProcess } from '../bus-server.fixtures.ts';
@@ -13,9 +14,12 @@ import { tokenFor } from '../bus-token.fixtures.ts';
 import { start } from '../cli-run.fixtures.ts';
 import { makeStand, rowsOf, type Stand } from '../recovery/gaia.fixtures.ts';
 
-type AgentName = 'chronos' | 'hades' | 'atlas';
+export type AgentName = 'chronos' | 'hades' | 'atlas';
 export type RunningAgent = {
+  pid: number;
   kill(): Promise<void>;
+  /** What it works on: the event that it has heard, or the call. */
+  inHand(): Promise<string | null>;
   /** What it works on for others. */
   callInHand(): Promise<string | null>;
 };
@@ -36,6 +40,8 @@ export type Story = {
   person(name: string): Promise<Client & { secret: string }>;
 };
 
+type Working = { working_on: string | null };
+
 /** Short, so that what a killed agent held comes again soon. */
 const shortLease = '2';
 const limitMs = 45_000;
@@ -55,7 +61,25 @@ export async function makeStory(
   t: TestContext,
   { rows = 10, agents = ['chronos', 'hades'], ...more }: StoryOptions = {},
 ): Promise<Story> {
-  const { home, ends, stand } = makeHome(t, rows, more);
+  const { ends, stand } = makeHome(t, rows, more);
+  return begin(stand, ends, agents);
+}
+
+/** The same on a home with a target that is there already, and stays. */
+export async function storyAt(t: { after(end: () => unknown): void }, stand: Stand, agents: AgentName[]) {
+  const ends: Ends = [];
+  t.after(() => endAll(ends));
+  return begin(stand, ends, agents);
+}
+
+type Ends = (() => void | Promise<void>)[];
+
+async function endAll(ends: Ends): Promise<void> {
+  for (const end of ends.reverse()) await end();
+}
+
+async function begin(stand: Stand, ends: Ends, agents: AgentName[]): Promise<Story> {
+  const { home } = stand;
   const run = (port: string) => start(['bus', '--home', home, '--port', port, '--json']);
   let bus = run('0');
   ends.push(() => void bus.child.kill('SIGKILL'));
@@ -89,10 +113,10 @@ export async function makeStoryInTime(t: TestContext): Promise<Story & Pick<BusP
 
 function makeHome(t: TestContext, rows: number, more: Pick<StoryOptions, 'schedule'> = {}) {
   const home = mkdtempSync(join(tmpdir(), 'leveredge-story-'));
-  const ends: (() => void | Promise<void>)[] = [];
+  const ends: Ends = [];
   const stand = makeStand(t, { home, rows, more: health, ...more });
   t.after(async () => {
-    for (const end of ends.reverse()) await end();
+    await endAll(ends);
     // A stopped process would be left for ever.
     const pid = gaiaAtWork(stand);
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
@@ -101,7 +125,7 @@ function makeHome(t: TestContext, rows: number, more: Pick<StoryOptions, 'schedu
   return { home, ends, stand };
 }
 
-function storyOn(stand: Stand, url: string, ends: (() => void | Promise<void>)[]) {
+function storyOn(stand: Stand, url: string, ends: Ends) {
   const { home } = stand;
   return {
     stand,
@@ -118,11 +142,19 @@ function storyOn(stand: Stand, url: string, ends: (() => void | Promise<void>)[]
       const [line] = await says('stdout', /^\{.*\}$/);
       const { pid, health } = JSON.parse(line) as { pid: number; health: string };
       assert.equal(pid, child.pid);
-      const callInHand = async () => {
-        const { calls } = (await (await fetch(health)).json()) as { calls: { working_on: string | null } };
-        return calls.working_on;
+      const working = async () => {
+        const { working_on, calls } = (await (await fetch(health)).json()) as Working & { calls: Working };
+        return { event: working_on, call: calls.working_on };
       };
-      return { kill, callInHand };
+      return {
+        pid,
+        kill,
+        callInHand: async () => (await working()).call,
+        inHand: async () => {
+          const { event, call } = await working();
+          return event ?? call;
+        },
+      };
     },
     leveredge: (...words: string[]) => start([...words, '--home', home], { NO_COLOR: '1' }).ended,
     async person(name: string) {
@@ -215,9 +247,9 @@ export async function asked(story: Pick<Story, 'client'>, cause: string) {
   return { call: id, ...(await questionOf(story, id)) };
 }
 
-/** The question of a rollback, once it is asked, and the yes to just that. */
-export async function questionOf(story: Pick<Story, 'client'>, call: string) {
-  const { id, payload_hash } = await hasCome(story, 'hades_rollback_approval', call);
+/** The question of a call, once it is asked, and the yes to just that. */
+export async function questionOf(story: Pick<Story, 'client'>, call: string, capability = 'hades.rollback') {
+  const { id, payload_hash } = await hasCome(story, approvalAction(capability), call);
   assert.ok(payload_hash);
   return { question: id, yes: { response: 'yes', payload_hash } };
 }

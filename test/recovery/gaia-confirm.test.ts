@@ -35,12 +35,19 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     signal: controller.signal,
     say: (line) => said.push(line),
     sketch: () => undefined,
+    show: () => undefined,
     ask: (question) => {
       asked.push(question);
       if (pressesCtrlC) controller.abort();
       return Promise.resolve(pressesCtrlC ? undefined : types);
     },
     startDetached: () => Promise.reject(new Error('nothing is started here')),
+    endGroup: () => undefined,
+    isConfined: true,
+    confine: () => assert.fail('nothing is confined here'),
+    startsWith: [],
+    credentials: undefined,
+    telegramRoot: undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
   };

@@ -2,7 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Event } from '../../events/event.ts';
 import { type Agent, type Call, type Conclusion, done, type Handler } from '../agent.ts';
-import { type GaiaEffects, inItsTurn, listBackups, resultOf } from '../gaia-end.ts';
+import { type GaiaEffects, listBackups, resultOf, untilEnded } from '../gaia-end.ts';
 import { type BackupOutcome, backupDetails, madeExits } from './gaia-backup.ts';
 import { busTarget } from './plan.ts';
 import { makePrecedence } from './precedence.ts';
@@ -125,21 +125,21 @@ function failed(target: string, details: JsonObject, end: Conclusion['end']): Co
 
 async function backUpNow(effects: ChronosEffects, { target }: JsonObject, { id, signal }: Call): Promise<JsonObject> {
   const words = ['backup', target as string, '--cause', id, '--json', '--quiet'];
-  const { results } = resultOf(await inItsTurn(effects, words, signal), madeExits);
+  const { results } = resultOf(await untilEnded(effects, words, signal), madeExits);
   return backupDetails(results as JsonObject[]);
 }
 
-async function verify(effects: ChronosEffects, args: JsonObject, { signal }: Call): Promise<JsonObject> {
+async function verify(effects: ChronosEffects, args: JsonObject, { id, signal }: Call): Promise<JsonObject> {
   const { target, backup = 'latest' } = args as { target: string; backup?: string };
-  const words = ['verify', backup, '--target', target, '--json', '--quiet'];
-  const { name, state, says, seconds } = resultOf(await inItsTurn(effects, words, signal));
+  const words = ['verify', backup, '--target', target, '--cause', id, '--json', '--quiet'];
+  const { name, state, says, seconds } = resultOf(await untilEnded(effects, words, signal));
   return { backup: name, state, says, seconds } as JsonObject;
 }
 
-async function drill(effects: ChronosEffects, args: JsonObject, { signal }: Call): Promise<JsonObject> {
+async function drill(effects: ChronosEffects, args: JsonObject, { id, signal }: Call): Promise<JsonObject> {
   const { target, backup } = args as { target: string; backup?: string };
   const named = backup === undefined ? [] : ['--backup', backup];
-  const end = await inItsTurn(effects, ['drill', target, ...named, '--json', '--quiet'], signal);
+  const end = await untilEnded(effects, ['drill', target, ...named, '--cause', id, '--json', '--quiet'], signal);
   const { result, says, rto_seconds, rpo_seconds, phases, backup: tried } = resultOf(end, drilledExits);
   return { target, backup: tried, result, says, rto_seconds, rpo_seconds, phases } as JsonObject;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Handler, Prepared } from '../agent.ts';
-import { type GaiaEffects, inItsTurn, resultOf } from '../gaia-end.ts';
+import { type GaiaEffects, inItsTurn, resultOf, untilEnded } from '../gaia-end.ts';
 
 /** Names in a question; of more only the number is told. */
 const maxNamed = 20;
@@ -28,14 +28,18 @@ export function pruneBy(effects: GaiaEffects): Handler {
         ],
       };
     },
-    async run(args, { signal }) {
-      const going = await goingOf(effects, args, signal);
-      // Done before, and killed before that could be told; or by somebody else.
-      if (going.names.length + going.aside.length === 0) return { trashed: [], aside_removed: [] };
-      requirePlan(args, going);
-      const { trashed, aside_removed } = resultOf(
-        await inItsTurn(effects, ['prune', ...ofTarget(args), '--yes', '--json', '--quiet'], signal),
-      );
+    async run(args, { id, signal }) {
+      const forCall = ['prune', ...ofTarget(args), '--cause', id];
+      const shown = resultOf(await inItsTurn(effects, [...forCall, '--dry-run', '--json', '--quiet'], signal));
+      // Begun before, and killed before that could be told: then what is left of it is done, and nothing else.
+      if (shown.done_before !== true) {
+        const going = judged(shown);
+        // Somebody else has done it meanwhile.
+        if (going.names.length + going.aside.length === 0) return { trashed: [], aside_removed: [] };
+        requirePlan(args, going);
+      }
+      const done = await untilEnded(effects, [...forCall, '--yes', '--json', '--quiet'], signal);
+      const { trashed, aside_removed } = resultOf(done);
       return { trashed, aside_removed } as JsonObject;
     },
   };
@@ -45,7 +49,10 @@ const ofTarget = ({ target }: JsonObject) => (typeof target === 'string' ? ['--t
 
 async function goingOf(effects: GaiaEffects, args: JsonObject, signal: AbortSignal): Promise<Going> {
   const words = ['prune', ...ofTarget(args), '--dry-run', '--json', '--quiet'];
-  const { decisions, aside, clock_doubt } = resultOf(await inItsTurn(effects, words, signal));
+  return judged(resultOf(await inItsTurn(effects, words, signal)));
+}
+
+function judged({ decisions, aside, clock_doubt }: JsonObject): Going {
   if (clock_doubt !== null)
     throw new Fault('conflict', `Nothing is pruned while the clock may be wrong: ${clock_doubt}.`);
   const names = (decisions as { name: string; keep: boolean }[]).filter(({ keep }) => !keep).map(({ name }) => name);

@@ -14,6 +14,7 @@ import {
   lastDocument,
   listBackups,
   resultOf,
+  untilEnded,
 } from '../gaia-end.ts';
 
 /** What HADES touches. */
@@ -103,11 +104,12 @@ type Plan = {
   hash: string;
 };
 
-async function planOf({ gaia }: GaiaEffects, args: JsonObject, { signal }: Call): Promise<Plan> {
+async function planOf(effects: GaiaEffects, args: JsonObject, { signal }: Call): Promise<Plan> {
   const { target, backup } = args as { target: string; backup?: string };
   const named = backup === undefined ? [] : ['--backup', backup];
   // One that is refused is a plan all the same, which says why.
-  return resultOf(await gaia(['plan', target, ...named, '--json', '--quiet'], signal), [0, 6]) as Plan;
+  const words = ['plan', target, ...named, '--json', '--quiet'];
+  return resultOf(await untilEnded(effects, words, signal), [0, 6]) as Plan;
 }
 
 function shownPlan({ target, backup, files, bytes, replaces, stops, warnings, refusals, hash }: Plan): JsonObject {
@@ -173,7 +175,8 @@ function undoBy(effects: HadesEffects): Handler {
       const { target, run } = args as { target: string; run?: string };
       if (!effects.targets().includes(target))
         throw new Fault('not-found', `GAIA's configuration knows no target ${target}.`);
-      const { runs } = resultOf(await effects.gaia(['status', '--json', '--quiet'], signal), [0, 9]) as { runs: Run[] };
+      const status = await untilEnded(effects, ['status', '--json', '--quiet'], signal);
+      const { runs } = resultOf(status, [0, 9]) as { runs: Run[] };
       const last = runs.findLast((each) => each.target === target && each.outcome?.kind === 'committed');
       if (last === undefined)
         throw new Fault('not-found', `Nothing was rolled back of ${target} that could be undone.`);

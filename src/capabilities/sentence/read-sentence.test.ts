@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import type { Capability } from '../../events/capability.ts';
+import { secret } from '../../events/secret.ts';
 import { allCapabilities } from '../all-capabilities.ts';
 import { calledAs, type Reading, readSentence, sayable } from './read-sentence.ts';
 import { waysOf } from './way.ts';
@@ -46,9 +47,10 @@ const sentences: Readonly<Record<string, string>> = {
   'what can dev be rolled back to?': 'hades.list target=dev',
   'what would a rollback of dev do?': 'hades.plan target=dev',
   'roll dev back': 'hades.rollback target=dev',
-  'Roll back DEV!': 'hades.rollback target=DEV',
+  'ROLL BACK dev!': 'hades.rollback target=dev',
+  'show the schedule': 'chronos.schedule',
   'roll back dev to dev-2026-11-29-031500.tar.zst': 'hades.rollback target=dev backup=dev-2026-11-29-031500.tar.zst',
-  'roll "my site" back': 'hades.rollback target="my site"',
+  'events from "the site"': 'atlas.events source="the site"',
   'roll "it" back': 'hades.rollback target=it',
   'rollback dev': 'hades.rollback target=dev',
   'hades rollback dev': 'hades.rollback target=dev',
@@ -65,6 +67,7 @@ describe('a sentence', () => {
     'chek sistem health': ['unknown', /nothing/, 'check system health'],
     list: ['ambiguous', /can mean chronos\.list or hades\.list/, 'chronos list'],
     'show 5000 events': ['invalid', /atlas\.events limit=5000, but limit must be at most 200/, 'show LIMIT events'],
+    'roll Dev back': ['invalid', /hades\.rollback target=Dev, but target must be small letters/, 'roll TARGET back'],
     'roll back': ['unknown', /nothing/, 'roll TARGET back'],
     'answer yes': ['unknown', /nothing/, 'answer QUESTION ANSWER'],
     'answer it yes': ['vague', /^"it" is no name/, 'answer QUESTION ANSWER'],
@@ -97,7 +100,9 @@ describe('a sentence', () => {
   it('needs no change here for a new capability: its name is understood, and its phrases', () => {
     const input = z.strictObject({ target: z.string(), cups: z.int().optional() });
     const base = { summary: 'x', input, output: z.object({}), example: {} };
+    const hidden = z.strictObject({ target: z.string(), value: secret(z.string()) });
     const tea: Capability[] = [
+      { ...base, name: 'tea.keep', risk: 'write', input: hidden, phrases: ['keep {value} for {target}'] },
       { ...base, name: 'tea.brew_strong', risk: 'write', phrases: ['make {cups} cups of tea for {target}'] },
       { ...base, name: 'tea.spill', risk: 'destructive', input: z.strictObject({ target: z.string().optional() }) },
       { ...base, name: 'tea.break', risk: 'destructive', input: z.strictObject({}), phrases: ['break it'] },
@@ -110,6 +115,9 @@ describe('a sentence', () => {
       sayable(tea).map(({ capability }) => capability),
       ['tea.brew_strong', 'tea.spill'],
     );
+    // What is secret is not said at all.
+    assert.equal(told(read('keep dev 123', tea)), 'unknown');
+    assert.equal(told(read('keep 123 for dev', tea)), 'unknown');
     for (const each of ['spill', 'break', 'break it', 'tea break']) assert.equal(told(read(each, tea)), 'unknown');
   });
 });

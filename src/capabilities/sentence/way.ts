@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../base/json.ts';
 import { type Capability, ownerOf } from '../../events/capability.ts';
+import { secretMembers } from '../../events/secret.ts';
 import type { Word } from './words.ts';
 
 type Part =
@@ -34,7 +35,8 @@ const known = new WeakMap<Capability, readonly Way[]>();
 
 /**
  * Every way in which a capability may be asked for: its own name with what must be given, and its phrases; with the agent's name
- * before each, or that of ATLAS, who is whom people speak to. What may destroy is asked for with a name in it, or not at all.
+ * before each, or that of ATLAS, who is whom people speak to. What may destroy is asked for with a name in it, or not at all, and what is
+ * secret is never said.
  */
 export function waysOf(capability: Capability): readonly Way[] {
   const before = known.get(capability);
@@ -45,7 +47,10 @@ export function waysOf(capability: Capability): readonly Way[] {
     wayOf(capability, derivedFrom(capability), own, true),
     ...phrases.map((each) => wayOf(capability, each, own, false)),
   ];
-  const ways = all.filter(({ parts }) => risk !== 'destructive' || parts.some(({ kind }) => kind === 'argument'));
+  const secrets = secretMembers(capability.input);
+  const isSaid = ({ parts }: Way) => !parts.some((part) => part.kind === 'argument' && secrets.includes(part.key));
+  const isNamed = ({ parts }: Way) => risk !== 'destructive' || parts.some(({ kind }) => kind === 'argument');
+  const ways = all.filter((way) => isSaid(way) && isNamed(way));
   known.set(capability, ways);
   return ways;
 }

@@ -45,6 +45,8 @@ export type AgentFlags = {
   heartbeatSeconds?: number | undefined;
 };
 
+export type TelegramFlags = { home: string | undefined; url: string; botTokenFile: string | undefined };
+
 /** The tokens in a database file, whether its bus runs or not. Each throws a Fault when the file cannot be used. */
 export type Tokens = {
   /** With `to` the secret is written there, for its owner alone. @throws Fault `conflict` when that exists */
@@ -179,6 +181,13 @@ export type Surroundings = {
     client: Client,
     look: { json: boolean; quiet: boolean },
   ): Promise<Conclusion>;
+  /**
+   * Runs the control bot until the signal. What it says once Telegram knows it goes to stdout at once, its log to stderr.
+   * @throws Fault `not-found` before it was set up, `unauthorized` for its token
+   */
+  runTelegramBot(flags: TelegramFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
+  /** Sets the control bot up, and asks at the terminal. @throws Fault */
+  setUpTelegram(flags: TelegramFlags, user: number | undefined): Promise<Conclusion>;
   /** @throws Fault `not-found`, `damaged`, `conflict` when `to` exists, `storage-full`. */
   copyDatabase(from: string, to: string): Promise<CopyReport>;
   /** Removes what is kept no more of the copies that a schedule has made, and answers their names. @throws the system's error */

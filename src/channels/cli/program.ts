@@ -23,6 +23,7 @@ import { doctor } from './doctor.ts';
 import { type Door, openDoor, type SharedOptions, type Surroundings } from './door.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
+import { fakeTelegram } from './fake-telegram.ts';
 import { usualUrl } from './find-bus.ts';
 import { inOwnWords } from './in-own-words.ts';
 import { inbox } from './inbox.ts';
@@ -34,6 +35,7 @@ import { type Look, type Rendered, render, renderFault } from './render.ts';
 import { retention } from './retention.ts';
 import { subscriptions } from './subscriptions.ts';
 import { tail } from './tail.ts';
+import { telegram } from './telegram.ts';
 import { token } from './token.ts';
 
 const commands = [
@@ -57,7 +59,7 @@ const commands = [
   explain,
 ];
 /** After those of the agents. */
-const lastCommands = [token, backup, audit, retention, init, doctor];
+const lastCommands = [token, backup, audit, retention, init, doctor, telegram, fakeTelegram];
 
 /** What is answered from disk when no bus answers. The others write, or read only in order to write. */
 const onlyRead = ['events', 'pending', 'inbox', 'dead-letters list', 'subscriptions list', 'explain'];
@@ -80,7 +82,8 @@ export async function run(argv: readonly string[], around: Surroundings, color: 
       conclusion = await act(door as Door, ...args);
     };
   const program = programOf(concludes, around, said, !isAboutCompletion(argv)).hook('preAction', async (_, command) => {
-    const own = command.name() === 'agent' ? { agent: command.args[0]?.toUpperCase() } : {};
+    // Elsewhere --agent says of whom something is asked, and not who asks.
+    const own = { agent: command.name() === 'agent' ? command.args[0]?.toUpperCase() : undefined };
     const options = { ...command.optsWithGlobals<SharedOptions>(), ...own };
     const reads = around.as === undefined && onlyRead.includes(nameOf(command));
     door = await openDoor(around, options, reads, color);

@@ -16,6 +16,7 @@ import { showSpan } from '../amounts.ts';
 import { busFinding } from '../bus-words.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { type Finding, folderFindings, leftoverFindings } from '../disk-findings.ts';
+import { emergencyFindings } from '../emergency/emergency-findings.ts';
 import { encryptionFinding } from '../key-reminders.ts';
 import { repositoryFindings } from '../repositories.ts';
 
@@ -91,6 +92,7 @@ function examine(call: Call): Finding[] {
     clockFinding(config, around),
     ...targetFindings(config, around),
     ...runFindings(config),
+    ...emergencyFindings(config),
     busFinding(config),
   ];
 }

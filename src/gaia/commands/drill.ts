@@ -12,6 +12,7 @@ import { openBackup, openerOf } from '../../recovery/restore/open-backup.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { newRunId } from '../../recovery/run/run-folder.ts';
 import { showSpan } from '../amounts.ts';
+import { causeOf, toldOnceFlag } from '../cause.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { requireNoInterrupted, targetNamed } from '../targets.ts';
 import { tell } from '../tell-bus.ts';
@@ -20,11 +21,12 @@ import { tell } from '../tell-bus.ts';
 export const drill: Command = {
   name: 'drill',
   summary: 'Prove that a backup comes back, beside what is live',
-  usage: 'TARGET [--backup B]',
+  usage: 'TARGET [--backup B] [--cause EVENT]',
   words: [1, 1],
   flags: {
     backup: { value: 'B', says: 'a name, the beginning of one, or a path; else the newest sound one' },
     ...identityFlag,
+    ...toldOnceFlag,
   },
   details: [
     'Everything is unpacked into a scratch folder, databases are loaded into new servers, services start as a compose project of its own: no ports, a network without a way out, no restarts, workflows of n8n inactive. Nothing of the live target is touched or stopped.',
@@ -44,6 +46,7 @@ export const drill: Command = {
   delivers: true,
   async run(call) {
     const { around, flags } = call;
+    causeOf(call);
     const { place } = call.config();
     const target = targetNamed(call.config(), call.words[0] as string);
     requireNoInterrupted(place, target.name);

@@ -61,7 +61,8 @@ function shortAge(ms: number): string {
   return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`;
 }
 
-function stateOf({ kind, bucket, pinned, verified, reason, manifest }: Backup): string {
+/** What is known of a backup, in a few words. */
+export function stateOf({ kind, bucket, pinned, verified, reason, manifest }: Backup): string {
   const proven = verified?.drilled_at === undefined ? '' : `, proven on ${verified.drilled_at.slice(0, 10)}`;
   const why = kind === 'sound' || reason === undefined ? '' : `: ${reason}`;
   const part = manifest?.contents === undefined ? '' : ', databases only';

@@ -5,8 +5,10 @@ import { clockDoubt, readClock, writeClock } from '../../recovery/catalog/clock-
 import {
   emptyTrash,
   expiredSnapshots,
+  finishPrune,
   type PrunePlan,
   planPrune,
+  prunedFor,
   prune as removeOld,
   trashed,
   trashHours,
@@ -17,6 +19,7 @@ import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { interruptedRuns } from '../../recovery/run/status.ts';
 import { showBytes } from '../amounts.ts';
+import { causeFlag, causeOf } from '../cause.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { repositoriesOf } from '../repositories.ts';
@@ -28,13 +31,14 @@ const hourMs = 3_600_000;
 export const prune: Command = {
   name: 'prune',
   summary: 'Show what retention keeps, and move the rest into the trash',
-  usage: '[--dry-run] [--target T] [--yes]',
+  usage: '[--dry-run] [--target T] [--yes] [--cause EVENT]',
   words: [0, 0],
   flags: {
     'dry-run': { says: 'only show it' },
     target: { value: 'T', says: 'the backups of one target only' },
     yes: { says: 'do not ask for confirmation' },
     'clock-is-right': { says: 'go on though the clock looks wrong' },
+    ...causeFlag,
   },
   details: [
     `Counted are sound backups only. Never removed are the newest, the one drilled last, pinned ones (gaia pin), and what is no sound backup of this program. What goes rests in the trash for ${trashHours} hours.`,
@@ -49,6 +53,9 @@ export const prune: Command = {
     const { place, targets, retention } = call.config();
     const wanted = flags.target === undefined ? targets : [targetNamed(call.config(), String(flags.target))];
     const names = wanted.map(({ name }) => name);
+    const cause = causeOf(call);
+    const begun = cause === undefined ? [] : prunedFor(place, cause);
+    if (begun.length > 0) return finished(call, names, begun);
     const doubt = flags['clock-is-right'] === true ? undefined : doubtOf(call);
     const plan = planPrune(place, wanted, retention);
     const aside = expiredAside(call, names);
@@ -62,7 +69,7 @@ export const prune: Command = {
     const lock = takeLock(place, 'prune', around.clock);
     try {
       const now = around.clock();
-      const gone = removeOld(place, planPrune(place, wanted, retention), now);
+      const gone = removeOld(place, planPrune(place, wanted, retention), now, cause);
       // Looked at again under the lock: what an undo was begun with meanwhile must stay.
       const shownIds = new Set(aside.map(({ run }) => run.id));
       const { removed, kept } = await removeAside(expiredAside(call, names).filter(({ run }) => shownIds.has(run.id)));
@@ -98,6 +105,31 @@ export const prune: Command = {
     }
   },
 };
+
+/** Asked again for the same cause, as after a crash, it does what is left of that and nothing else. */
+function finished({ around, config, flags }: Call, targets: readonly string[], begun: readonly string[]): Conclusion {
+  const { place } = config();
+  if (flags['dry-run'] !== true) {
+    const lock = takeLock(place, 'prune', around.clock);
+    try {
+      finishPrune(place, targets, begun, around.clock());
+    } finally {
+      lock.release();
+    }
+  }
+  return {
+    exit: Exit.ok,
+    lines: [`Done before for ${flags.cause}: ${begun.join(', ')}.`],
+    json: {
+      trashed: begun,
+      aside_removed: [],
+      trash_emptied: [],
+      forgotten: [],
+      unfinished_forgotten: [],
+      done_before: true,
+    },
+  };
+}
 
 /** Backups in repositories whose time in the trash is over. */
 async function forgetExpired({ config }: Call, nowMs: number): Promise<{ names: string[]; left: string[] }> {

@@ -15,6 +15,7 @@ import { sentence } from '../../recovery/events/event.ts';
 import { verifySnapshot } from '../../recovery/restic/verify-snapshot.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import { showBytes, showSpan } from '../amounts.ts';
+import { causeOf, toldOnceFlag } from '../cause.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { targetNamed } from '../targets.ts';
 import { tell } from '../tell-bus.ts';
@@ -31,11 +32,12 @@ type Finding = {
 export const verify: Command = {
   name: 'verify',
   summary: 'Prove that a backup can be read back whole',
-  usage: 'BACKUP|latest [--target T] [--deep]',
+  usage: 'BACKUP|latest [--target T] [--deep] [--cause EVENT]',
   words: [1, 1],
   flags: {
     target: { value: 'T', says: 'whose backup; latest without it means the newest of each target' },
     deep: { says: 'hash each member anew, as was done when the backup was made' },
+    ...toldOnceFlag,
     ...identityFlag,
   },
   details: [
@@ -48,6 +50,7 @@ export const verify: Command = {
   exits: ['0 sound', '5 no such backup, or a target has none', '7 damaged'],
   delivers: true,
   async run(call) {
+    causeOf(call);
     const config = call.config();
     const wanted = call.words[0] as string;
     const all = config.targets.map(({ name }) => name);

@@ -81,6 +81,12 @@ export function readManifest(archive: string, known: KeyObject | undefined): Sig
   return { manifest, sha256: digestOf(bytes), signature: judged };
 }
 
+/** The digest of the manifest beside an archive, or undefined when there is none. Judges nothing. */
+export function digestBeside(archive: string): string | undefined {
+  const bytes = bytesOf(filesBeside(archive).manifest);
+  return bytes === undefined ? undefined : digestOf(bytes);
+}
+
 function bytesOf(file: string): Buffer | undefined {
   const found = statSync(file, { throwIfNoEntry: false });
   if (!found) return undefined;

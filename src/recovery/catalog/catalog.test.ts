@@ -11,7 +11,7 @@ import type { Place } from '../place.ts';
 import { type Laid, layBackup } from './catalog.fixtures.ts';
 import { asKept, findBackup, listBackups, pinOf } from './catalog.ts';
 import { clockDoubt, readClock, writeClock } from './clock-guard.ts';
-import { emptyTrash, fileIntoBuckets, planPrune, prune, trashed } from './prune.ts';
+import { emptyTrash, fileIntoBuckets, finishPrune, planPrune, prune, prunedFor, trashed } from './prune.ts';
 import { record } from './records.ts';
 import { usualRetention } from './retention.ts';
 
@@ -191,6 +191,20 @@ describe('Pruning', () => {
       lines.map((line) => JSON.parse(line).manifest_sha256),
       [sha256],
     );
+  });
+
+  it('is known again by what it was done for, and what a crash has left of it goes when it is finished', () => {
+    const left = make('dev', { atMs: now - hourMs });
+    make('dev', { atMs: now - 2 * hourMs });
+    make('dev');
+    const { manifest, signature } = filesBeside(left);
+    const kept = [left, manifest, signature].map((file) => ({ file, bytes: readFileSync(file) }));
+    const gone = prune(place, planPrune(place, [{ name: 'dev' }], none), now, 'c1').map(({ name }) => name);
+    for (const { file, bytes } of kept) writeFileSync(file, bytes);
+    assert.equal(listBackups(place, ['dev']).length, 2);
+    assert.deepEqual([prunedFor(place, 'c1'), prunedFor(place, 'c2')], [gone, []]);
+    finishPrune(place, ['dev'], gone, now + 1000);
+    assert.equal(listBackups(place, ['dev']).length, 1);
   });
 
   it('removes every name of a file, or none', () => {

@@ -19,12 +19,14 @@ const fileOf = (place: Pick<Place, 'state'>) => join(place.state, 'clock.json');
 
 /**
  * Why nothing may be removed by age or count now, because the clock cannot be right; undefined when nothing speaks against
- * it. Within one boot the clock must have gone as far as the machine was up.
+ * it. Within one boot the clock must have gone as far as the machine was up. `mayHaveBeenOff`: another clock agrees that much
+ * time has gone.
  */
 export function clockDoubt(
   now: ClockNow,
   before: ClockRecord | undefined,
   newestBackupMs: number | undefined,
+  { mayHaveBeenOff = false } = {},
 ): string | undefined {
   if (newestBackupMs !== undefined && newestBackupMs - now.wallMs > maxDriftMs)
     return `the newest backup is from ${rfc3339(newestBackupMs)}, and the clock says ${rfc3339(now.wallMs)}: it was set back, or was ahead`;
@@ -39,7 +41,7 @@ export function clockDoubt(
   }
   if (went < -maxDriftMs)
     return `the clock says ${rfc3339(now.wallMs)}, and said ${rfc3339(before.wall_ms)} before: it was set back`;
-  if (!sameBoot && went > maxAbsenceMs)
+  if (!mayHaveBeenOff && !sameBoot && went > maxAbsenceMs)
     return `nothing was done here for ${hours(went)}, or the clock was set forward: it says ${rfc3339(now.wallMs)}`;
   return undefined;
 }

@@ -42,27 +42,64 @@ const onlyNewest: RetentionPolicy = { keepLast: 1, hourly: 0, daily: 0, weekly: 
 const isInRepository = ({ manifest }: Backup) => manifest?.snapshot !== undefined;
 const hasSound = (all: readonly Backup[]) => all.some((each) => each.kind === 'sound' && isInRepository(each));
 
-/** Moves what goes into the trash, archive and what belongs to it together. The caller holds the lock. */
-export function prune(place: Place, plan: PrunePlan, nowMs: number): Backup[] {
+/**
+ * Moves what goes into the trash, archive and what belongs to it together. The caller holds the lock. `cause`: the event that it
+ * is done for, by which it is known again.
+ */
+export function prune(place: Place, plan: PrunePlan, nowMs: number, cause?: string): Backup[] {
   const gone = plan.flatMap(({ decisions }) =>
     decisions.filter(({ keep }) => !keep).map(({ backup }) => backup.backup),
   );
-  const trash = join(place.state, 'trash', stampOf(nowMs));
-  if (gone.length > 0) remember(place, gone, nowMs);
-  for (const backup of gone) for (const file of backup.files) intoTrash(place, trash, file);
-  for (const folder of new Set(gone.flatMap(({ files }) => files.map(dirname)))) syncFolder(folder);
+  if (gone.length > 0) remember(place, gone, nowMs, cause);
+  intoTrashAll(place, gone, nowMs);
   return gone;
 }
 
+/**
+ * The names of what was pruned for this event, though it may have been killed before all of it was in the trash; none when
+ * nothing was begun for it.
+ */
+export function prunedFor(place: Pick<Place, 'state'>, cause: string): string[] {
+  const file = prunedIn(place);
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.flatMap((line) => {
+    const pruned = lineOf(line);
+    return pruned?.cause === cause ? [pruned.name] : [];
+  });
+}
+
+/** Moves what is left of these into the trash, which was begun. The caller holds the lock. */
+export function finishPrune(place: Place, targets: readonly string[], names: readonly string[], nowMs: number): void {
+  const left = listBackups(place, targets).filter(({ name }) => names.includes(name));
+  intoTrashAll(place, left, nowMs);
+}
+
+const prunedIn = ({ state }: Pick<Place, 'state'>) => join(state, 'pruned.ndjson');
+
+function lineOf(text: string): { name: string; cause?: string } | undefined {
+  try {
+    return JSON.parse(text) as { name: string; cause?: string };
+  } catch {
+    return undefined; // The last one, of a machine that lost its power just then.
+  }
+}
+
+function intoTrashAll(place: Place, gone: readonly Backup[], nowMs: number): void {
+  const trash = join(place.state, 'trash', stampOf(nowMs));
+  for (const backup of gone) for (const file of backup.files) intoTrash(place, trash, file);
+  for (const folder of new Set(gone.flatMap(({ files }) => files.map(dirname)))) syncFolder(folder);
+}
+
 /** Each manifest names the hash of the one before; where that one is gone, this says so. Written before it goes. */
-function remember(place: Place, gone: readonly Backup[], nowMs: number): void {
+function remember(place: Place, gone: readonly Backup[], nowMs: number, cause: string | undefined): void {
   makeFolder(place.state, 0o700);
   const lines = gone.map(({ name, target, file }) => {
     const { manifest } = filesBeside(file);
     const sha256 = createHash('sha256').update(readFileSync(manifest)).digest('hex');
-    return `${JSON.stringify({ name, target, manifest_sha256: sha256, pruned_at: rfc3339(nowMs) })}\n`;
+    return `${JSON.stringify({ name, target, manifest_sha256: sha256, pruned_at: rfc3339(nowMs), cause })}\n`;
   });
-  appendFileSync(join(place.state, 'pruned.ndjson'), lines.join(''), { mode: 0o600, flush: true });
+  appendFileSync(prunedIn(place), lines.join(''), { mode: 0o600, flush: true });
 }
 
 function intoTrash(place: Place, trash: string, file: string): void {

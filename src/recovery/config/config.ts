@@ -5,6 +5,7 @@ import type { Endpoint } from '../health/gate.ts';
 import type { Place } from '../place.ts';
 import type { Schedule } from '../schedule.ts';
 import type { Target } from '../target.ts';
+import type { EmergencyFiles } from './read-telegram.ts';
 
 export type RecoveryConfig = {
   place: Place;
@@ -17,6 +18,8 @@ export type RecoveryConfig = {
   endpoints: readonly Endpoint[];
   /** Which bus hears of backups and restores. */
   bus: BusSetting;
+  /** The emergency bot, and the second factor. */
+  emergency: EmergencyFiles;
   /** What CHRONOS does by itself. */
   schedule: Schedule;
   /** Why it cannot be known whom backups are encrypted to. Nothing is backed up then; everything else goes on. */

@@ -10,6 +10,7 @@ import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
 import { scheduleIn } from './read-schedule.ts';
 import { readTargets } from './read-targets.ts';
+import { emergencyIn } from './read-telegram.ts';
 
 const topKeys = [
   'gaia',
@@ -80,7 +81,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
   const targets = readTargets(root, place, { from, recipients: named.recipients });
   const retention = retentionIn(root.section('retention'));
   const keepAsideHours = root.count('keep_aside_hours', keepAside.least, keepAside.most) ?? keepAside.usual;
-  judgeTelegram(root.section('emergency_telegram'));
+  const emergency = emergencyIn(root.section('emergency_telegram'), { from, configFile: file });
   const endpoints = endpointsIn(root.section('health_check'));
   const bus = busIn(root, from);
   const schedule = scheduleIn(root, targets);
@@ -92,6 +93,7 @@ export function parseConfig(file: string, text: string, home: string): RecoveryC
     keepAsideHours,
     endpoints,
     bus,
+    emergency,
     schedule,
     encryptionFault: named.fault,
     notes: mistakes.notes,
@@ -119,17 +121,4 @@ function retentionIn(section: Located | undefined): RetentionPolicy {
     if (value !== undefined) policy[name === 'keep_last' ? 'keepLast' : name] = value;
   }
   return policy;
-}
-
-/** The emergency bot is not part of this version; what would weaken it is refused all the same. */
-function judgeTelegram(section: Located | undefined): void {
-  if (section === undefined) return;
-  section.knownKeys(['bot_token_file', 'authorized_users', 'require_2fa', '2fa_secret_file']);
-  const required = section.get('require_2fa');
-  if (required !== undefined && required.value !== true)
-    required.wrong('cannot be switched off: whoever has the phone would have the server');
-  const users = section.get('authorized_users');
-  for (const user of users?.items('must be a list of Telegram user ids') ?? [])
-    if (!Number.isSafeInteger(user.value) || (user.value as number) <= 0)
-      user.wrong('must be the number of a Telegram user, not a placeholder');
 }

@@ -36,7 +36,14 @@ const notYet = ['agents'];
 /** What a bare machine needs beside `control-plane` to come back, as far as it is there. */
 const homeFolders = ['gaia', 'config', 'shared/credentials', 'shared/scripts', 'shared/templates', 'monitoring'];
 /** Secrets of the emergency bot and of encryption: in no backup that everyone who has the file can read. */
-const secretFiles = ['.telegram_token', '.2fa_secret', '.authorized_users', '.identity', '.signing_key'];
+const secretFiles = [
+  '.telegram_token',
+  '.2fa_secret',
+  '.2fa_backup_codes',
+  '.authorized_users',
+  '.identity',
+  '.signing_key',
+];
 
 /** The targets of a configuration, checked against each other. Mistakes are noted in the tree of the file. */
 export function readTargets(

@@ -1,18 +1,8 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { Fault, reasonOf } from '../../../base/fault.ts';
-import { makeFolder } from '../../../base/files.ts';
+import { isThere, makeFolder } from '../../../base/files.ts';
 import { countsOf, newestOf } from './inspect-file.ts';
 import { quickCheck } from './quick-check.ts';
 import { sqliteFault } from './sqlite-fault.ts';
@@ -34,11 +24,11 @@ const allPages = 2e9;
  * @throws Fault `not-found`, `conflict` when `to` exists, `damaged`, `storage-full`, `unavailable`, `usage`
  */
 export async function copyOnline(from: string, to: string): Promise<OnlineCopy> {
-  if (!existsSync(from))
+  if (!isThere(from))
     throw new Fault('not-found', `There is no database at ${from}.`, {
       hint: 'The bus makes it at its first start. Another home? --home or LEVEREDGE_HOME. See: leveredge doctor',
     });
-  if (existsSync(to))
+  if (isThere(to))
     throw new Fault('conflict', `${to} exists already, and a backup overwrites nothing.`, {
       hint: 'Choose another name.',
     });

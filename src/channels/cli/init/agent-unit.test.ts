@@ -74,7 +74,7 @@ describe('the unit of an agent', () => {
     assert.doesNotMatch(agentUnit('system', 'atlas', of('atlas')), /DAC_READ|GAIA_SOCKET/);
     for (const name of ['chronos', 'hades'] as const) {
       const text = agentUnit('system', name, of(name));
-      assert.match(text, /^CapabilityBoundingSet=CAP_DAC_READ_SEARCH$/m);
+      assert.match(text, /^AmbientCapabilities=CAP_DAC_READ_SEARCH$/m);
       assert.match(text, /^InaccessiblePaths=-\/opt\/leveredge\/gaia\/\.signing_key/m);
       assert.match(text, /^TemporaryFileSystem=\/opt\/leveredge\/shared\/credentials$/m);
     }

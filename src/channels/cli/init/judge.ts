@@ -104,7 +104,9 @@ function judgeFolder(step: FolderStep, server: Looking): Verdict {
     };
   const uid = owner === undefined ? undefined : server.uidOf(owner);
   // Tokens that root made for other programs are theirs.
-  const owned = found.entries.filter(({ name }) => !name.endsWith('.token') || name === 'owner.token');
+  const owned = step.holdsOthers
+    ? []
+    : found.entries.filter(({ name }) => !name.endsWith('.token') || name === 'owner.token');
   const others = uid === undefined ? [] : owned.filter((each) => each.uid !== uid).map(({ name }) => join(path, name));
   if (uid !== undefined && (found.uid !== uid || others.length > 0))
     return {

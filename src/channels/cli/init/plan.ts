@@ -119,7 +119,10 @@ function foldersOf(home: string, targets: readonly string[], owner: string | und
     { ...ofBus('shared/credentials'), secrets: 'all' },
     // Whose files lie below differs, so everyone may pass; nobody else may look.
     folder('shared/backups', 0o711),
-    ofBus('shared/backups/event-bus'),
+    // CHRONOS puts copies there too, and whoever asks for one.
+    { ...ofBus('shared/backups/event-bus'), holdsOthers: true },
+    folder('shared/backups/.gaia', 0o700),
+    folder('shared/backups/.gaia/outbox', 0o700),
     ...backedUp.flatMap((name) =>
       [name, ...all(name, buckets)].map((path): FolderStep => folder(`shared/backups/${path}`, 0o700)),
     ),

@@ -31,6 +31,8 @@ export type FolderStep = {
   mode: number;
   /** Whose it is; without one, of whoever makes it. */
   owner?: string;
+  /** Whose the files in it are does not matter. */
+  holdsOthers?: boolean;
   /** Others than its owner may have no right to it. */
   isPrivate?: boolean;
   /** Which files in it hold secrets. */

@@ -1,0 +1,117 @@
+import { hostname } from 'node:os';
+import { encode, renderUnicodeCompact } from 'uqr';
+import { Exit } from '../../base/exit.ts';
+import { Fault } from '../../base/fault.ts';
+import type { RecoveryConfig } from '../../recovery/config/config.ts';
+import { takeLock } from '../../recovery/run/lock.ts';
+import type { Call, Command } from '../command.ts';
+import { newBackupCodes } from '../two-factor/backup-codes.ts';
+import { toBase32 } from '../two-factor/base32.ts';
+import { newSecret, readEnrolment, writeEnrolment } from '../two-factor/enrolment.ts';
+import { beginGuard } from '../two-factor/guard.ts';
+import { judgeCode, otpauthUri } from '../two-factor/totp.ts';
+
+const tries = 3;
+const border = 2;
+
+/** gaia 2fa enroll — gives a phone the secret that confirms restores. Exit 0 proven, 2 not proven and nothing changed. */
+export const twoFactor: Command = {
+  name: '2fa',
+  summary: 'Set up the codes that confirm a restore by phone',
+  usage: 'enroll [--replace]',
+  words: [1, 1],
+  flags: {
+    replace: { says: 'a new secret in the place of the one there is: its codes, and its backup codes, count no more' },
+  },
+  details: [
+    'Shows a secret once, as a QR code for an authenticator, and asks for a code of it. Only then it is kept, and ten backup codes are printed: each counts once, for the day on which the phone with the authenticator is lost.',
+    'The secret lies in gaia/.2fa_secret, which only its owner may read. A phone that was stolen knows it: then enroll another with --replace.',
+  ],
+  example: 'gaia 2fa enroll',
+  exits: [
+    '0 it is set up',
+    '2 no code was right, and nothing was changed',
+    '6 it is set up already',
+    '130 interrupted',
+  ],
+  async run(call) {
+    if (call.words[0] !== 'enroll')
+      throw new Fault('usage', `gaia 2fa has no ${call.words[0]}.`, { hint: 'gaia 2fa enroll' });
+    const { around } = call;
+    const { emergency } = call.config();
+    if (!around.terminal.in || !around.terminal.err)
+      throw new Fault('usage', 'A secret is shown at a terminal only, and there is none here.', {
+        hint: 'Log in to the server, and type: gaia 2fa enroll',
+      });
+    requireNone(call, emergency);
+    const secret = newSecret();
+    showSecret(call, toBase32(secret));
+    const step = await provenStep(call, secret);
+    if (step === undefined)
+      return {
+        exit: around.signal.aborted ? Exit.interrupted : Exit.usage,
+        notes: [
+          'Nothing was changed. If the codes are right on the phone, compare its clock with the one here:',
+          `  here it is ${new Date(around.clock()).toISOString().slice(0, 19)} UTC`,
+        ],
+      };
+    const codes = newBackupCodes();
+    keep(call, { secret, codes, step });
+    return {
+      exit: Exit.ok,
+      lines: [
+        'It is set up. Backup codes, each for once, shown now and never again:',
+        ...codes.map((code) => `  ${code}`),
+        'Write them down, and keep them away from the phone.',
+      ],
+      json: { enrolled: true, secret_file: emergency.secretFile, backup_codes: codes },
+    };
+  },
+};
+
+/** @throws Fault `conflict` when there is one that nobody said to replace */
+function requireNone({ flags }: Call, files: RecoveryConfig['emergency']): void {
+  if (flags.replace === true) return;
+  if (readEnrolment(files) === undefined) return;
+  throw new Fault('conflict', `A second factor is set up already: ${files.secretFile}.`, {
+    hint: 'To give another phone a new one, whose codes alone count then: gaia 2fa enroll --replace',
+  });
+}
+
+function showSecret({ around }: Call, text: string): void {
+  const uri = otpauthUri(text, hostname());
+  const { size } = encode(uri, { border });
+  if (size <= around.terminal.columns) around.show(qrLines(uri, around.color).join('\n'));
+  else around.say(`This terminal has fewer than ${size} columns, so there is no QR code.`);
+  around.say('Scan it with an authenticator (Aegis, 2FAS, Google Authenticator …), or type this key there:');
+  around.say(`  ${(text.match(/.{1,4}/g) ?? []).join(' ')}`);
+}
+
+/** White on black whatever colours the terminal has, since many cameras take no code the other way round. */
+function qrLines(uri: string, color: boolean): string[] {
+  const lines = renderUnicodeCompact(uri, { border }).split('\n');
+  return color ? lines.map((line) => `\x1b[38;5;231;48;5;16m${line}\x1b[0m`) : lines;
+}
+
+/** The step of the code that was typed; undefined when none was right. */
+async function provenStep({ around }: Call, secret: Buffer): Promise<number | undefined> {
+  for (let n = 1; n <= tries; n++) {
+    const typed = await around.ask('The code that it shows now: ');
+    if (typed === undefined || around.signal.aborted) return undefined;
+    const judged = judgeCode(secret, typed.replace(/\s/g, ''), around.clock(), 0);
+    if (judged.kind === 'right') return judged.step;
+    around.say(n < tries ? 'That is not the code. Wait for the next one.' : 'That is not the code.');
+  }
+  return undefined;
+}
+
+function keep(call: Call, { secret, codes, step }: { secret: Buffer; codes: readonly string[]; step: number }): void {
+  const { place, emergency } = call.config();
+  const lock = takeLock(place, '2fa enroll', call.around.clock);
+  try {
+    // The guard comes between: killed there, no code of either secret counts, and enrolling again mends it.
+    writeEnrolment(emergency, secret, codes, () => beginGuard(place, secret, step));
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { botUnit, runnerUnit } from './units.ts';
+
+const place = {
+  program: ['/usr/bin/env', '/opt/leveredge/bin/gaia.mjs'],
+  home: '/opt/leveredge',
+  configFile: '/opt/leveredge/gaia/config.yaml',
+  tokenFile: '/opt/leveredge/gaia/.telegram_token',
+  usersFile: '/opt/leveredge/gaia/.authorized_users',
+  spool: '/opt/leveredge/shared/emergency',
+};
+const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
+
+describe('the units of the emergency bot', () => {
+  it('give the bot a user of its own, two folders, and no file of root but by systemd', () => {
+    const text = botUnit(place);
+    assert.match(text, /^User=gaia-bot$/m);
+    assert.match(text, /^LoadCredential=telegram_token:\/opt\/leveredge\/gaia\/\.telegram_token$/m);
+    assert.match(text, /^ExecStart=.* bot --spool \/opt\/leveredge\/shared\/emergency$/m);
+    const [, writable] = /^ReadWritePaths=(.*)$/m.exec(text) ?? [];
+    assert.equal(writable, '-/opt/leveredge/shared/emergency/requests -/opt/leveredge/shared/emergency/bot');
+    assert.doesNotMatch(text, /2fa|config\.yaml/);
+  });
+
+  it('quote what has blanks and per cent signs', () => {
+    const odd = { ...place, spool: '/o p/100%', home: '/a b', configFile: '/a b/$c.yaml' };
+    assert.ok(botUnit(odd).includes('ReadWritePaths="-/o p/100%%/requests" "-/o p/100%%/bot"'));
+    assert.ok(runnerUnit(odd).includes('Environment="LEVEREDGE_HOME=/a b"'));
+    assert.ok(runnerUnit(odd).includes('--config "/a b/$$c.yaml"'));
+  });
+
+  it('are taken by systemd, and the bot is as closed as a service can be', { skip: noSystemd }, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'units-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const [bot, runner] = [join(folder, 'gaia-emergency.service'), join(folder, 'gaia-runner.service')];
+    // Users and programs that are not here would be complaints about this machine.
+    writeFileSync(bot, botUnit(place).replaceAll('=gaia-bot', '=daemon'));
+    writeFileSync(runner, runnerUnit(place));
+    const { stderr } = spawnSync('systemd-analyze', ['verify', bot, runner], { encoding: 'utf8' });
+    assert.doesNotMatch(stderr, /gaia-(emergency|runner)\.service:\d+/);
+    const closed = spawnSync('systemd-analyze', ['security', '--offline=yes', '--threshold=20', bot], {
+      encoding: 'utf8',
+    });
+    assert.equal(closed.status, 0, closed.stdout);
+  });
+});

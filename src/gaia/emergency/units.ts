@@ -1,0 +1,121 @@
+import { botUser } from './spool.ts';
+
+const runnerUnitName = 'gaia-runner.service';
+
+export type UnitPlace = {
+  /** The words that start GAIA, absolute. */
+  program: readonly string[];
+  home: string;
+  configFile: string;
+  tokenFile: string;
+  usersFile: string;
+  spool: string;
+};
+
+/** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
+export function botUnit({ program, tokenFile, usersFile, spool }: UnitPlace): string {
+  return `# Printed by gaia bot --unit. What it means: docs/emergency-bot.md of LeverEdge.
+[Unit]
+Description=LeverEdge emergency bot (GAIA on Telegram)
+After=network-online.target ${runnerUnitName}
+Wants=network-online.target ${runnerUnitName}
+# It must be there on the worst day: it is started again and again, for ever.
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+User=${botUser}
+Group=${botUser}
+# Root's files, which systemd hands to this service alone: the user of the bot can read neither where they lie.
+LoadCredential=telegram_token:${tokenFile.replaceAll('%', '%%')}
+LoadCredential=authorized_users:${usersFile.replaceAll('%', '%%')}
+ExecStart=${command([...program, 'bot', '--spool', spool])}
+Restart=always
+RestartSec=5
+TimeoutStopSec=25
+UMask=0077
+MemoryMax=192M
+TasksMax=64
+
+# Node compiles while it runs, so MemoryDenyWriteExecute cannot be set.
+ReadWritePaths=${word(`-${spool}/requests`)} ${word(`-${spool}/bot`)}
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+CapabilityBoundingSet=
+AmbientCapabilities=
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** The unit of the runner, which is root, and hears nobody but the spool. */
+export function runnerUnit({ program, home, configFile }: UnitPlace): string {
+  return `# Printed by gaia runner --unit. What it means: docs/emergency-bot.md of LeverEdge.
+#
+# It is root: a restore gives files to their owners, swaps folders of others, and stops and starts what works on them. It listens
+# on nothing, and reads what the bot asks from files of a fixed form. Restores are units of their own (systemd-run), so neither
+# the end of this one nor its limits touch them.
+[Unit]
+Description=LeverEdge runner (does what the emergency bot forwards, once it is confirmed)
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+Environment=${word(`LEVEREDGE_HOME=${home}`)}
+ExecStart=${command([...program, 'runner', '--config', configFile])}
+Restart=always
+RestartSec=5
+# Wrong settings, a secret that others can read, another one that runs: starting again mends none of them.
+RestartPreventExitStatus=2 3 6
+# Where there is no systemd-run, a restore is a process of this group, and goes on.
+KillMode=process
+TimeoutStopSec=15
+UMask=0077
+
+ProtectSystem=full
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+const command = (words: readonly string[]) => words.map((each) => word(each).replaceAll('$', '$$$$')).join(' ');
+
+/** A word as systemd takes one: in quotes where it must be, and with no specifiers. */
+function word(text: string): string {
+  const plain = text.replaceAll('%', '%%');
+  return /^[\w./:@%+$=-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import type { Around } from '../src/gaia/command.ts';
+import { run } from '../src/gaia/program.ts';
+import { fromBase32 } from '../src/gaia/two-factor/base32.ts';
+import { tryCode } from '../src/gaia/two-factor/guard.ts';
+import { codeAt, stepAt } from '../src/gaia/two-factor/totp.ts';
+
+const nowMs = 1_764_412_345_000;
+
+/** A home, and a person at its terminal who types what `types` says, and who sees the key. */
+function home(t: TestContext, { terminal = true, columns = 80 } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'enroll-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'config.yaml');
+  mkdirSync(join(folder, 'dev'));
+  writeFileSync(
+    config,
+    `backup_locations: { local: ${folder}/backups }\nrestore_targets: { data-plane: { dev: { root: ${folder}/dev } } }\n`,
+  );
+  const said: string[] = [];
+  const shown: string[] = [];
+  const keyShown = () => fromBase32(said.findLast((line) => /^ {2}[A-Z2-7 ]+$/.test(line)) ?? '') as Buffer;
+  const on = {
+    ...{ folder, said, shown, keyShown, secretFile: join(folder, '.2fa_secret') },
+    files: { secretFile: join(folder, '.2fa_secret'), codesFile: join(folder, '.2fa_backup_codes') },
+    place: { state: join(folder, 'backups', '.gaia') },
+    code: (away = 0) => codeAt(keyShown(), stepAt(nowMs) + away),
+    gaia(types: (n: number) => string | undefined, ...argv: string[]) {
+      let n = 0;
+      const around = {
+        ...{ clock: () => nowMs, uid: 0, home: folder, configFile: config, color: false, ownPids: new Set() },
+        terminal: { in: terminal, out: terminal, err: terminal, columns },
+        signal: new AbortController().signal,
+        say: (line: string) => void said.push(line),
+        show: (drawing: string) => void shown.push(drawing),
+        sketch: () => undefined,
+        ask: async () => types(n++),
+      } as unknown as Around;
+      return run(argv, around);
+    },
+  };
+  return on;
+}
+
+const codesIn = (text: string) => text.match(/[0-9A-Z]{5}-[0-9A-Z]{5}/g) ?? [];
+
+describe('gaia 2fa enroll', () => {
+  it('shows a secret, has it proven, and keeps it where its owner alone reads it', async (t) => {
+    const on = home(t);
+    writeFileSync(on.secretFile, '', { mode: 0o600 });
+    const { exit, stdout } = await on.gaia((n) => (n === 0 ? '000 000' : on.code()), '2fa', 'enroll');
+    assert.equal(exit, 0);
+    assert.equal(codesIn(stdout).length, 10);
+    assert.equal(new Set(codesIn(stdout)).size, 10);
+    for (const file of Object.values(on.files)) assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.deepEqual(fromBase32(readFileSync(on.secretFile, 'utf8')), on.keyShown());
+    const widest = Math.max(...(on.shown[0] as string).split('\n').map((line) => line.length));
+    assert.ok(widest > 30 && widest <= 80, String(widest));
+    // The code that proved it was seen by whoever looked over the shoulder, and confirms nothing.
+    assert.equal(tryCode(on.place, on.files, on.code(), nowMs).kind, 'used');
+    assert.equal(tryCode(on.place, on.files, on.code(1), nowMs).kind, 'right');
+    assert.equal(tryCode(on.place, on.files, codesIn(stdout)[3] as string, nowMs).kind, 'right');
+  });
+
+  it('keeps nothing that was not proven', async (t) => {
+    const on = home(t);
+    for (const types of [() => '000000', () => on.code(10), () => undefined]) {
+      const { exit, stdout } = await on.gaia(types, '2fa', 'enroll');
+      assert.deepEqual([exit, stdout, existsSync(on.secretFile)], [2, '', false]);
+    }
+  });
+
+  it('replaces one only when told so, and what was before counts no more', async (t) => {
+    const on = home(t);
+    const first = await on.gaia(() => on.code(), '2fa', 'enroll');
+    const before = readFileSync(on.secretFile, 'utf8');
+    const refused = await on.gaia(() => on.code(), '2fa', 'enroll');
+    assert.deepEqual([refused.exit, readFileSync(on.secretFile, 'utf8')], [6, before]);
+    assert.match(refused.stderr, /gaia 2fa enroll --replace/);
+    assert.equal((await on.gaia(() => '000000', '2fa', 'enroll', '--replace')).exit, 2);
+    assert.equal(readFileSync(on.secretFile, 'utf8'), before);
+    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll', '--replace')).exit, 0);
+    assert.notEqual(readFileSync(on.secretFile, 'utf8'), before);
+    for (const old of [codeAt(fromBase32(before) as Buffer, stepAt(nowMs)), codesIn(first.stdout)[0] as string])
+      assert.equal(tryCode(on.place, on.files, old, nowMs).kind, 'wrong');
+  });
+
+  it('needs a terminal, and a file that others cannot read', async (t) => {
+    assert.equal((await home(t, { terminal: false }).gaia(() => '', '2fa', 'enroll')).exit, 2);
+    const on = home(t);
+    writeFileSync(on.secretFile, 'x');
+    chmodSync(on.secretFile, 0o644);
+    const { exit, stderr } = await on.gaia(() => on.code(), '2fa', 'enroll');
+    assert.equal(exit, 3);
+    assert.match(stderr, /chmod 600/);
+  });
+
+  it('says the key alone where a code does not fit', async (t) => {
+    const on = home(t, { columns: 30 });
+    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll')).exit, 0);
+    assert.deepEqual(on.shown, []);
+  });
+});
+
+describe('gaia unlock', () => {
+  it('lets codes be tried again after ten wrong ones', async (t) => {
+    const on = home(t);
+    await on.gaia(() => on.code(), '2fa', 'enroll');
+    for (let n = 0, at = nowMs; n < 10; n++, at += 16 * 60_000) tryCode(on.place, on.files, '000000', at);
+    const late = nowMs + 86_400_000;
+    const code = () => codeAt(on.keyShown(), stepAt(late));
+    assert.equal(tryCode(on.place, on.files, code(), late).kind, 'locked');
+    const unlocked = await on.gaia(() => undefined, 'unlock');
+    assert.match(unlocked.stdout, /There were 10 wrong codes/);
+    assert.equal(tryCode(on.place, on.files, code(), late).kind, 'right');
+    assert.match((await on.gaia(() => undefined, 'unlock')).stdout, /Nothing was locked/);
+  });
+});
