@@ -4,7 +4,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import type { Say } from '../agent.ts';
-import { type DoEffects, doPlanned } from './do-planned.ts';
+import { type DoEffects, doPlanned, longestFor } from './do-planned.ts';
 import { copiesIn } from './event-bus-copies.ts';
 import { foundIn, sealedAmong } from './found.ts';
 import { makeNoteBook, type NoteBook, noteKey } from './notes.ts';
@@ -104,7 +104,7 @@ async function round(state: State, say: Say, signal: AbortSignal): Promise<numbe
     return Math.min(lookMs, ...before.map(({ nextMs }) => nextMs - now()));
   }
   if (precedence.isWanted()) return laterMs;
-  const isDone = await act(state, due, config, signal);
+  const isDone = await act(state, due, config, { signal, withinMs: longestFor(due, before, now()) });
   const after = planned(state, config);
   await tellAll(state, config, after, say);
   if (!isDone) await tellMissing(state, config, after, say);
@@ -135,12 +135,17 @@ async function configOrNone(state: State, say: Say): Promise<RecoveryConfig | un
 }
 
 /** False when others must be waited for. */
-async function act(state: State, due: Planned, { place }: RecoveryConfig, signal: AbortSignal): Promise<boolean> {
+async function act(
+  state: State,
+  due: Planned,
+  { place }: RecoveryConfig,
+  { signal, withinMs }: { signal: AbortSignal; withinMs: number },
+): Promise<boolean> {
   const { effects, book, made } = state;
   const { log, now } = effects;
   const { target, what, cause, note, rule } = due;
   const about = { target, what, cause };
-  const done = await doPlanned(due, effects, signal);
+  const done = await doPlanned(due, effects, signal, withinMs);
   if (done.kind === 'later') return false;
   if (done.kind === 'done') {
     log.info('done by the schedule', about);
