@@ -57,7 +57,9 @@ export type Journal = {
   dropped(seq: number, because: string): void;
   /** False when it was put before. */
   putQuestion(question: Pick<PutQuestion, 'id' | 'key'>): boolean;
-  question(idOrKey: string): PutQuestion | undefined;
+  question(id: string): PutQuestion | undefined;
+  /** By what buttons call it; another's id may be just that. */
+  questionOfKey(key: string): PutQuestion | undefined;
   openQuestions(): PutQuestion[];
   closeQuestion(id: string, outcome: string): void;
   shownAt(question: string): ShownAt[];
@@ -184,16 +186,21 @@ function sayings(
 function questions(
   db: DatabaseSync,
   now: () => number,
-): Pick<Journal, 'putQuestion' | 'question' | 'openQuestions' | 'closeQuestion'> {
+): Pick<Journal, 'putQuestion' | 'question' | 'questionOfKey' | 'openQuestions' | 'closeQuestion'> {
   const put = db.prepare('INSERT INTO questions (id, key, at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING');
-  const find = db.prepare('SELECT id, key, outcome FROM questions WHERE id = ?1 OR key = ?1');
+  const find = db.prepare('SELECT id, key, outcome FROM questions WHERE id = ?');
+  const findByKey = db.prepare('SELECT id, key, outcome FROM questions WHERE key = ?');
   const open = db.prepare('SELECT id, key, outcome FROM questions WHERE outcome IS NULL ORDER BY at');
   const close = db.prepare('UPDATE questions SET outcome = ? WHERE id = ? AND outcome IS NULL');
   const of = (row: Record<string, unknown>) => ({ ...row }) as PutQuestion;
   return {
     putQuestion: ({ id, key }) => put.run(id, key, now()).changes > 0,
-    question(idOrKey) {
-      const row = find.get(idOrKey);
+    question(id) {
+      const row = find.get(id);
+      return row && of(row);
+    },
+    questionOfKey(key) {
+      const row = findByKey.get(key);
       return row && of(row);
     },
     openQuestions: () => open.all().map(of),
