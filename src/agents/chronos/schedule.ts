@@ -37,6 +37,8 @@ const lookMs = 60_000;
 const breatheMs = 5000;
 /** While others work on the backups. */
 const laterMs = 10_000;
+/** After that what is due and was not tried is no more taken for what may come in time. */
+const longBusyMs = 60 * 60_000;
 /** So many wait for a bus that is away; then the oldest gives way. */
 const maxUnsaid = 100;
 
@@ -54,6 +56,8 @@ type State = {
   /** What this process has made and the bus has not heard of: more is known of it than the catalog has. */
   made: Made[];
   complaint: string | undefined;
+  /** Since when something is due all the time. */
+  busySinceMs: number | undefined;
 };
 
 /**
@@ -61,7 +65,13 @@ type State = {
  * restart changes nothing; what the bus has not heard of is said in the next round, since the bus may be away.
  */
 export function byTheSchedule(effects: ScheduleEffects): ByTheSchedule {
-  const state: State = { effects, book: makeNoteBook(effects.notesIn), made: [], complaint: undefined };
+  const state: State = {
+    effects,
+    book: makeNoteBook(effects.notesIn),
+    made: [],
+    complaint: undefined,
+    busySinceMs: undefined,
+  };
   return {
     round: (say, signal) => round(state, say, signal),
     plan() {
@@ -99,15 +109,21 @@ async function round(state: State, say: Say, signal: AbortSignal): Promise<numbe
   if (now() < beginsAtMs) return Math.min(beginsAtMs - now(), lookMs);
   const [due] = before.filter(({ isDue }) => isDue).sort(byUrgency);
   if (due === undefined) {
+    state.busySinceMs = undefined;
     // What is due and was not tried may still come in time; what failed, or is not due, may not.
     await tellMissing(state, config, before, say);
     return Math.min(lookMs, ...before.map(({ nextMs }) => nextMs - now()));
   }
-  if (precedence.isWanted()) return laterMs;
+  state.busySinceMs ??= now();
+  const isLongBusy = () => now() - (state.busySinceMs ?? 0) > longBusyMs;
+  if (precedence.isWanted()) {
+    if (isLongBusy()) await tellMissing(state, config, before, say);
+    return laterMs;
+  }
   const isDone = await act(state, due, config, { signal, withinMs: longestFor(due, before, now()) });
   const after = planned(state, config);
   await tellAll(state, config, after, say);
-  if (!isDone) await tellMissing(state, config, after, say);
+  if (!isDone || isLongBusy()) await tellMissing(state, config, after, say);
   return isDone ? breatheMs : laterMs;
 }
 
