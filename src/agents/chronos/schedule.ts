@@ -31,6 +31,8 @@ export type ScheduleEffects = DoEffects & {
   log: Log;
 };
 
+/** Where the beginning is further away the clock was put back since, as after the start of a machine: it begins at once. */
+const longestToBeginMs = 10 * 60_000;
 /** How often it is looked what is due, where nothing is due earlier. */
 const lookMs = 60_000;
 /** After something was done: longer than others, who wait for the lock, sleep between two looks. */
@@ -106,7 +108,8 @@ async function round(state: State, say: Say, signal: AbortSignal): Promise<numbe
   await deliver(config, signal);
   const before = planned(state, config);
   await tellAll(state, config, before, say);
-  if (now() < beginsAtMs) return Math.min(beginsAtMs - now(), lookMs);
+  const toBeginMs = beginsAtMs - now();
+  if (toBeginMs > 0 && toBeginMs <= longestToBeginMs) return Math.min(toBeginMs, lookMs);
   const [due] = before.filter(({ isDue }) => isDue).sort(byUrgency);
   if (due === undefined) {
     state.busySinceMs = undefined;
