@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { layBackup } from '../../recovery/catalog/catalog.fixtures.ts';
-import { parseConfig } from '../../recovery/config/read-config.ts';
-import { makePrecedence } from './precedence.ts';
-import { byTheSchedule } from './schedule.ts';
+import { makePrecedence } from '../src/agents/chronos/precedence.ts';
+import { byTheSchedule } from '../src/agents/chronos/schedule.ts';
+import { layBackup } from '../src/recovery/catalog/catalog.fixtures.ts';
+import { parseConfig } from '../src/recovery/config/read-config.ts';
 
 const minuteMs = 60_000;
 const never = new AbortController().signal;
