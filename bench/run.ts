@@ -1,4 +1,4 @@
-// npm run bench [-- publish|read|deliver|agents|archive|databases|drill|soak] [--quick] [--rounds N] [--write]
+// npm run bench [-- publish|read|deliver|agents|telegram|archive|databases|drill|soak] [--quick] [--rounds N] [--write]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,9 +13,10 @@ import { benchPublish } from './publish.ts';
 import { benchRead } from './read.ts';
 import { deliverReport, publishReport, readReport, soakReport } from './report.ts';
 import { benchSoak } from './soak.ts';
+import { benchTelegram, telegramReport } from './telegram.ts';
 
 const page = join(import.meta.dirname, '../docs/performance.md');
-const parts = ['publish', 'read', 'deliver', 'agents', 'archive', 'databases', 'drill', 'soak'] as const;
+const parts = ['publish', 'read', 'deliver', 'agents', 'telegram', 'archive', 'databases', 'drill', 'soak'] as const;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -28,7 +29,7 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.filter((part) => !parts.some((known) => known === part));
 if (values.help || unknown.length > 0) {
   console.error(
-    'npm run bench [-- publish|read|deliver|agents|archive|databases|drill|soak] [--quick] [--rounds N] [--write]',
+    'npm run bench [-- publish|read|deliver|agents|telegram|archive|databases|drill|soak] [--quick] [--rounds N] [--write]',
   );
   console.error('  --quick  one short round, and 100,000 events instead of a million or 300 MB instead of 1.5 GB');
   console.error('  --write  put the figures into docs/performance.md');
@@ -58,6 +59,7 @@ if (wanted('deliver'))
     deliverReport(await benchDeliver({ seconds: values.quick ? 2 : 10, idleStreams: 1_000, note })),
   );
 if (wanted('agents')) sections.set('agents', agentsReport(await benchAgents({ quick: values.quick, note })));
+if (wanted('telegram')) sections.set('telegram', telegramReport(await benchTelegram({ quick: values.quick, note })));
 if (wanted('archive')) {
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   sections.set('archive', archiveReport(benchArchive({ quick: values.quick, rounds, note })));

@@ -61,7 +61,10 @@ type Options = {
  * Starts a bus as a second process, the same way as the command line does. Started inside one test, give the test: a
  * failed assertion would otherwise leave the process behind.
  */
-export async function startBusProcess(options: Options = {}, t?: TestContext): Promise<BusProcess> {
+export async function startBusProcess(
+  options: Options = {},
+  t?: { after(end: () => unknown): void },
+): Promise<BusProcess> {
   const home = options.home ?? newHome();
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify({ ...options, home })], {
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { z } from 'zod';
 import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
@@ -32,6 +31,9 @@ const whisper: Capability = {
   example: { word: 'psst' },
 };
 
+/** What says when it is over: a test, or whoever measures. */
+type Until = { after(end: () => unknown): void };
+
 type Options = {
   bus?: BusProcess;
   /** What the bot waits for no longer than this. */
@@ -43,7 +45,7 @@ type Options = {
 
 /** A bus, a Telegram, the control bot between them, and an agent TEA whose calls it can make. */
 export async function startControlBot(
-  t: TestContext,
+  t: Until,
   { callSeconds = 20, pollSeconds = 20, longestSleepMs = 60_000, tell = usuallyTold, ...given }: Options = {},
 ) {
   const bus = given.bus ?? (await startBusProcess({}, t));

@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test';
 import { z } from 'zod';
 import { type Agent, done, type Handler } from '../src/agents/agent.ts';
 import { callsOf } from '../src/agents/calls.ts';
@@ -39,7 +38,7 @@ type Did = { what: string; args: JsonObject; call: string };
 
 /** TEA as a process would run it: over HTTP, until the test ends or it is stopped. */
 export async function tea(
-  t: TestContext,
+  t: { after(end: () => unknown): void },
   client: Client,
   changed: Partial<Record<'look' | 'brew' | 'spill', Handler>> = {},
 ) {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { failureOf, type GaiaEnd } from '../agents/gaia-end.ts';
 import { answerOne, askGaia } from './gaia-socket.ts';
@@ -68,6 +69,28 @@ describe('GAIA behind a socket', () => {
       return ended.promise;
     });
     await assert.rejects(askGaia(path, ['backup', 'dev'], stop.signal), /stopped/);
+  });
+
+  it('reads no more of what goes on without an end, and does what was asked for', async () => {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const begun = Promise.withResolvers<void>();
+    const through = Promise.withResolvers<GaiaEnd>();
+    const answered = answerOne(input, output, () => {
+      begun.resolve();
+      return through.promise;
+    });
+    input.write('{"words":["list"]}\n');
+    await begun.promise;
+    for (let n = 0; n < 64; n++) input.write('x'.repeat(64 * 1024));
+    await new Promise(setImmediate);
+    assert.equal(input.isPaused(), true);
+    assert.ok(
+      input.readableLength + input.writableLength > 60 * 64 * 1024,
+      'it lies where the sender must wait for it',
+    );
+    through.resolve(fine);
+    await answered;
+    assert.deepEqual(JSON.parse(String(output.read())), fine);
   });
 
   it('goes on when the agent is killed', async (t) => {

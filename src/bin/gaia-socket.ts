@@ -95,7 +95,11 @@ export async function answerOne(input: Readable, output: Writable, run: Run): Pr
   let isAsked = false;
   input.setEncoding('utf8').on('data', (more: string) => {
     text += more;
-    if (text.length > maxRequest) request.reject(new Fault('too-large', 'The request is too long.'));
+    if (text.length > maxRequest) {
+      request.reject(new Fault('too-large', 'The request is too long.'));
+      // Whoever goes on does not fill the memory of root.
+      input.pause();
+    }
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n')) {
       const line = text.slice(0, at);
       text = text.slice(at + 1);

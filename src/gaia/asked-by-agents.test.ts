@@ -35,6 +35,8 @@ describe('what agents may ask of GAIA', () => {
     'restore dev --backup ../../x',
     'restore dev --backup --config',
     'restore dev prod',
+    'restore full --yes',
+    'restore full --plan 0f3a --yes',
     'restore',
     'restore --yes',
     'backup dev --reason because',

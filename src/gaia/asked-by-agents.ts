@@ -6,6 +6,8 @@ const maxWord = 256;
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** The id of an event, which may be any text. */
 const anyText = /^[^-\p{Cc}][^\p{Cc}]*$/u;
+/** One target: of `full` no plan is held against what is done, and no cause says that it was done. */
+const oneTarget = /^(?!full$)[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const reason = /^(manual|pre-change|scheduled)$/;
 
 /**
@@ -28,7 +30,7 @@ const mayBeAsked: Readonly<Record<string, Asked>> = {
   backup: { words: [name], flags: { reason, cause: anyText, only: /^(db|files)$/ } },
   drill: { words: [name], flags: { backup: name, cause: anyText } },
   prune: { flags: { target: name, cause: anyText, 'dry-run': true, yes: true } },
-  restore: { words: [name], flags: { backup: name, plan: name, cause: anyText, yes: true } },
+  restore: { words: [oneTarget], flags: { backup: name, plan: name, cause: anyText, yes: true } },
   undo: { words: [name], flags: { run: name, cause: anyText, yes: true } },
 };
 const always: Readonly<Record<string, RegExp | true>> = { json: true, quiet: true };

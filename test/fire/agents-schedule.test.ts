@@ -17,8 +17,9 @@ describe('CHRONOS by its schedule, as a unit without rights', { skip: missing !=
 
   /** What CHRONOS has said of backups: target and what is in them. */
   async function made(): Promise<string[]> {
-    const { events } = JSON.parse(await well('leveredge events --action backup_completed --json'));
-    return (events as { source_agent: string; target: string; details: { contents?: string } }[])
+    const lines = (await well('leveredge events --action backup_completed --json')).split('\n');
+    return lines
+      .map((line) => JSON.parse(line))
       .map(({ source_agent, target, details }) => `${source_agent} ${target} ${details.contents}`)
       .sort();
   }
@@ -45,7 +46,9 @@ describe('CHRONOS by its schedule, as a unit without rights', { skip: missing !=
   after(() => on?.end());
 
   it('does all that is due, and tells of each backup once', async () => {
-    await on.until('leveredge events --action backup_completed --json | grep -q event-bus');
+    // One after the other, with a pause after each.
+    for (const target of ['control-plane', 'prod', 'dev', 'event-bus'])
+      await on.until(`leveredge events --action backup_completed --json | grep -q '"target":"${target}"'`);
     await on.until(`chronos schedule | grep -q 'ok$' && ! chronos schedule | grep -E 'due$|FAILING|MISSING'`);
     assert.deepEqual(await made(), [
       'CHRONOS control-plane whole',
@@ -56,7 +59,7 @@ describe('CHRONOS by its schedule, as a unit without rights', { skip: missing !=
     const shown = await well('chronos schedule');
     assert.match(shown, /^event-bus\s+copy\s+hourly\s+\S+\s+\S+\s+ok$/m);
     for (const what of ['whole', 'verify', 'prune']) assert.match(shown, new RegExp(`^dev\\s+${what}\\s.*ok$`, 'm'));
-    assert.match(await well(`stat -c '%U' ${home}/shared/backups/dev/hourly/*.tar.zst`), /^root$/m);
+    assert.match(await well(`stat -c '%U' ${home}/shared/backups/dev/*/*.tar.zst`), /^root$/m);
   });
 
   it('has a copy of the bus’ database made, which is of the user of the bus and opens', async () => {

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { JsonObject } from '../../base/json.ts';
 import { failureOf, type GaiaEnd, lastDocument, type RunGaia } from '../gaia-end.ts';
 import { backupDetails, outcomeOf } from './gaia-backup.ts';
-import type { Planned } from './plan.ts';
+import { graceOf, type Planned } from './plan.ts';
 import { gaveWay, type Precedence } from './precedence.ts';
 
 /** What doing things by the schedule touches. */
@@ -22,15 +22,32 @@ export type Done =
   | { kind: 'later' }
   | { kind: 'failed'; code: string; says: string };
 
+const hourMs = 3_600_000;
 /** Longer than that nothing goes on that nobody looks at. */
-const longestMs = 24 * 3_600_000;
+const longestMs = 24 * hourMs;
+/** So long the proof of a backup may go on always; longer only where none is late for it. */
+const proofMs = 6 * hourMs;
 const drilled = [0, 9];
 /** What a verification concludes: sound, or damaged, which GAIA tells. */
 const concluded = [0, 7];
 
+/** How long this may take: meanwhile no backup is made, and nobody is told that one is missing. */
+export function longestFor({ what }: Planned, all: readonly Planned[], nowMs: number): number {
+  if (what !== 'drill' && what !== 'verify') return longestMs;
+  const late = all
+    .filter((each) => each.what === 'whole' || each.what === 'databases' || each.what === 'copy')
+    .map(({ nextMs, rule }) => nextMs + graceOf(rule) - nowMs);
+  return Math.min(longestMs, Math.max(proofMs, Math.min(...late)));
+}
+
 /** Does what is due. @throws the reason of the signal */
-export async function doPlanned(planned: Planned, effects: DoEffects, signal: AbortSignal): Promise<Done> {
-  const limit = AbortSignal.timeout(longestMs);
+export async function doPlanned(
+  planned: Planned,
+  effects: DoEffects,
+  signal: AbortSignal,
+  withinMs = longestMs,
+): Promise<Done> {
+  const limit = AbortSignal.timeout(withinMs);
   try {
     return await kinds[planned.what](planned, effects, AbortSignal.any([signal, limit]));
   } catch (error) {
@@ -39,7 +56,7 @@ export async function doPlanned(planned: Planned, effects: DoEffects, signal: Ab
     return {
       kind: 'failed',
       code: 'unavailable',
-      says: `It took longer than ${longestMs / 3_600_000} hours, and was ended.`,
+      says: `It took longer than ${(withinMs / hourMs).toFixed(1).replace('.0', '')} hours, and was ended.`,
     };
   }
 }

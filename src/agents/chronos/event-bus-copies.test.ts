@@ -51,6 +51,16 @@ describe('Copies of the bus’ database', () => {
     assert.deepEqual(removeOldCopies(at, now), []);
   });
 
+  it('stay when the clock is right again after it was ahead for weeks', (t) => {
+    const ahead = Array.from({ length: 24 * 60 }, (_, n) => scheduledName(now + (n + 2) * hourMs));
+    const made = [now, now - hourMs, now - 2 * hourMs].map(scheduledName);
+    const at = folder(t, [...ahead, ...made]);
+    assert.deepEqual(removeOldCopies(at, now), []);
+    const old = scheduledName(now - 3 * hourMs);
+    writeFileSync(join(at, old), '');
+    assert.deepEqual(removeOldCopies(at, now), [old]);
+  });
+
   it('never goes while it is the only one, and what a killed one has left goes after a day', (t) => {
     const only = scheduledName(now - 9000 * hourMs);
     const left = `.${only}.123.partial`;

@@ -12,6 +12,8 @@ const copyName = /^events-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z(-schedu
 const unfinished = /^\.events-\w+-scheduled\.db\.\d+\.partial/;
 /** A copy that is still being made is younger. */
 const abandonedMs = 24 * 3_600_000;
+/** What is further ahead was made under a clock that was wrong: it stays, and takes no place of what is made now. */
+const aheadMs = 3_600_000;
 
 /** All copies in a folder, newest first; a folder that is missing has none. */
 export function copiesIn(folder: string): Copy[] {
@@ -31,7 +33,7 @@ export function copiesIn(folder: string): Copy[] {
  * somebody has asked for stay. Never the newest. @returns what is gone @throws the system's error
  */
 export function removeOldCopies(folder: string, nowMs: number): string[] {
-  const own = copiesIn(folder).filter(({ isScheduled }) => isScheduled);
+  const own = copiesIn(folder).filter(({ isScheduled, atMs }) => isScheduled && atMs <= nowMs + aheadMs);
   const kept = own.map(({ name, atMs }) => ({
     name,
     atMs,

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import type { Say } from '../agent.ts';
-import { type DoEffects, doPlanned } from './do-planned.ts';
+import { type DoEffects, doPlanned, longestFor } from './do-planned.ts';
 import { copiesIn } from './event-bus-copies.ts';
 import { foundIn, sealedAmong } from './found.ts';
 import { makeNoteBook, type NoteBook, noteKey } from './notes.ts';
@@ -31,12 +31,16 @@ export type ScheduleEffects = DoEffects & {
   log: Log;
 };
 
+/** Where the beginning is further away the clock was put back since, as after the start of a machine: it begins at once. */
+const longestToBeginMs = 10 * 60_000;
 /** How often it is looked what is due, where nothing is due earlier. */
 const lookMs = 60_000;
 /** After something was done: longer than others, who wait for the lock, sleep between two looks. */
 const breatheMs = 5000;
 /** While others work on the backups. */
 const laterMs = 10_000;
+/** After that what is due and was not tried is no more taken for what may come in time. */
+const longBusyMs = 60 * 60_000;
 /** So many wait for a bus that is away; then the oldest gives way. */
 const maxUnsaid = 100;
 
@@ -54,6 +58,8 @@ type State = {
   /** What this process has made and the bus has not heard of: more is known of it than the catalog has. */
   made: Made[];
   complaint: string | undefined;
+  /** Since when something is due all the time. */
+  busySinceMs: number | undefined;
 };
 
 /**
@@ -61,7 +67,13 @@ type State = {
  * restart changes nothing; what the bus has not heard of is said in the next round, since the bus may be away.
  */
 export function byTheSchedule(effects: ScheduleEffects): ByTheSchedule {
-  const state: State = { effects, book: makeNoteBook(effects.notesIn), made: [], complaint: undefined };
+  const state: State = {
+    effects,
+    book: makeNoteBook(effects.notesIn),
+    made: [],
+    complaint: undefined,
+    busySinceMs: undefined,
+  };
   return {
     round: (say, signal) => round(state, say, signal),
     plan() {
@@ -96,18 +108,25 @@ async function round(state: State, say: Say, signal: AbortSignal): Promise<numbe
   await deliver(config, signal);
   const before = planned(state, config);
   await tellAll(state, config, before, say);
-  if (now() < beginsAtMs) return Math.min(beginsAtMs - now(), lookMs);
+  const toBeginMs = beginsAtMs - now();
+  if (toBeginMs > 0 && toBeginMs <= longestToBeginMs) return Math.min(toBeginMs, lookMs);
   const [due] = before.filter(({ isDue }) => isDue).sort(byUrgency);
   if (due === undefined) {
+    state.busySinceMs = undefined;
     // What is due and was not tried may still come in time; what failed, or is not due, may not.
     await tellMissing(state, config, before, say);
     return Math.min(lookMs, ...before.map(({ nextMs }) => nextMs - now()));
   }
-  if (precedence.isWanted()) return laterMs;
-  const isDone = await act(state, due, config, signal);
+  state.busySinceMs ??= now();
+  const isLongBusy = () => now() - (state.busySinceMs ?? 0) > longBusyMs;
+  if (precedence.isWanted()) {
+    if (isLongBusy()) await tellMissing(state, config, before, say);
+    return laterMs;
+  }
+  const isDone = await act(state, due, config, { signal, withinMs: longestFor(due, before, now()) });
   const after = planned(state, config);
   await tellAll(state, config, after, say);
-  if (!isDone) await tellMissing(state, config, after, say);
+  if (!isDone || isLongBusy()) await tellMissing(state, config, after, say);
   return isDone ? breatheMs : laterMs;
 }
 
@@ -135,12 +154,17 @@ async function configOrNone(state: State, say: Say): Promise<RecoveryConfig | un
 }
 
 /** False when others must be waited for. */
-async function act(state: State, due: Planned, { place }: RecoveryConfig, signal: AbortSignal): Promise<boolean> {
+async function act(
+  state: State,
+  due: Planned,
+  { place }: RecoveryConfig,
+  { signal, withinMs }: { signal: AbortSignal; withinMs: number },
+): Promise<boolean> {
   const { effects, book, made } = state;
   const { log, now } = effects;
   const { target, what, cause, note, rule } = due;
   const about = { target, what, cause };
-  const done = await doPlanned(due, effects, signal);
+  const done = await doPlanned(due, effects, signal, withinMs);
   if (done.kind === 'later') return false;
   if (done.kind === 'done') {
     log.info('done by the schedule', about);

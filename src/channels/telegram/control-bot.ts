@@ -196,7 +196,7 @@ function reply(journal: Journal, update: number, chat: number, { lines, keys = [
         id: `reply ${update} ${at}`,
         chat,
         shown: { html: text, keys: at === messages.length - 1 ? keys : [] },
-        isUrgent: true,
+        isReply: true,
       });
     also?.(journal);
     const seen = JSON.parse(journal.get('updates') ?? '[]') as number[];

@@ -9,7 +9,7 @@ import { busActions, busAgent, type Event, type PendingQuestion } from '../../ev
 import { endOfCall } from './call-lines.ts';
 import type { Journal } from './journal.ts';
 import { messagesOf } from './markup.ts';
-import { noticeLines, tellsOf } from './notice.ts';
+import { tell, tellsOf } from './notice.ts';
 import { keyOf, mayAnswer, outcomeOf, resolutionOf, showQuestion } from './question-message.ts';
 import { tellEnd } from './settle.ts';
 
@@ -124,10 +124,7 @@ async function hear(following: Following, event: Event, tells: (event: Event) =>
     if (event.requires_human && event.human_state === 'open') put(following, event);
     if (escalated?.human_state === 'open') put(following, escalated);
     if (isEnd) close(following, about, resolutionIn(event.details ?? {}));
-    if (tells(event))
-      for (const chat of chats)
-        for (const [at, html] of messagesOf(noticeLines(event)).entries())
-          journal.say({ id: `tell ${event.id} ${chat} ${at}`, chat, shown: { html, keys: [] } });
+    if (tells(event)) for (const chat of chats) tell(journal, event, chat);
     journal.set('bookmark', event.bookmark);
   });
 }

@@ -26,6 +26,8 @@ export type NewSaying = Pick<Waiting, 'id' | 'chat' | 'shown'> & {
   edits?: number;
   /** What somebody waits for goes before what is only told. */
   isUrgent?: boolean;
+  /** What answers somebody just now goes before everything, whatever floods the chat. */
+  isReply?: boolean;
 };
 
 /** A question as it was put to somebody. `key` is how buttons name it; `outcome` is HTML, and null while it is open. */
@@ -41,6 +43,10 @@ export type Journal = {
   /** Several writes as one. */
   together<T>(write: () => T): T;
   say(saying: NewSaying): void;
+  /** How much waits for a chat that is only told. */
+  untold(chat: number): number;
+  /** Changes the text of what waits and has nothing behind it that is only told; false where that is not so. */
+  amend(id: string, html: string): boolean;
   /** The next that waits for each chat. */
   next(): Waiting[];
   waiting(): number;
@@ -51,7 +57,9 @@ export type Journal = {
   dropped(seq: number, because: string): void;
   /** False when it was put before. */
   putQuestion(question: Pick<PutQuestion, 'id' | 'key'>): boolean;
-  question(idOrKey: string): PutQuestion | undefined;
+  question(id: string): PutQuestion | undefined;
+  /** By what buttons call it; another's id may be just that. */
+  questionOfKey(key: string): PutQuestion | undefined;
   openQuestions(): PutQuestion[];
   closeQuestion(id: string, outcome: string): void;
   shownAt(question: string): ShownAt[];
@@ -125,12 +133,15 @@ type Row = {
   attempts: number;
 };
 
+/** The rank of what nobody waits for. */
+const told = 1;
+
 const waitingOf = ({ html, keys, ...rest }: Row): Waiting => ({ ...rest, shown: { html, keys: JSON.parse(keys) } });
 
 function sayings(
   db: DatabaseSync,
   now: () => number,
-): Pick<Journal, 'say' | 'next' | 'waiting' | 'sent' | 'failed' | 'dropped' | 'shownAt'> {
+): Pick<Journal, 'say' | 'untold' | 'amend' | 'next' | 'waiting' | 'sent' | 'failed' | 'dropped' | 'shownAt'> {
   const add = db.prepare(
     `INSERT INTO sayings (id, chat, html, keys, question, edits, rank, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO NOTHING`,
@@ -142,6 +153,13 @@ function sayings(
      ORDER BY rank, seq`,
   );
   const count = db.prepare("SELECT count(*) AS n FROM sayings WHERE state = 'waiting'");
+  const untold = db.prepare(
+    `SELECT count(*) AS n FROM sayings WHERE state = 'waiting' AND chat = ? AND rank = ${told}`,
+  );
+  const amend = db.prepare(
+    `UPDATE sayings AS s SET html = ? WHERE id = ? AND state = 'waiting' AND seq = (
+       SELECT max(seq) FROM sayings WHERE state = 'waiting' AND chat = s.chat AND rank = ${told})`,
+  );
   const sent = db.prepare("UPDATE sayings SET state = 'sent', message = ? WHERE seq = ?");
   const failed = db.prepare('UPDATE sayings SET attempts = attempts + 1 WHERE seq = ?');
   const dropped = db.prepare("UPDATE sayings SET state = 'dropped', because = ? WHERE seq = ?");
@@ -149,10 +167,13 @@ function sayings(
     "SELECT chat, message, html FROM sayings WHERE question = ? AND edits IS NULL AND state = 'sent' ORDER BY seq",
   );
   return {
-    say({ id, chat, shown, question, edits, isUrgent = false }) {
+    say({ id, chat, shown, question, edits, isUrgent = false, isReply = false }) {
       const { html, keys } = shown;
-      add.run(id, chat, html, JSON.stringify(keys), question ?? null, edits ?? null, isUrgent ? 0 : 1, now());
+      const rank = isReply ? -1 : isUrgent ? 0 : told;
+      add.run(id, chat, html, JSON.stringify(keys), question ?? null, edits ?? null, rank, now());
     },
+    untold: (chat) => untold.get(chat)?.n as number,
+    amend: (id, html) => amend.run(html, id).changes > 0,
     next: () => (next.all() as Row[]).map(waitingOf),
     waiting: () => count.get()?.n as number,
     sent: (seq, message) => void sent.run(message, seq),
@@ -165,16 +186,21 @@ function sayings(
 function questions(
   db: DatabaseSync,
   now: () => number,
-): Pick<Journal, 'putQuestion' | 'question' | 'openQuestions' | 'closeQuestion'> {
+): Pick<Journal, 'putQuestion' | 'question' | 'questionOfKey' | 'openQuestions' | 'closeQuestion'> {
   const put = db.prepare('INSERT INTO questions (id, key, at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING');
-  const find = db.prepare('SELECT id, key, outcome FROM questions WHERE id = ?1 OR key = ?1');
+  const find = db.prepare('SELECT id, key, outcome FROM questions WHERE id = ?');
+  const findByKey = db.prepare('SELECT id, key, outcome FROM questions WHERE key = ?');
   const open = db.prepare('SELECT id, key, outcome FROM questions WHERE outcome IS NULL ORDER BY at');
   const close = db.prepare('UPDATE questions SET outcome = ? WHERE id = ? AND outcome IS NULL');
   const of = (row: Record<string, unknown>) => ({ ...row }) as PutQuestion;
   return {
     putQuestion: ({ id, key }) => put.run(id, key, now()).changes > 0,
-    question(idOrKey) {
-      const row = find.get(idOrKey);
+    question(id) {
+      const row = find.get(id);
+      return row && of(row);
+    },
+    questionOfKey(key) {
+      const row = findByKey.get(key);
       return row && of(row);
     },
     openQuestions: () => open.all().map(of),

@@ -37,6 +37,8 @@ const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 /** How often Telegram may refuse one message for a reason that is not known here before it is given up. */
 const maxRefusals = 5;
+/** While the disk takes no note of what was sent. */
+const diskPauseMs = 10_000;
 /** With nothing to do it looks again after this long. */
 const idleMs = 60_000;
 
@@ -62,6 +64,18 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
     return pauseMs;
   };
 
+  /** Until it is on disk: one that is full is no reason to send something again, nor to end, which would be that. */
+  const written = async (write: () => void): Promise<void> => {
+    for (let tries = 0; ; tries++)
+      try {
+        return write();
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (tries === 0) log.error('what was sent cannot be noted; trying again', { because: reasonOf(error) });
+        await sleep(diskPauseMs, signal).catch(() => undefined /* the signal is looked at above */);
+      }
+  };
+
   const sendOne = async (saying: Waiting): Promise<void> => {
     pacer.sent(saying.chat, clock());
     let message: number;
@@ -71,12 +85,13 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
       return failed(saying, error);
     }
     troubles = 0;
-    // Not in the block above: a disk that is full is no reason to send it again and again.
-    journal.together(() => {
-      journal.sent(saying.seq, message);
-      // It may have been decided while this was under way.
-      if (saying.question !== null) tellEnd(journal, saying.question);
-    });
+    await written(() =>
+      journal.together(() => {
+        journal.sent(saying.seq, message);
+        // It may have been decided while this was under way.
+        if (saying.question !== null) tellEnd(journal, saying.question);
+      }),
+    );
     if (saying.question !== null && saying.edits === null) onShown?.(saying.question);
   };
 
@@ -86,17 +101,17 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
     return saying.edits;
   };
 
-  const failed = (saying: Waiting, error: unknown): void => {
+  const failed = async (saying: Waiting, error: unknown): Promise<void> => {
     const { kind } = judge(error, saying);
     if (kind === 'fatal') throw error;
-    if (kind === 'settled') journal.sent(saying.seq, saying.edits as number);
+    if (kind === 'settled') await written(() => journal.sent(saying.seq, saying.edits as number));
     else if (kind === 'again') pacer.hush(pauseAfter(error), clock());
     else if (kind === 'refused' && saying.attempts + 1 < maxRefusals) {
-      journal.failed(saying.seq);
+      await written(() => journal.failed(saying.seq));
       pacer.hush(pauseAfter(error), clock());
     } else {
       log.error('a message cannot be delivered and is dropped', { id: saying.id, because: reasonOf(error) });
-      journal.dropped(saying.seq, reasonOf(error));
+      await written(() => journal.dropped(saying.seq, reasonOf(error)));
     }
   };
 

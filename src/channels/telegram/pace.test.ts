@@ -44,5 +44,11 @@ describe('the pace', () => {
     assert.equal(pacer.waitMs(1, 15_000), 0);
     pacer.sent(1, 15_000);
     assert.ok(pacer.waitMs(1, 1_000) <= 15_000);
+    const month = 30 * 86_400_000;
+    pacer.hush(5_000, month);
+    assert.equal(pacer.waitMs(1, 60_000), 5_000);
+    pacer.hush(1_000, 62_000);
+    assert.equal(pacer.waitMs(1, 62_000), 3_000);
+    assert.equal(pacer.waitMs(1, 65_000), 0);
   });
 });

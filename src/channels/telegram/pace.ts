@@ -17,7 +17,12 @@ type Bucket = { left: number; at: number };
 export function makePacer({ chatBurst, chatPerSecond, overallPerSecond }: Pace): Pacer {
   const chats = new Map<number, Bucket>();
   const overall: Bucket = { left: overallPerSecond, at: 0 };
-  let quietUntil = 0;
+  const quiet = { since: 0, ms: 0 };
+  const quietMs = (now: number) => {
+    // It begins again where the clock was put back: by a month that would else be a month.
+    if (now < quiet.since) quiet.since = now;
+    return Math.max(0, quiet.since + quiet.ms - now);
+  };
   const filled = (bucket: Bucket, most: number, perSecond: number, now: number) => {
     // A clock that was put back must not silence the bot until it is where it was.
     const passed = Math.max(0, now - bucket.at);
@@ -38,7 +43,7 @@ export function makePacer({ chatBurst, chatPerSecond, overallPerSecond }: Pace):
       const { ofChat, ofAll } = both(chat, now);
       const until = (left: number, perSecond: number) => (left >= 1 ? 0 : ((1 - left) / perSecond) * 1000);
       return Math.ceil(
-        Math.max(quietUntil - now, until(ofChat.left, chatPerSecond), until(ofAll.left, overallPerSecond), 0),
+        Math.max(quietMs(now), until(ofChat.left, chatPerSecond), until(ofAll.left, overallPerSecond), 0),
       );
     },
     sent(chat, now) {
@@ -47,7 +52,8 @@ export function makePacer({ chatBurst, chatPerSecond, overallPerSecond }: Pace):
       ofAll.left -= 1;
     },
     hush(ms, now) {
-      quietUntil = Math.max(quietUntil, now + ms);
+      quiet.ms = Math.max(quietMs(now), ms);
+      quiet.since = now;
     },
   };
 }

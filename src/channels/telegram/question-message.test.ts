@@ -57,6 +57,14 @@ describe('a question on a phone', () => {
     );
   });
 
+  it('has room for its outcome also where whoever answered has the longest name there is', () => {
+    for (const state of ['answered', 'timed_out', 'cancelled'] as const) {
+      const end = { response: 'y'.repeat(4000), resolved_at: '2026-01-16T10:30:00.000Z' };
+      const outcome = outcomeOf({ state, ...end, responded_by: 'x'.repeat(200), responded_via: '&'.repeat(200) });
+      assert.ok(parseHtml(`\n\n${outcome}`).text.length <= 400, outcome);
+    }
+  });
+
   it('is for those who are named, and for those whom an escalation told', () => {
     const rung = (fired_at: string | null) => [{ after_minutes: 1, notify: ['olga'], fired_at }];
     assert.ok(mayAnswer({ answerers: null, escalation: null }, 'olga'));

@@ -20,6 +20,7 @@ type Asked = Pick<
 
 /** Room for the outcome below a question. */
 const outcomeRoom = 400;
+const maxName = 80;
 /** Telegram takes 64 bytes; what stands around the key needs some. */
 const longestKey = 48;
 const maxButtons = 30;
@@ -78,17 +79,18 @@ function left(ms: number): string {
   return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h left` : `${Math.round(minutes / 1440)} days left`;
 }
 
-/** How a question ended, as one line: what, who, where, when. */
+/** How a question ended, as one line: what, who, where, when. No longer than what is left for it, whatever they are called. */
 export function outcomeOf({ state, response, responded_by, responded_via, resolved_at }: Resolution): string {
   const when = clockTime(resolved_at);
-  const where = responded_via === null ? '' : ` (${responded_via})`;
+  const where = responded_via === null ? '' : ` (${short(responded_via, maxName)})`;
+  const by = responded_by === null ? null : short(responded_by, maxName);
   const said = response === null ? '' : short(response, 120);
-  if (state === 'cancelled') return html`🚫 Taken back by ${responded_by ?? 'its asker'}${where}, ${when}.`.html;
+  if (state === 'cancelled') return html`🚫 Taken back by ${by ?? 'its asker'}${where}, ${when}.`.html;
   if (state === 'timed_out')
     return response === null
       ? html`⌛ Nobody answered until ${when}.`.html
       : html`⌛ Nobody answered until ${when}; taken as: <b>${said}</b>.`.html;
-  return html`✅ <b>${said}</b> — ${responded_by ?? 'somebody'}${where}, ${when}.`.html;
+  return html`✅ <b>${said}</b> — ${by ?? 'somebody'}${where}, ${when}.`.html;
 }
 
 /** How a question ended, from the event that asked it; undefined while it is open. */

@@ -8,7 +8,7 @@ import { readData } from './question-message.ts';
 /** What the tapper is shown: `isAlert` where it must not be missed. */
 export type TapAnswer = { text: string; isAlert: boolean };
 
-type Deps = { client: Pick<Client, 'event' | 'respond'>; journal: Pick<Journal, 'question'> };
+type Deps = { client: Pick<Client, 'event' | 'respond'>; journal: Pick<Journal, 'questionOfKey'> };
 
 /** Telegram shows at most 200 characters. */
 const longest = 190;
@@ -20,7 +20,7 @@ const longest = 190;
 export async function answerTap({ client, journal }: Deps, data: string): Promise<TapAnswer> {
   const tapped = readData(data);
   if (tapped === undefined) return alert('This button is none of mine any more. /pending shows what is open.');
-  const id = journal.question(tapped.key)?.id ?? (tapped.key.startsWith('~') ? undefined : tapped.key);
+  const id = journal.questionOfKey(tapped.key)?.id ?? (tapped.key.startsWith('~') ? undefined : tapped.key);
   if (id === undefined) return alert('I do not know this question any more. /pending shows what is open.');
   try {
     const event = await client.event(id);

@@ -75,7 +75,9 @@ describe('the unit of an agent', () => {
     for (const name of ['chronos', 'hades'] as const) {
       const text = agentUnit('system', name, of(name));
       assert.match(text, /^AmbientCapabilities=CAP_DAC_READ_SEARCH$/m);
-      assert.match(text, /^InaccessiblePaths=-\/opt\/leveredge\/gaia\/\.signing_key/m);
+      const hidden = /^InaccessiblePaths=(.*)$/m.exec(text)?.[1]?.split(' ') ?? [];
+      for (const secret of ['.signing_key', '.identity', '.2fa_secret', '.2fa_backup_codes', '.restic-password'])
+        assert.ok(hidden.includes(`-/opt/leveredge/gaia/${secret}`), secret);
       assert.match(text, /^TemporaryFileSystem=\/opt\/leveredge\/shared\/credentials$/m);
     }
   });

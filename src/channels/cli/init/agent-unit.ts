@@ -76,9 +76,19 @@ InaccessiblePaths=${secretsOf(home)
   .map((path) => unitWord(`-${path}`))
   .join(' ')}`;
 
+const secretFiles = [
+  '.signing_key',
+  '.identity',
+  '.2fa_secret',
+  '.2fa_backup_codes',
+  '.telegram_token',
+  // With it a repository is not only read but emptied.
+  '.restic-password',
+];
+
 /** What is not there is not missed. */
 function secretsOf(home: string): string[] {
-  return ['.signing_key', '.identity', '.2fa_secret', '.telegram_token'].map((name) => join(home, 'gaia', name));
+  return secretFiles.map((name) => join(home, 'gaia', name));
 }
 
 function userUnit(name: AgentName, place: UnitPlace): string {

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { openJournal } from './journal.ts';
+import { makeOutbox } from './outbox.ts';
+import { usualPace } from './pace.ts';
+
+const owner = 7;
+
+function journalIn(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'leveredge-outbox-'));
+  const journal = openJournal(join(folder, 'bot.db'), () => 1_700_000_000_000);
+  t.after(() => {
+    journal.close();
+    rmSync(folder, { recursive: true });
+  });
+  return journal;
+}
+
+describe('the outbox of the control bot', () => {
+  it('sends nothing twice while the disk is full, and goes on when there is room', async (t) => {
+    const journal = journalIn(t);
+    for (const id of ['one', 'two']) journal.say({ id, chat: owner, shown: { html: id, keys: [] } });
+    const stop = new AbortController();
+    const sent: string[] = [];
+    let refusals = 0;
+    const outbox = makeOutbox({
+      journal: {
+        ...journal,
+        together(write) {
+          if (refusals++ < 5) throw new Error('database or disk is full');
+          return journal.together(write);
+        },
+      },
+      sender: {
+        async send({ id }) {
+          sent.push(id);
+          return sent.length;
+        },
+        edit: async () => assert.fail('nothing is changed'),
+      },
+      pace: usualPace,
+      log: { info() {}, warn() {}, error() {} },
+      clock: () => 1_700_000_000_000,
+      signal: stop.signal,
+      // It looks for something to do when all is sent.
+      async sleep() {
+        if (sent.length === 2 && journal.waiting() === 0) stop.abort();
+      },
+    });
+    await outbox.run();
+    assert.deepEqual(sent, ['one', 'two']);
+    assert.equal(refusals, 7);
+  });
+});
