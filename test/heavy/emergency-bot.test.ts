@@ -3,8 +3,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { memoryIn } from '../src/gaia/bot/memory.ts';
-import { emergency, emergencyBot, owner } from './emergency-bot.fixtures.ts';
+import { memoryIn } from '../../src/gaia/bot/memory.ts';
+import { emergency, emergencyBot, owner } from '../emergency-bot.fixtures.ts';
 
 const operation = '20261125T081500Z-7KQ4';
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Agent, done } from '../src/agents/agent.ts';
-import { makeRunner } from '../src/agents/runner.ts';
-import { systemClock } from '../src/base/clock.ts';
-import { Fault } from '../src/base/fault.ts';
-import { type Client, makeClient } from '../src/client/client.ts';
-import { type BusProcess, startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
-import { start } from './cli-run.fixtures.ts';
+import { type Agent, done } from '../../src/agents/agent.ts';
+import { makeRunner } from '../../src/agents/runner.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { Fault } from '../../src/base/fault.ts';
+import { type Client, makeClient } from '../../src/client/client.ts';
+import { type BusProcess, startBusProcess, temporaryHome } from '../bus-server.fixtures.ts';
+import { start } from '../cli-run.fixtures.ts';
 
 const lines: string[] = [];
 const note = (line: string) => void lines.push(line);

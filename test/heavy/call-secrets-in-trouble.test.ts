@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Handler } from '../src/agents/agent.ts';
-import { verifyDatabase } from '../src/bin/verify-database.ts';
-import { copyOnline } from '../src/bus/store/sqlite/online-copy.ts';
-import { openReadOnlyStore } from '../src/bus/store/sqlite/read-only.ts';
-import { makeClient } from '../src/client/client.ts';
-import { type BusProcess, startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
-import { tokenFor } from './bus-token.fixtures.ts';
-import { vault, vaultScopes, whereItStands } from './vault.fixtures.ts';
+import type { Handler } from '../../src/agents/agent.ts';
+import { verifyDatabase } from '../../src/bin/verify-database.ts';
+import { copyOnline } from '../../src/bus/store/sqlite/online-copy.ts';
+import { openReadOnlyStore } from '../../src/bus/store/sqlite/read-only.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { type BusProcess, startBusProcess, temporaryHome } from '../bus-server.fixtures.ts';
+import { tokenFor } from '../bus-token.fixtures.ts';
+import { vault, vaultScopes, whereItStands } from '../vault.fixtures.ts';
 
 const secret = 'correct-horse-battery';
 const keyIn = (home: string) => join(home, 'shared/credentials/event-bus-secrets.key');
@@ -76,7 +76,7 @@ describe('a secret of a call that meets trouble', { concurrency: 2, timeout: 120
 
   it('survives that its agent is killed while it has the value, and is given to the next', async (t) => {
     const { home, bus, agent, ada, tokens } = await stand(t);
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'vault.fixtures.ts')], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '../vault.fixtures.ts')], {
       ...{ stdio: ['ignore', 'pipe', 'inherit'], env: { VAULT_URL: bus.url, VAULT_TOKEN: tokens.agent } },
     });
     t.after(() => child.kill('SIGKILL'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { people } from '../src/channels/telegram/fake/world.ts';
-import { asked, startControlBot } from './control-bot.fixtures.ts';
+import { people } from '../../src/channels/telegram/fake/world.ts';
+import { asked, startControlBot } from '../control-bot.fixtures.ts';
 
 describe('the control bot and who may speak to it', { timeout: 120_000 }, () => {
   it('answers a stranger with silence, and says so once on the bus', async (t) => {
