@@ -253,7 +253,7 @@ describe('by phone', { timeout: 600_000 }, () => {
   });
 
   it('what is not done says what to do next', async (t) => {
-    const { stand, ask, confirm } = await opened(t);
+    const { stand, phone, ask, confirm } = await opened(t);
     await ask({ verb: 'restore', target: 'dev' });
     await ask({ verb: 'confirm', operation: null, code: stand.code() });
     assert.match(stand.text(), /as an answer to the message of #\w{4}; or ask for the restore again/);
@@ -275,5 +275,6 @@ describe('by phone', { timeout: 600_000 }, () => {
     await ask({ verb: 'restore', target: 'dev' });
     await confirm();
     assert.match(stand.text(), /Confirmed\. It begins now/);
+    await phone.working();
   });
 });

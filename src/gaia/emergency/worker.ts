@@ -32,16 +32,19 @@ const tellEveryMs = 3_000;
 const leaving = ['swap', 'start', 'health', 'commit', 'take back', 'end'];
 
 export function workerOf(deps: HandlerDeps): Worker {
-  const { operations, clock, pause } = deps;
+  const { operations, clock, log, pause } = deps;
   let now: Working | undefined;
   const work = (operation: Operation) => {
     pause('phone works');
     const one = { target: operation.target, far: howFar(operation.target, clock), stop: new AbortController() };
     const working = { ...one, promise: Promise.resolve(), goesBack: false, toldMs: 0 };
     now = working;
-    working.promise = carry(deps, operation, working).finally(() => {
-      now = undefined;
-    });
+    working.promise = carry(deps, operation, working)
+      // As on a full disk: it is taken up again, and what was done is done once.
+      .catch((error: unknown) => log.error('the end of an operation cannot be kept', { because: reasonOf(error) }))
+      .finally(() => {
+        now = undefined;
+      });
   };
   return {
     begin(operation) {

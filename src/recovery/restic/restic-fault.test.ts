@@ -38,6 +38,12 @@ const cases: [string, string, string, RegExp][] = [
     /PID 7 on nas/,
   ],
   [
+    'a lock that went while it was looked at',
+    'unable to create lock in backend: Load(<lock/786251a7ae>, 0, 0): <lock/786251a7ae> does not exist',
+    'locked',
+    /Somebody else works on/,
+  ],
+  [
     'a full disk',
     'Fatal: unable to save snapshot: write /r/data/af/x: no space left on device',
     'storage-full',

@@ -21,7 +21,8 @@ const causes: readonly Cause[] = [
   },
   {
     code: 'locked',
-    when: /repository is already locked|unable to create lock in backend: repository/,
+    // One that went while it was looked at, as when its owner has just ended, is none any more.
+    when: /repository is already locked|unable to create lock in backend: repository|<lock\/[0-9a-f]+> does not exist|\/locks\/[0-9a-f]+: no such file or directory/,
     says: (at, line) => `Somebody else works on ${at}: ${line}.`,
     hint: 'Wait until it is through. If nothing works on it any more: restic unlock, with the same repository and password.',
   },
