@@ -219,7 +219,8 @@ describe('by phone', { timeout: 600_000 }, () => {
       ['list', 'x'],
     ])
       await ask({ verb, target });
-    assert.equal(stand.text().match(/There is no target/g)?.length, 5);
+    assert.equal(stand.text().match(/There is no target/g)?.length, 4);
+    assert.match(stand.text(), /That is done for one target at a time\.\nThere are: prod, dev/);
     assert.match(stand.text(), /Did you mean dev\?/);
   });
 

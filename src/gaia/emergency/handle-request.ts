@@ -46,6 +46,7 @@ export function handlerOf(deps: HandlerDeps): (request: PhoneRequest) => Promise
       case 'list':
         return say(listLines(callFor([], {}).config(), request.target, clock()), { title: 'Newest backups' });
       case 'runbook': {
+        oneOf(callFor([], {}).config(), request.target);
         const { raw = '' } = await runbook.run(callFor(['latest'], { target: request.target }));
         return say([], { title: `By hand: ${request.target}`, script: raw });
       }
@@ -78,6 +79,15 @@ function factorProblem({ emergency, place }: RecoveryConfig): string | undefined
   }
 }
 
+/** @throws Fault `not-found`, `usage` */
+function oneOf(config: RecoveryConfig, name: string): void {
+  if (name !== 'full') targetNamed(config, name);
+  else
+    throw new Fault('usage', 'That is done for one target at a time.', {
+      hint: `There are: ${config.targets.map((each) => each.name).join(', ')}`,
+    });
+}
+
 async function statusLines({ callFor, operations }: HandlerDeps): Promise<string[]> {
   const { lines = [] } = await status.run(callFor([], {}));
   const current = operations.current();
@@ -88,9 +98,9 @@ async function statusLines({ callFor, operations }: HandlerDeps): Promise<string
 }
 
 function listLines(config: RecoveryConfig, target: string | null, nowMs: number): string[] {
-  const targets = target === null ? config.targets : [targetNamed(config, target)];
+  const targets = target === null ? config.targets : targetsNamed(config, target);
   return targets.flatMap(({ name }) => {
-    const backups = listBackups(config.place, [name]).slice(0, target === null ? listed.each : listed.one);
+    const backups = listBackups(config.place, [name]).slice(0, targets.length > 1 ? listed.each : listed.one);
     if (backups.length === 0) return [`${name}: none`];
     return backups.map(
       (backup) =>
@@ -136,7 +146,7 @@ function beginWork(deps: HandlerDeps, { id, user, verb, target }: Ask<'backup' |
   const { operations, replies, clock, callFor, log } = deps;
   if (operations.ofRequest(id) !== undefined) return;
   const config = callFor([], {}).config();
-  if (verb === 'drill') targetNamed(config, target);
+  if (verb === 'drill') oneOf(config, target);
   else targetsNamed(config, target);
   requireSeldom(
     operations.all().filter((each) => each.verb === verb),
