@@ -69,9 +69,9 @@ function stateLines({ callFor }: HandlerDeps): string[] {
   return problem === undefined ? [] : [`No restore by phone now: ${problem}`];
 }
 
-function factorProblem({ emergency, place }: RecoveryConfig): string | undefined {
+function factorProblem({ emergency, place }: RecoveryConfig, target?: string): string | undefined {
   try {
-    requireFactor(emergency, place);
+    requireFactor(emergency, place, target);
     return undefined;
   } catch (error) {
     if (error instanceof Fault) return `${error.message} On the server: ${error.hint}`;
@@ -116,7 +116,7 @@ function askForCode(deps: HandlerDeps, { id, user, target }: Ask<'restore'>): vo
   if (operations.ofRequest(id) !== undefined) return;
   const config = callFor([], {}).config();
   targetsNamed(config, target);
-  const problem = factorProblem(config);
+  const problem = factorProblem(config, target);
   if (problem !== undefined) throw new Fault('forbidden', `No restore by phone: ${problem}`);
   requireNothingElse(deps);
   const operation = operations.put({ ...fresh(id, user, target, clock()), verb: 'restore' });

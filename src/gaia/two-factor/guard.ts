@@ -6,7 +6,7 @@ import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import { syncFolder } from '../../recovery/disk.ts';
 import type { Place } from '../../recovery/place.ts';
 import { findCode, isBackupCode } from './backup-codes.ts';
-import { type Enrolment, type FactorFiles, fingerprintOf, readEnrolment } from './enrolment.ts';
+import { approvals, type Enrolment, type FactorFiles, fingerprintOf, readEnrolment, secretFor } from './enrolment.ts';
 import { judgeCode } from './totp.ts';
 
 /**
@@ -47,9 +47,16 @@ const fileOf = (place: Pick<Place, 'state'>) => join(folderOf(place), 'guard.jso
 /**
  * Judges a code that somebody sent. A try is written down as a wrong one before it is looked at, and a right one as used before
  * this returns: whatever is killed when, no code counts twice and no try is free.
+ * @param what it is to confirm: a target, or `full`
  * @throws Fault `damaged` when nobody knows what was used, `forbidden` when others can read the secret, the system's error
  */
-export function tryCode(place: Pick<Place, 'state'>, files: FactorFiles, typed: string, nowMs: number): Verdict {
+export function tryCode(
+  place: Pick<Place, 'state'>,
+  files: FactorFiles,
+  typed: string,
+  nowMs: number,
+  what = approvals,
+): Verdict {
   const enrolment = readEnrolment(files);
   if (enrolment === undefined)
     return { kind: 'no factor', says: 'No second factor is set up. On the server: gaia 2fa enroll' };
@@ -59,30 +66,40 @@ export function tryCode(place: Pick<Place, 'state'>, files: FactorFiles, typed: 
       kind: 'no factor',
       says: 'The secret here is not the one that was enrolled last: an older one came back with a restore. On the server: gaia 2fa enroll --replace',
     };
+  const secret = secretFor(enrolment, what);
+  if (secret === undefined) return { kind: 'no factor', says: noEntryFor(what) };
   if (state.failures >= lockedFrom) return { kind: 'locked', untilMs: undefined };
   if (nowMs < state.locked_until_ms) return { kind: 'locked', untilMs: state.locked_until_ms };
   const failures = state.failures + 1;
   const untilMs = lockAfter(failures, nowMs);
   write(place, { ...state, failures, locked_until_ms: untilMs ?? 0 });
-  const judged = judge(enrolment, state, typed, nowMs);
+  const judged = judge({ ...enrolment, secret }, state, typed, nowMs);
   if (judged === undefined) return { kind: 'wrong', failures, untilMs, forGood: failures >= lockedFrom };
   // A code that was used before helps nobody to find another.
   write(place, judged.next ?? state);
   return judged.verdict;
 }
 
+/** Where a target came into the configuration after the codes. */
+const noEntryFor = (what: string) =>
+  `The authenticator has no entry for ${what}. On the server: gaia 2fa enroll --each --replace`;
+
 type Found = { verdict: Verdict; next?: GuardState };
 
-function judge({ secret, codes }: Enrolment, state: GuardState, typed: string, nowMs: number): Found | undefined {
+function judge(
+  { secret, codes, fingerprint }: Enrolment,
+  state: GuardState,
+  typed: string,
+  nowMs: number,
+): Found | undefined {
   const unlocked = { failures: 0, locked_until_ms: 0 };
   if (/^\d{6}$/.test(typed)) {
     const judged = judgeCode(secret, typed, nowMs, state.last_step);
     if (judged.kind === 'wrong') return undefined;
     if (judged.kind === 'used') return { verdict: { kind: 'used' } };
-    const enrolled = fingerprintOf(secret);
     return {
       verdict: { kind: 'right', by: 'code' },
-      next: { ...state, ...unlocked, enrolled, last_step: judged.step },
+      next: { ...state, ...unlocked, enrolled: fingerprint, last_step: judged.step },
     };
   }
   const hash = isBackupCode(typed) ? findCode(codes, typed) : undefined;
