@@ -123,14 +123,17 @@ async function hear(following: Following, event: Event, tells: (event: Event) =>
   journal.together(() => {
     if (event.requires_human && event.human_state === 'open') put(following, event);
     if (escalated?.human_state === 'open') put(following, escalated);
-    if (isEnd) close(following, about, resolutionIn(event.details ?? {}));
+    if (isEnd) close(following, about, resolutionIn(event.details ?? {}), textIn(event.details, 'reason'));
     if (tells(event)) for (const chat of chats) tell(journal, event, chat);
     journal.set('bookmark', event.bookmark);
   });
 }
 
+const textIn = (details: JsonObject | null, key: string) =>
+  typeof details?.[key] === 'string' ? (details[key] as string) : null;
+
 function resolutionIn(details: JsonObject): Resolution {
-  const text = (key: string) => (typeof details[key] === 'string' ? (details[key] as string) : null);
+  const text = (key: string) => textIn(details, key);
   return {
     state: (text('state') ?? 'answered') as Resolution['state'],
     response: text('response'),
@@ -170,9 +173,13 @@ export function sayQuestion(
       });
 }
 
-function close({ journal }: Following, id: string, end: Resolution | undefined): void {
+function close({ journal }: Following, id: string, end: Resolution | undefined, reason: string | null = null): void {
   journal.together(() => {
-    journal.closeQuestion(id, end === undefined ? '🚫 The bus does not know this question any more.' : outcomeOf(end));
+    journal.closeQuestion(
+      id,
+      end === undefined ? '🚫 The bus does not know this question any more.' : outcomeOf(end, reason),
+    );
+    journal.endCodes(id);
     tellEnd(journal, id);
   });
 }
