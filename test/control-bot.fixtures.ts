@@ -47,6 +47,8 @@ type Options = {
   tell?: readonly string[];
   /** Who is listed. */
   users?: readonly PersonName[];
+  /** The same, where some of them have not written to the bot yet. */
+  listed?: readonly PersonName[];
 };
 
 /** A bus, a Telegram, the control bot between them, and an agent TEA whose calls it can make. */
@@ -58,6 +60,7 @@ export async function startControlBot(
     longestSleepMs = 60_000,
     tell = usuallyTold,
     users = ['owner'],
+    listed = users,
     ...given
   }: Options = {},
 ) {
@@ -83,7 +86,7 @@ export async function startControlBot(
     const ended = runControlBot({
       token: fakeBots.control,
       apiRoot: fake.url,
-      settings: { person: 'olga', users: users.map((as) => ({ id: people[as].id, name: names[as] })), tell },
+      settings: { person: 'olga', users: listed.map((as) => ({ id: people[as].id, name: names[as] })), tell },
       person,
       personName: 'olga',
       service,

@@ -22,6 +22,7 @@ import { type Pace, usualPace } from './pace.ts';
 import { isRevoked, noToken, pollUpdates, usualPollSeconds } from './poll-updates.ts';
 import type { Reply } from './reply.ts';
 import type { TelegramSettings } from './settings.ts';
+import { keepSilences } from './silence.ts';
 import type { Who } from './step-up.ts';
 import { answerTap } from './tap.ts';
 import { telegramClient } from './telegram-client.ts';
@@ -111,6 +112,7 @@ export async function runControlBot(control: ControlBot): Promise<void> {
     pollUpdates({ api: polling, pollSeconds, handle, onOtherPoller: noticed.otherPoller, log, signal, sleep }),
     outbox.run().catch((error: unknown) => Promise.reject(isRevoked(error) ? noToken(error) : error)),
     followBus({ ...follow, log, clock, signal, sleep }),
+    keepSilences({ journal, chats, clock, wake: outbox.wake, signal, sleep }),
   ].map((part) =>
     part.catch((error: unknown) => {
       failed.abort(error);
@@ -187,9 +189,9 @@ async function once(journal: Journal, { update_id }: Update, handle: () => Promi
 }
 
 /** Writes down what is said to an update, together with that it was handled. */
-function reply(journal: Journal, update: number, chat: number, { lines, keys = [], also }: Reply): void {
-  const messages = messagesOf(lines);
+function reply(journal: Journal, update: number, chat: number, { lines, doing, keys = [], also }: Reply): void {
   journal.together(() => {
+    const messages = messagesOf([...lines, ...(doing?.() ?? [])]);
     for (const [at, text] of messages.entries())
       journal.say({
         id: `reply ${update} ${at}`,

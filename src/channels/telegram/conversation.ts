@@ -12,6 +12,8 @@ import type { Key } from './journal.ts';
 import { html, type Markup } from './markup.ts';
 import { keyOf, mayAnswer } from './question-message.ts';
 import type { Reply } from './reply.ts';
+import { silence, silenceLines, unsilence } from './silence.ts';
+import { readSilence, type SilenceWanted } from './silence-words.ts';
 import { askForCode, hearCode, type SentText, type StepUpDeps, takesCode } from './step-up.ts';
 
 export type Talking = StepUpDeps & {
@@ -134,6 +136,8 @@ async function ownCommand(talking: Talking, command: OwnCommand, rest: string, h
       return pending(talking, heard);
     case 'respond':
       return respond(talking, heard, answerIn(/^(\S+)\s+([\s\S]+)$/.exec(rest)));
+    case 'silence':
+      return silenced(talking, heard, rest);
     case 'approve':
       return respond(talking, heard, answerIn(/^(\S+)()$/.exec(rest)));
   }
@@ -169,6 +173,25 @@ async function pending(talking: Talking, { chat, key }: Heard): Promise<Reply> {
       }
     },
   };
+}
+
+/** What is told unasked is held back from now on, or is no more. */
+function silenced({ journal, clock }: Talking, { chat }: Heard, rest: string): Reply {
+  const read = readSilence(rest);
+  if (read.kind === 'wrong') return { lines: [html`${read.says}`] };
+  return { lines: [], doing: () => silencing(journal, chat, read, clock()) };
+}
+
+function silencing(journal: StepUpDeps['journal'], chat: number, read: SilenceWanted, now: number): Markup[] {
+  if (read.kind === 'show') {
+    const lines = silenceLines(journal, chat, now);
+    return lines.length > 0 ? lines : [html`Nothing is silent. /silence 2h, or /silence dev 30m.`];
+  }
+  if (read.kind === 'off')
+    return unsilence(journal, chat, read.about) ?? [html`That is not silent. /silence says what is.`];
+  const refused = silence(journal, chat, read.about ?? '', read.forMs, now);
+  if (refused !== undefined) return [html`${refused}`];
+  return [...silenceLines(journal, chat, now), html`Questions come all the same. /silence off ends it before.`];
 }
 
 type Words = { prefix: string; text: string; reason?: string | undefined };

@@ -12,6 +12,7 @@ import { messagesOf } from './markup.ts';
 import { tell, tellsOf } from './notice.ts';
 import { keyOf, mayAnswer, outcomeOf, resolutionOf, showQuestion } from './question-message.ts';
 import { tellEnd } from './settle.ts';
+import { isHeldBack, tellEnded } from './silence.ts';
 
 export type Following = {
   client: Client;
@@ -112,7 +113,7 @@ const ends: readonly string[] = [busActions.humanResponded, busActions.humanTime
 
 /** Everything that is asked of the bus comes first; then what follows is written together with the bookmark. */
 async function hear(following: Following, event: Event, tells: (event: Event) => boolean): Promise<void> {
-  const { client, journal, chats } = following;
+  const { client, journal, chats, clock } = following;
   const isBus = event.source_agent === busAgent;
   const about = isBus ? String(event.details?.event_id ?? '') : '';
   const escalated = isBus && event.action === busActions.humanEscalated ? await eventOrNone(client, about) : undefined;
@@ -124,7 +125,9 @@ async function hear(following: Following, event: Event, tells: (event: Event) =>
     if (event.requires_human && event.human_state === 'open') put(following, event);
     if (escalated?.human_state === 'open') put(following, escalated);
     if (isEnd) close(following, about, resolutionIn(event.details ?? {}), textIn(event.details, 'reason'));
-    if (tells(event)) for (const chat of chats) tell(journal, event, chat);
+    tellEnded(journal, chats, clock());
+    if (tells(event))
+      for (const chat of chats) if (!isHeldBack(journal, event, chat, clock())) tell(journal, event, chat);
     journal.set('bookmark', event.bookmark);
   });
 }
