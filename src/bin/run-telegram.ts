@@ -15,11 +15,13 @@ import { runControlBot } from '../channels/telegram/control-bot.ts';
 import { openJournal } from '../channels/telegram/journal.ts';
 import { telegramAgent } from '../channels/telegram/noticed.ts';
 import { telegramPlaces } from '../channels/telegram/places.ts';
+import { personScopes, serviceScopes } from '../channels/telegram/scopes.ts';
 import { confirmUser, isBotToken } from '../channels/telegram/set-up.ts';
 import { parseSettings, type TelegramSettings, usuallyTold } from '../channels/telegram/settings.ts';
 import { makeClient } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
 import type { Env } from './bus-settings.ts';
+import { codesHere } from './codes-here.ts';
 
 type Here = {
   home: string;
@@ -56,6 +58,7 @@ export async function runTelegramBot(
       personName: settings.person,
       service: makeClient({ url, token: tokenIn(places.serviceToken) ?? person }),
       capabilities: allCapabilities,
+      codes: codesHere({ home, env, signal }),
       journal,
       log: makeLog((line) => process.stderr.write(line), systemClock),
       clock: systemClock,
@@ -112,12 +115,11 @@ export async function setUpTelegram(here: Here, user: number | undefined): Promi
       made.push(file);
     };
     const limits = { per_minute: null, expires_in_ms: null };
-    const scopes = ['read', 'answer', 'approve', 'call:*'];
-    await give(places.personToken, { name: here.user, kind: 'person', scopes, ...limits });
+    await give(places.personToken, { name: here.user, kind: 'person', scopes: [...personScopes], ...limits });
     await give(places.serviceToken, {
       name: telegramAgent,
       kind: 'tool',
-      scopes: ['read', 'publish:telegram_*'],
+      scopes: [...serviceScopes],
       ...limits,
     });
     const tell = existsSync(places.settings) ? settingsIn(places.settings).tell : usuallyTold;

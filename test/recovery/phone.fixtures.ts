@@ -106,7 +106,7 @@ export function openPhone(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>
       throw new Error('nothing is confined here');
     },
     ...{ isConfined: true, startsWith: [], credentials: undefined, telegramRoot: undefined },
-    ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200) },
+    ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200), lineOfInput: () => Promise.resolve('') },
   };
   const call: Call = {
     ...{ around, words: [], flags: {}, json: false, progress: () => undefined },

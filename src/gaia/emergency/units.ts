@@ -1,3 +1,4 @@
+import { closedOff, commandLine, fewCalls, unitWord } from '../../base/systemd-unit.ts';
 import { botUser } from './spool.ts';
 
 const runnerUnitName = 'gaia-runner.service';
@@ -29,7 +30,7 @@ Group=${botUser}
 # Root's files, which systemd hands to this service alone: the user of the bot can read neither where they lie.
 LoadCredential=telegram_token:${tokenFile.replaceAll('%', '%%')}
 LoadCredential=authorized_users:${usersFile.replaceAll('%', '%%')}
-ExecStart=${command([...program, 'bot', '--spool', spool])}
+ExecStart=${commandLine([...program, 'bot', '--spool', spool])}
 Restart=always
 RestartSec=5
 TimeoutStopSec=25
@@ -38,33 +39,12 @@ MemoryMax=192M
 TasksMax=64
 
 # Node compiles while it runs, so MemoryDenyWriteExecute cannot be set.
-ReadWritePaths=${word(`-${spool}/requests`)} ${word(`-${spool}/bot`)}
-ProtectSystem=strict
-ProtectHome=read-only
-PrivateTmp=yes
-PrivateDevices=yes
-DevicePolicy=closed
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
+ReadWritePaths=${unitWord(`-${spool}/requests`)} ${unitWord(`-${spool}/bot`)}
+${closedOff([...program, spool])}
 ProcSubset=pid
-NoNewPrivileges=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
 CapabilityBoundingSet=
 AmbientCapabilities=
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
+${fewCalls}
 
 [Install]
 WantedBy=multi-user.target
@@ -84,8 +64,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-Environment=${word(`LEVEREDGE_HOME=${home}`)}
-ExecStart=${command([...program, 'runner', '--config', configFile])}
+Environment=${unitWord(`LEVEREDGE_HOME=${home}`)}
+ExecStart=${commandLine([...program, 'runner', '--config', configFile])}
 Restart=always
 RestartSec=5
 # Wrong settings, a secret that others can read, another one that runs: starting again mends none of them.
@@ -110,12 +90,4 @@ SystemCallArchitectures=native
 [Install]
 WantedBy=multi-user.target
 `;
-}
-
-const command = (words: readonly string[]) => words.map((each) => word(each).replaceAll('$', '$$$$')).join(' ');
-
-/** A word as systemd takes one: in quotes where it must be, and with no specifiers. */
-function word(text: string): string {
-  const plain = text.replaceAll('%', '%%');
-  return /^[\w./:@%+$=-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -7,6 +7,7 @@ import { syncFolder } from '../../recovery/disk.ts';
 import type { Place } from '../../recovery/place.ts';
 import { findCode, isBackupCode } from './backup-codes.ts';
 import { approvals, type Enrolment, type FactorFiles, fingerprintOf, readEnrolment, secretFor } from './enrolment.ts';
+import { alone } from './guard-lock.ts';
 import { judgeCode } from './totp.ts';
 
 /**
@@ -58,22 +59,30 @@ export function tryCode(
   what = approvals,
 ): Verdict {
   const enrolment = readEnrolment(files);
-  if (enrolment === undefined)
-    return { kind: 'no factor', says: 'No second factor is set up. On the server: gaia 2fa enroll' };
-  const state = readGuard(place);
-  if (state.enrolled !== null && state.enrolled !== enrolment.fingerprint)
-    return {
-      kind: 'no factor',
-      says: 'The secret here is not the one that was enrolled last: an older one came back with a restore. On the server: gaia 2fa enroll --replace',
-    };
+  const unfit = whyUnfit(place, enrolment);
+  if (enrolment === undefined || unfit !== undefined) return { kind: 'no factor', says: unfit ?? '' };
   const secret = secretFor(enrolment, what);
   if (secret === undefined) return { kind: 'no factor', says: noEntryFor(what) };
+  makeFolder(folderOf(place), 0o700);
+  return alone(folderOf(place), () => tried(place, { ...enrolment, secret }, typed, nowMs));
+}
+
+/** Why no code of this secret can be right; undefined when nothing speaks against it. @throws Fault `damaged` */
+export function whyUnfit(place: Pick<Place, 'state'>, enrolment: Enrolment | undefined): string | undefined {
+  if (enrolment === undefined) return 'No second factor is set up. On the server: gaia 2fa enroll';
+  const { enrolled } = readGuard(place);
+  if (enrolled === null || enrolled === enrolment.fingerprint) return undefined;
+  return 'The secret here is not the one that was enrolled last: an older one came back with a restore. On the server: gaia 2fa enroll --replace';
+}
+
+function tried(place: Pick<Place, 'state'>, enrolment: Enrolment, typed: string, nowMs: number): Verdict {
+  const state = readGuard(place);
   if (state.failures >= lockedFrom) return { kind: 'locked', untilMs: undefined };
   if (nowMs < state.locked_until_ms) return { kind: 'locked', untilMs: state.locked_until_ms };
   const failures = state.failures + 1;
   const untilMs = lockAfter(failures, nowMs);
   write(place, { ...state, failures, locked_until_ms: untilMs ?? 0 });
-  const judged = judge({ ...enrolment, secret }, state, typed, nowMs);
+  const judged = judge(enrolment, state, typed, nowMs);
   if (judged === undefined) return { kind: 'wrong', failures, untilMs, forGood: failures >= lockedFrom };
   // A code that was used before helps nobody to find another.
   write(place, judged.next ?? state);
@@ -118,14 +127,18 @@ function lockAfter(failures: number, nowMs: number): number | undefined {
 
 /** From now on codes of this secret count, and that of the step it was proven with does not. On disk when it returns. */
 export function beginGuard(place: Pick<Place, 'state'>, secret: Uint8Array, step: number): void {
-  write(place, { ...fresh, enrolled: fingerprintOf(secret), last_step: step });
+  makeFolder(folderOf(place), 0o700);
+  alone(folderOf(place), () => write(place, { ...fresh, enrolled: fingerprintOf(secret), last_step: step }));
 }
 
 /** Lets codes be tried again. Answers how many wrong ones there were. @throws the system's error */
 export function unlockGuard(place: Pick<Place, 'state'>): number {
-  const state = readGuard(place);
-  if (state.failures > 0 || state.locked_until_ms > 0) write(place, { ...state, failures: 0, locked_until_ms: 0 });
-  return state.failures;
+  if (!existsSync(fileOf(place))) return 0;
+  return alone(folderOf(place), () => {
+    const state = readGuard(place);
+    if (state.failures > 0 || state.locked_until_ms > 0) write(place, { ...state, failures: 0, locked_until_ms: 0 });
+    return state.failures;
+  });
 }
 
 /** What `gaia doctor` and the phone say of it. @throws Fault `damaged` */

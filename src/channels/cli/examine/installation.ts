@@ -1,12 +1,12 @@
 import { basename, join } from 'node:path';
 import { shellWord } from '../../../base/shell-word.ts';
+import { commandLine } from '../../../base/systemd-unit.ts';
 import { type AgentName, agentNames, type Door } from '../door.ts';
 import { agentUnitName } from '../init/agent-unit.ts';
 import { busUnitName } from '../init/bus-unit.ts';
 import { isOurs } from '../init/judge.ts';
 import type { Units } from '../init/plan.ts';
 import type { Server } from '../init/step.ts';
-import { commandLine } from '../init/unit-text.ts';
 
 /** What init was asked for when it made this home, as far as it can be told from what is there. */
 export type Installation = {
