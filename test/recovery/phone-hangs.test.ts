@@ -88,6 +88,7 @@ describe('a repository that does not answer', { timeout: 300_000, skip: missing 
       await phone.tick();
     };
     await begin('prod');
+    await until('restic asks', () => server.asked() > 0);
     stand.ask({ verb: 'confirm', operation: null, code: stand.code() });
     await phone.tick();
     assert.match(stand.text(), /#\w{4} waits for no code yet: its backup is being looked at/);
