@@ -18,6 +18,7 @@ import { telegramPlaces } from '../channels/telegram/places.ts';
 import { personScopes, serviceScopes } from '../channels/telegram/scopes.ts';
 import { confirmUser, isBotToken } from '../channels/telegram/set-up.ts';
 import { parseSettings, type TelegramSettings, usuallyTold } from '../channels/telegram/settings.ts';
+import { smallFetch } from '../channels/telegram/small-fetch.ts';
 import { makeClient } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
 import type { Env } from './bus-settings.ts';
@@ -54,9 +55,9 @@ export async function runTelegramBot(
       token,
       apiRoot: env.TELEGRAM_API_ROOT || undefined,
       settings,
-      person: makeClient({ url, token: person }),
+      person: makeClient({ url, token: person, fetcher: smallFetch }),
       personName: settings.person,
-      service: makeClient({ url, token: tokenIn(places.serviceToken) ?? person }),
+      service: makeClient({ url, token: tokenIn(places.serviceToken) ?? person, fetcher: smallFetch }),
       capabilities: allCapabilities,
       codes: codesHere({ home, env, signal }),
       journal,
