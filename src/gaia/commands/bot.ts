@@ -40,6 +40,7 @@ export const bot: Command = {
     '3 the token is none, or others can read it',
     '5 no runner was started yet',
   ],
+  isApart: true,
   async run(call) {
     const { around } = call;
     if (call.flags.unit === true) return { exit: Exit.ok, raw: botUnit(unitPlace(call)) };

@@ -53,8 +53,9 @@ export const runner: Command = {
 /** What the units of bot and runner name. */
 export function unitPlace({ around, config }: Call): UnitPlace {
   const { place, emergency } = config();
-  const { tokenFile, usersFile, spool } = emergency;
-  return { program: around.startsWith, home: around.home, configFile: place.configFile, tokenFile, usersFile, spool };
+  const { tokenFile, usersFile, secretFile, spool } = emergency;
+  const files = { configFile: place.configFile, tokenFile, usersFile, secretFile, spool };
+  return { program: around.startsWith, home: around.home, ...files };
 }
 
 /** Everything that the runner needs, and the runner, which does nothing yet. @throws Fault as the command ends with */

@@ -12,6 +12,7 @@ const place = {
   configFile: '/opt/leveredge/gaia/config.yaml',
   tokenFile: '/opt/leveredge/gaia/.telegram_token',
   usersFile: '/opt/leveredge/gaia/.authorized_users',
+  secretFile: '/opt/leveredge/gaia/.2fa_secret',
   spool: '/opt/leveredge/shared/emergency',
 };
 const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
@@ -24,7 +25,15 @@ describe('the units of the emergency bot', () => {
     assert.match(text, /^ExecStart=.* bot --spool \/opt\/leveredge\/shared\/emergency$/m);
     const [, writable] = /^ReadWritePaths=(.*)$/m.exec(text) ?? [];
     assert.equal(writable, '-/opt/leveredge/shared/emergency/requests -/opt/leveredge/shared/emergency/bot');
-    assert.doesNotMatch(text, /2fa|config\.yaml/);
+    assert.doesNotMatch(text.replace(/^Condition.*$/gm, ''), /2fa|config\.yaml/);
+  });
+
+  it('are skipped by systemd until the token, the list and the second factor are there', () => {
+    for (const text of [botUnit(place), runnerUnit({ ...place, secretFile: '/a b/100%' })])
+      assert.deepEqual(
+        [...text.matchAll(/^ConditionFileNotEmpty=(.*)$/gm)].map(([, file]) => file),
+        [place.tokenFile, place.usersFile, text.includes('100') ? '/a b/100%%' : place.secretFile],
+      );
   });
 
   it('quote what has blanks and per cent signs', () => {

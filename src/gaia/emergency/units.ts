@@ -1,7 +1,9 @@
 import { closedOff, commandLine, fewCalls, unitWord } from '../../base/systemd-unit.ts';
 import { botUser } from './spool.ts';
 
-const runnerUnitName = 'gaia-runner.service';
+/** The name that existing installations have for it. */
+export const botUnitName = 'gaia-emergency.service';
+export const runnerUnitName = 'gaia-runner.service';
 
 export type UnitPlace = {
   /** The words that start GAIA, absolute. */
@@ -10,16 +12,19 @@ export type UnitPlace = {
   configFile: string;
   tokenFile: string;
   usersFile: string;
+  secretFile: string;
   spool: string;
 };
 
 /** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
-export function botUnit({ program, tokenFile, usersFile, spool }: UnitPlace): string {
+export function botUnit(place: UnitPlace): string {
+  const { program, tokenFile, usersFile, spool } = place;
   return `# Printed by gaia bot --unit. What it means: docs/emergency-bot.md of LeverEdge.
 [Unit]
 Description=LeverEdge emergency bot (GAIA on Telegram)
 After=network-online.target ${runnerUnitName}
 Wants=network-online.target ${runnerUnitName}
+${onceSetUp(place)}
 # It must be there on the worst day: it is started again and again, for ever.
 StartLimitIntervalSec=0
 
@@ -52,7 +57,8 @@ WantedBy=multi-user.target
 }
 
 /** The unit of the runner, which is root, and hears nobody but the spool. */
-export function runnerUnit({ program, home, configFile }: UnitPlace): string {
+export function runnerUnit(place: UnitPlace): string {
+  const { program, home, configFile } = place;
   return `# Printed by gaia runner --unit. What it means: docs/emergency-bot.md of LeverEdge.
 #
 # It is root: a restore gives files to their owners, swaps folders of others, and stops and starts what works on them. It listens
@@ -60,6 +66,7 @@ export function runnerUnit({ program, home, configFile }: UnitPlace): string {
 # the end of this one nor its limits touch them.
 [Unit]
 Description=LeverEdge runner (does what the emergency bot forwards, once it is confirmed)
+${onceSetUp(place)}
 StartLimitIntervalSec=0
 
 [Service]
@@ -91,3 +98,8 @@ SystemCallArchitectures=native
 WantedBy=multi-user.target
 `;
 }
+
+/** Neither is of use before all three are there, and both would end at once again and again. */
+const onceSetUp = ({ tokenFile, usersFile, secretFile }: UnitPlace) =>
+  `# Skipped until it is set up: docs/emergency-bot.md
+${[tokenFile, usersFile, secretFile].map((file) => `ConditionFileNotEmpty=${file.replaceAll('%', '%%')}`).join('\n')}`;
