@@ -2,9 +2,9 @@ import { isAbsolute, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import type { EmergencyBot } from '../channels/cli/init/step.ts';
 import { botUser } from '../gaia/emergency/spool.ts';
-import { botUnit, runnerUnit } from '../gaia/emergency/units.ts';
+import { botUnit, runnerUnit, unitPlace } from '../gaia/emergency/units.ts';
 import { readConfig } from '../recovery/config/read-config.ts';
-import { type EmergencyFiles, emergencyIn } from '../recovery/config/read-telegram.ts';
+import { emergencyIn } from '../recovery/config/read-telegram.ts';
 
 /**
  * The emergency bot of a home, as GAIA's configuration puts it, or as it would by default where there is none yet. `program`: the
@@ -15,26 +15,25 @@ export function emergencyBot(
   program: readonly string[],
   named: string | undefined,
 ): EmergencyBot | undefined {
-  const found = filesOf(home, named);
-  if (found === undefined) return undefined;
-  const { configFile, files } = found;
-  const { tokenFile, usersFile, secretFile, spool } = files;
-  const place = { program, home, configFile, tokenFile, usersFile, secretFile, spool };
+  const config = configOf(home, named);
+  if (config === undefined) return undefined;
+  const { tokenFile, usersFile, secretFile, spool } = config.emergency;
+  const place = unitPlace(program, home, config);
   return {
     ...{ user: botUser, spool, tokenFile, usersFile, secretFile },
     texts: { runner: runnerUnit(place), bot: botUnit(place) },
   };
 }
 
-function filesOf(home: string, named: string | undefined): { configFile: string; files: EmergencyFiles } | undefined {
+function configOf(home: string, named: string | undefined): Parameters<typeof unitPlace>[2] | undefined {
   try {
-    const { place, emergency } = readConfig(named, home);
-    return { configFile: place.configFile, files: emergency };
+    return readConfig(named, home);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.code !== 'not-found') return undefined;
     const configFile = named ?? join(home, 'gaia', 'config.yaml');
     const from = (path: string) => (isAbsolute(path) ? path : join(home, path));
-    return { configFile, files: emergencyIn(undefined, { from, configFile }) };
+    const place = { configFile, backups: from('shared/backups') };
+    return { place, emergency: emergencyIn(undefined, { from, configFile }) };
   }
 }

@@ -42,6 +42,8 @@ const image = 'leveredge-test/machine';
 export const machineName = 'leveredge-test-machine';
 const name = machineName;
 const packages = 'systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libatomic1,libstdc++6';
+/** On a machine of its own systemd does that itself; without it no service gets its credentials. */
+const boot = 'mount --make-rshared / && exec /sbin/init';
 const bootLimitMs = 60_000;
 const stopLimitMs = 60_000;
 const pidFile = '/run/gaia.pid';
@@ -67,7 +69,7 @@ export async function startMachine(dist: string, { bare = false, volumes = [] }:
   ].map((mount) => `--volume=${mount}`);
   const own = ['--network=none', '--tmpfs=/run', '--tmpfs=/tmp', '--env=container=docker'];
   const flags = ['--detach', `--name=${name}`, ...own, ...rights, ...secure, ...mounts];
-  execFileSync('docker', ['run', ...flags, image, '/sbin/init'], { stdio: 'pipe' });
+  execFileSync('docker', ['run', ...flags, image, 'sh', '-c', boot], { stdio: 'pipe' });
   await booted();
   return {
     sh,

@@ -1,4 +1,6 @@
 import { closedOff, commandLine, fewCalls, unitWord } from '../../base/systemd-unit.ts';
+import type { EmergencyFiles } from '../../recovery/config/read-telegram.ts';
+import type { Place } from '../../recovery/place.ts';
 import { botUser } from './spool.ts';
 
 /** The name that existing installations have for it. */
@@ -15,6 +17,16 @@ export type UnitPlace = {
   secretFile: string;
   spool: string;
 };
+
+/** What both units name. `program`: the words that start GAIA, absolute. */
+export function unitPlace(
+  program: readonly string[],
+  home: string,
+  { place: { configFile }, emergency }: { place: Pick<Place, 'configFile' | 'backups'>; emergency: EmergencyFiles },
+): UnitPlace {
+  const { tokenFile, usersFile, secretFile, spool } = emergency;
+  return { program, home, configFile, tokenFile, usersFile, secretFile, spool };
+}
 
 /** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
 export function botUnit(place: UnitPlace): string {
