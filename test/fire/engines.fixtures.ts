@@ -12,11 +12,28 @@ export const isUsual = choice === '';
 /** The program that containers are asked for and made with. */
 export const engineProgram = isPodman ? 'podman' : 'docker';
 const plugin = '/usr/local/lib/docker/cli-plugins/docker-compose';
+/** Lies beside the plugin that a test has put there, so that what a killed one left is known. */
+const placedByTest = `${plugin}.leveredge-test`;
 const settings = '/etc/containers/containers.conf';
-const composeWords = isPodman ? ['podman-compose'] : choice === '' ? ['docker-compose'] : ['docker', 'compose'];
+let composeWords: readonly string[] | undefined;
+
+/** As GAIA chooses: compose 2 where it is installed, since containers that one has made are made anew by the other. */
+function wordsOfCompose(): readonly string[] {
+  if (isPodman) return ['podman-compose'];
+  if (choice === '') removeLeftPlugin();
+  const isTwo = choice !== '' || spawnSync('docker', ['compose', 'version']).status === 0;
+  return isTwo ? ['docker', 'compose'] : ['docker-compose'];
+}
+
+function removeLeftPlugin(): void {
+  if (!existsSync(placedByTest)) return;
+  rmSync(plugin, { force: true });
+  rmSync(placedByTest);
+}
 
 /** Runs compose in a folder, and answers what it printed. */
 export function composeIn(folder: string, args: readonly string[]): string {
+  composeWords ??= wordsOfCompose();
   const [program = '', ...first] = composeWords;
   return execFileSync(program, [...first, ...args], { cwd: folder, stdio: 'pipe', encoding: 'utf8' });
 }
@@ -44,13 +61,16 @@ export const enginePrograms = isPodman
 
 /** Puts compose 2 where Docker looks for it, as long as the test runs. */
 export function placePlugin(): void {
-  if (isPodman || choice === '') return;
+  if (isPodman) return;
+  removeLeftPlugin();
+  if (choice === '') return;
   mkdirSync(dirname(plugin), { recursive: true });
+  writeFileSync(placedByTest, '');
   copyFileSync(choice, plugin);
 }
 
 export function removePlugin(): void {
-  if (!isPodman && choice !== '') rmSync(plugin, { force: true });
+  if (!isPodman) removeLeftPlugin();
 }
 
 /** Why Podman is not ours to use; undefined when it is. */

@@ -3,6 +3,9 @@
 # has none, so the plugin is taken out of Debian 13's package, from the mirror that this machine uses. Needs root.
 set -eu
 cd "$(dirname "$0")/../.."
+# What a killed run has left.
+plugin=/usr/local/lib/docker/cli-plugins/docker-compose
+if [ -e "$plugin.leveredge-test" ]; then rm -f "$plugin" "$plugin.leveredge-test"; fi
 if docker compose version >/dev/null 2>&1; then
   echo 'compose 2 is installed here: the other tests use it already'
   exit 0

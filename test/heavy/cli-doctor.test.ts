@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { leveredge, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
 

@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import manifest from '../package.json' with { type: 'json' };
-import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
-import { agentNames } from '../src/channels/cli/door.ts';
-import { makeClient } from '../src/client/client.ts';
-import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import { allCapabilities } from '../../src/capabilities/all-capabilities.ts';
+import { agentNames } from '../../src/channels/cli/door.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { leveredge, start, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
-const launcherOf = (name: string) => join(import.meta.dirname, '..', 'bin', `${name}.mjs`);
+const launcherOf = (name: string) => join(import.meta.dirname, '../..', 'bin', `${name}.mjs`);
 const program = (name: string, args: readonly string[], env: Record<string, string> = {}) =>
   start(args, env, [process.execPath, launcherOf(name)]).ended;
 const verbsOf = (name: string) =>

@@ -3,11 +3,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { Around } from '../src/gaia/command.ts';
-import { run } from '../src/gaia/program.ts';
-import { fromBase32 } from '../src/gaia/two-factor/base32.ts';
-import { tryCode } from '../src/gaia/two-factor/guard.ts';
-import { codeAt, stepAt } from '../src/gaia/two-factor/totp.ts';
+import type { Around } from '../../src/gaia/command.ts';
+import { run } from '../../src/gaia/program.ts';
+import { fromBase32 } from '../../src/gaia/two-factor/base32.ts';
+import { tryCode } from '../../src/gaia/two-factor/guard.ts';
+import { codeAt, stepAt } from '../../src/gaia/two-factor/totp.ts';
 
 const nowMs = 1_764_412_345_000;
 

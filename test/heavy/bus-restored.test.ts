@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { callerOf } from './bus-caller.fixtures.ts';
-import { startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
+import { callerOf } from '../bus-caller.fixtures.ts';
+import { startBusProcess, temporaryHome } from '../bus-server.fixtures.ts';
 
 const note = {
   backup: 'events-1.db',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { leveredge, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 type Finding = { check: string; state: string; says: string; todo?: string };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { asked, startControlBot } from './control-bot.fixtures.ts';
-import { fakeBots } from './fake-telegram.fixtures.ts';
+import { asked, startControlBot } from '../control-bot.fixtures.ts';
+import { fakeBots } from '../fake-telegram.fixtures.ts';
 
 describe('the control bot and the questions', { timeout: 120_000 }, () => {
   it('shows a question with a button for each option, and the outcome in their place', async (t) => {

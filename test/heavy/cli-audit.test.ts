@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { leveredge, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
 

@@ -12,10 +12,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { leveredge, start, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
-const gaiaLauncher = join(import.meta.dirname, '..', 'bin', 'gaia.mjs');
+const gaiaLauncher = join(import.meta.dirname, '../..', 'bin', 'gaia.mjs');
 
 type Step = { kind: string; path?: string; state: string; says?: string; todo?: string };
 type Test = Parameters<typeof temporaryFolder>[0];

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import { leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { leveredge, start, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../docs/agents-in-any-language.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/agents-in-any-language.md'), 'utf8');
 const has = (program: string) => spawnSync(program, ['--version']).status === 0;
 
 for (const name of ['agents-in-any-language.md', 'cloudevents.md'])
@@ -14,7 +14,7 @@ for (const name of ['agents-in-any-language.md', 'cloudevents.md'])
     it('has commands for curl that work', { skip: !has('curl') && 'no curl here' }, async (t) => {
       const bus = await startBus(temporaryFolder(t));
       t.after(() => bus.stop());
-      const text = readFileSync(join(import.meta.dirname, '../docs', name), 'utf8');
+      const text = readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
       const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] as string);
       assert.ok(blocks.length >= 4);
       for (const block of blocks) {
