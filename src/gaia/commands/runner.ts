@@ -53,8 +53,14 @@ export const runner: Command = {
 /** What the units of bot and runner name. */
 export function unitPlace({ around, config }: Call): UnitPlace {
   const { place, emergency } = config();
-  const { tokenFile, usersFile, spool } = emergency;
-  return { program: around.startsWith, home: around.home, configFile: place.configFile, tokenFile, usersFile, spool };
+  const { tokenFile, usersFile, secretFile, spool } = emergency;
+  const folders = [join(around.home, 'gaia'), place.backups, join(around.home, 'shared', 'credentials')];
+  const elsewhere = [place.configFile, secretFile].filter(
+    (file) => !folders.some((each) => file.startsWith(`${each}/`)),
+  );
+  const closed = [...folders, ...elsewhere];
+  const { startsWith: program, home } = around;
+  return { ...{ program, home, configFile: place.configFile, tokenFile, usersFile, spool }, closed };
 }
 
 /** Everything that the runner needs, and the runner, which does nothing yet. @throws Fault as the command ends with */

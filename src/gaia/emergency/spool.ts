@@ -31,6 +31,8 @@ export function spoolIn(folder: string): Spool {
 export function makeSpool({ folder, requests, memory, replies }: Spool, uid: number): string | undefined {
   const owner = uid === 0 ? ownerOf(botUser) : undefined;
   makeFolder(folder, 0o755);
+  // The bot passes through it, also where the runner was told to make what others cannot enter (UMask=0077).
+  if (owner !== undefined) chmodSync(folder, 0o755);
   for (const [path, mode, isBots] of [
     [requests, 0o700, true],
     [memory, 0o700, true],

@@ -13,6 +13,7 @@ const place = {
   tokenFile: '/opt/leveredge/gaia/.telegram_token',
   usersFile: '/opt/leveredge/gaia/.authorized_users',
   spool: '/opt/leveredge/shared/emergency',
+  closed: ['/opt/leveredge/gaia', '/opt/leveredge/shared/backups', '/srv/config.yaml'],
 };
 const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
 
@@ -24,7 +25,23 @@ describe('the units of the emergency bot', () => {
     assert.match(text, /^ExecStart=.* bot --spool \/opt\/leveredge\/shared\/emergency$/m);
     const [, writable] = /^ReadWritePaths=(.*)$/m.exec(text) ?? [];
     assert.equal(writable, '-/opt/leveredge/shared/emergency/requests -/opt/leveredge/shared/emergency/bot');
-    assert.doesNotMatch(text, /2fa|config\.yaml/);
+    assert.doesNotMatch(text, /2fa/);
+    assert.match(
+      text,
+      /^InaccessiblePaths=-\/opt\/leveredge\/gaia -\/opt\/leveredge\/shared\/backups -\/srv\/config\.yaml$/m,
+    );
+    assert.match(text, /^ProtectHome=yes$/m);
+  });
+
+  it('hide from the bot nothing that it has to pass through', () => {
+    const within = { ...place, program: ['/opt/leveredge/gaia/bin/gaia'], spool: '/home/leveredge/spool' };
+    assert.match(botUnit(within), /^InaccessiblePaths=-\/opt\/leveredge\/shared\/backups -\/srv\/config\.yaml$/m);
+    assert.match(botUnit(within), /^ProtectHome=read-only$/m);
+    assert.doesNotMatch(botUnit({ ...place, closed: [] }), /InaccessiblePaths/);
+  });
+
+  it('let nothing be executed that was written, which takes a Node that compiles nothing', () => {
+    assert.match(botUnit(place), /^Environment=NODE_OPTIONS=--jitless\nMemoryDenyWriteExecute=yes$/m);
   });
 
   it('quote what has blanks and per cent signs', () => {

@@ -10,10 +10,13 @@ export type UnitPlace = {
   tokenFile: string;
   usersFile: string;
   spool: string;
+  /** Folders and files that the bot must not even see, whatever their modes. */
+  closed: readonly string[];
 };
 
 /** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
-export function botUnit({ program, tokenFile, usersFile, spool }: UnitPlace): string {
+export function botUnit({ program, tokenFile, usersFile, spool, closed }: UnitPlace): string {
+  const needed = [...program, spool];
   return `# Printed by gaia bot --unit. What it means: docs/emergency-bot.md of LeverEdge.
 [Unit]
 Description=LeverEdge emergency bot (GAIA on Telegram)
@@ -37,10 +40,12 @@ UMask=0077
 MemoryMax=192M
 TasksMax=64
 
-# Node compiles while it runs, so MemoryDenyWriteExecute cannot be set.
+# It has little to do, so Node compiles nothing while it runs, and nothing that is written to memory can be executed.
+Environment=NODE_OPTIONS=--jitless
+MemoryDenyWriteExecute=yes
 ReadWritePaths=${word(`-${spool}/requests`)} ${word(`-${spool}/bot`)}
-ProtectSystem=strict
-ProtectHome=read-only
+${hidden(closed, needed)}ProtectSystem=strict
+ProtectHome=${needed.some((path) => /^\/(home|root|run\/user)\//.test(path)) ? 'read-only' : 'yes'}
 PrivateTmp=yes
 PrivateDevices=yes
 DevicePolicy=closed
@@ -69,6 +74,12 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** What the bot has to pass through cannot be hidden from it. */
+function hidden(closed: readonly string[], needed: readonly string[]): string {
+  const folders = closed.filter((folder) => !needed.some((path) => `${path}/`.startsWith(`${folder}/`)));
+  return folders.length === 0 ? '' : `InaccessiblePaths=${folders.map((folder) => word(`-${folder}`)).join(' ')}\n`;
 }
 
 /** The unit of the runner, which is root, and hears nobody but the spool. */
@@ -106,6 +117,10 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+# What is left serves backups and drills: files of all owners, and containers of Podman, which are processes of this one.
+CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_BOOT CAP_SYS_TIME CAP_SYSLOG CAP_SYS_PACCT CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_LEASE CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_MAC_ADMIN CAP_MAC_OVERRIDE
+SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
