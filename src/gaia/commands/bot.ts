@@ -11,8 +11,7 @@ import { poll } from '../bot/poll.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { authorizedUsers, usersIn } from '../emergency/authorized-users.ts';
 import { type Spool, spoolIn } from '../emergency/spool.ts';
-import { botUnit } from '../emergency/units.ts';
-import { unitPlace } from './runner.ts';
+import { botUnit, unitPlace } from '../emergency/units.ts';
 
 /** Names under which systemd hands the two files over (LoadCredential). */
 const credentials = { token: 'telegram_token', users: 'authorized_users' };
@@ -40,9 +39,11 @@ export const bot: Command = {
     '3 the token is none, or others can read it',
     '5 no runner was started yet, or systemd has handed nothing over',
   ],
+  isApart: true,
   async run(call) {
     const { around } = call;
-    if (call.flags.unit === true) return { exit: Exit.ok, raw: botUnit(unitPlace(call)) };
+    if (call.flags.unit === true)
+      return { exit: Exit.ok, raw: botUnit(unitPlace(around.startsWith, around.home, call.config())) };
     const where = placesOf(call);
     const spool = spoolIn(where.spool);
     requireSpool(spool);

@@ -13,7 +13,7 @@ import { operationsIn } from '../emergency/operation.ts';
 import { openPhone, type Phone } from '../emergency/phone.ts';
 import { repliesIn } from '../emergency/replies.ts';
 import { makeSpool, spoolIn } from '../emergency/spool.ts';
-import { runnerUnit, type UnitPlace } from '../emergency/units.ts';
+import { runnerUnit, unitPlace } from '../emergency/units.ts';
 import { readEnrolment } from '../two-factor/enrolment.ts';
 
 const tickMs = 250;
@@ -39,7 +39,8 @@ export const runner: Command = {
     '6 another one runs',
   ],
   async run(call) {
-    if (call.flags.unit === true) return { exit: Exit.ok, raw: runnerUnit(unitPlace(call)) };
+    if (call.flags.unit === true)
+      return { exit: Exit.ok, raw: runnerUnit(unitPlace(call.around.startsWith, call.around.home, call.config())) };
     const { phone, log, close } = openRunner(call);
     try {
       await follow(phone, call.around.signal, log);
@@ -49,19 +50,6 @@ export const runner: Command = {
     }
   },
 };
-
-/** What the units of bot and runner name. */
-export function unitPlace({ around, config }: Call): UnitPlace {
-  const { place, emergency } = config();
-  const { tokenFile, usersFile, secretFile, spool } = emergency;
-  const folders = [join(around.home, 'gaia'), place.backups, join(around.home, 'shared', 'credentials')];
-  const elsewhere = [place.configFile, secretFile].filter(
-    (file) => !folders.some((each) => file.startsWith(`${each}/`)),
-  );
-  const closed = [...folders, ...elsewhere];
-  const { startsWith: program, home } = around;
-  return { ...{ program, home, configFile: place.configFile, tokenFile, usersFile, spool }, closed };
-}
 
 /** Everything that the runner needs, and the runner, which does nothing yet. @throws Fault as the command ends with */
 export function openRunner(call: Call): { phone: Phone; log: Log; close(): void } {

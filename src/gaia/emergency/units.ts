@@ -1,6 +1,12 @@
+import { join } from 'node:path';
+import { closedOff, commandLine, fewCalls, unitWord } from '../../base/systemd-unit.ts';
+import type { EmergencyFiles } from '../../recovery/config/read-telegram.ts';
+import type { Place } from '../../recovery/place.ts';
 import { botUser } from './spool.ts';
 
-const runnerUnitName = 'gaia-runner.service';
+/** The name that existing installations have for it. */
+export const botUnitName = 'gaia-emergency.service';
+export const runnerUnitName = 'gaia-runner.service';
 
 export type UnitPlace = {
   /** The words that start GAIA, absolute. */
@@ -9,19 +15,37 @@ export type UnitPlace = {
   configFile: string;
   tokenFile: string;
   usersFile: string;
+  secretFile: string;
   spool: string;
   /** Folders and files that the bot must not even see, whatever their modes. */
   closed: readonly string[];
 };
 
+/** What both units name. `program`: the words that start GAIA, absolute. */
+export function unitPlace(
+  program: readonly string[],
+  home: string,
+  {
+    place: { configFile, backups },
+    emergency,
+  }: { place: Pick<Place, 'configFile' | 'backups'>; emergency: EmergencyFiles },
+): UnitPlace {
+  const { tokenFile, usersFile, secretFile, spool } = emergency;
+  const folders = [join(home, 'gaia'), backups, join(home, 'shared', 'credentials')];
+  const elsewhere = [configFile, secretFile].filter((file) => !folders.some((each) => file.startsWith(`${each}/`)));
+  const closed = [...folders, ...elsewhere];
+  return { program, home, configFile, tokenFile, usersFile, secretFile, spool, closed };
+}
+
 /** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
-export function botUnit({ program, tokenFile, usersFile, spool, closed }: UnitPlace): string {
-  const needed = [...program, spool];
+export function botUnit(place: UnitPlace): string {
+  const { program, tokenFile, usersFile, spool } = place;
   return `# Printed by gaia bot --unit. What it means: docs/emergency-bot.md of LeverEdge.
 [Unit]
 Description=LeverEdge emergency bot (GAIA on Telegram)
 After=network-online.target ${runnerUnitName}
 Wants=network-online.target ${runnerUnitName}
+${onceSetUp(place)}
 # It must be there on the worst day: it is started again and again, for ever.
 StartLimitIntervalSec=0
 
@@ -32,7 +56,7 @@ Group=${botUser}
 # Root's files, which systemd hands to this service alone: the user of the bot can read neither where they lie.
 LoadCredential=telegram_token:${tokenFile.replaceAll('%', '%%')}
 LoadCredential=authorized_users:${usersFile.replaceAll('%', '%%')}
-ExecStart=${command([...program, 'bot', '--spool', spool])}
+ExecStart=${commandLine([...program, 'bot', '--spool', spool])}
 Restart=always
 RestartSec=5
 TimeoutStopSec=25
@@ -43,33 +67,12 @@ TasksMax=64
 # It has little to do, so Node compiles nothing while it runs, and nothing that is written to memory can be executed.
 Environment=NODE_OPTIONS=--jitless
 MemoryDenyWriteExecute=yes
-ReadWritePaths=${word(`-${spool}/requests`)} ${word(`-${spool}/bot`)}
-${hidden(closed, needed)}ProtectSystem=strict
-ProtectHome=${needed.some((path) => /^\/(home|root|run\/user)\//.test(path)) ? 'read-only' : 'yes'}
-PrivateTmp=yes
-PrivateDevices=yes
-DevicePolicy=closed
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
+ReadWritePaths=${unitWord(`-${spool}/requests`)} ${unitWord(`-${spool}/bot`)}
+${hidden(place)}${closedOff([...program, spool])}
 ProcSubset=pid
-NoNewPrivileges=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
 CapabilityBoundingSet=
 AmbientCapabilities=
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
+${fewCalls}
 
 [Install]
 WantedBy=multi-user.target
@@ -77,13 +80,15 @@ WantedBy=multi-user.target
 }
 
 /** What the bot has to pass through cannot be hidden from it. */
-function hidden(closed: readonly string[], needed: readonly string[]): string {
-  const folders = closed.filter((folder) => !needed.some((path) => `${path}/`.startsWith(`${folder}/`)));
-  return folders.length === 0 ? '' : `InaccessiblePaths=${folders.map((folder) => word(`-${folder}`)).join(' ')}\n`;
+function hidden({ closed, program, spool }: UnitPlace): string {
+  const isNeeded = (folder: string) => [...program, spool].some((path) => path.startsWith(`${folder}/`));
+  const folders = closed.filter((folder) => !isNeeded(folder));
+  return folders.length === 0 ? '' : `InaccessiblePaths=${folders.map((path) => unitWord(`-${path}`)).join(' ')}\n`;
 }
 
 /** The unit of the runner, which is root, and hears nobody but the spool. */
-export function runnerUnit({ program, home, configFile }: UnitPlace): string {
+export function runnerUnit(place: UnitPlace): string {
+  const { program, home, configFile } = place;
   return `# Printed by gaia runner --unit. What it means: docs/emergency-bot.md of LeverEdge.
 #
 # It is root: a restore gives files to their owners, swaps folders of others, and stops and starts what works on them. It listens
@@ -91,12 +96,13 @@ export function runnerUnit({ program, home, configFile }: UnitPlace): string {
 # the end of this one nor its limits touch them.
 [Unit]
 Description=LeverEdge runner (does what the emergency bot forwards, once it is confirmed)
+${onceSetUp(place)}
 StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-Environment=${word(`LEVEREDGE_HOME=${home}`)}
-ExecStart=${command([...program, 'runner', '--config', configFile])}
+Environment=${unitWord(`LEVEREDGE_HOME=${home}`)}
+ExecStart=${commandLine([...program, 'runner', '--config', configFile])}
 Restart=always
 RestartSec=5
 # Wrong settings, a secret that others can read, another one that runs: starting again mends none of them.
@@ -127,10 +133,7 @@ WantedBy=multi-user.target
 `;
 }
 
-const command = (words: readonly string[]) => words.map((each) => word(each).replaceAll('$', '$$$$')).join(' ');
-
-/** A word as systemd takes one: in quotes where it must be, and with no specifiers. */
-function word(text: string): string {
-  const plain = text.replaceAll('%', '%%');
-  return /^[\w./:@%+$=-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
-}
+/** Neither is of use before all three are there, and both would end at once again and again. */
+const onceSetUp = ({ tokenFile, usersFile, secretFile }: UnitPlace) =>
+  `# Skipped until it is set up: docs/emergency-bot.md
+${[tokenFile, usersFile, secretFile].map((file) => `ConditionFileNotEmpty=${file.replaceAll('%', '%%')}`).join('\n')}`;

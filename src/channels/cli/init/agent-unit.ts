@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { closedOff, commandLine, fewCalls, inBoth, unitWord } from '../../../base/systemd-unit.ts';
 import type { AgentName } from '../door.ts';
 import { credentialsIn } from '../find-token.ts';
 import { busUnitName } from './bus-unit.ts';
 import { gaiaSocketFile, gaiaSocketName } from './gaia-units.ts';
 import type { Systemd } from './step.ts';
-import { closedOff, commandLine, fewCalls, inBoth, type UnitPlace, unitHead, unitWord } from './unit-text.ts';
+import { type UnitPlace, unitHead } from './unit-text.ts';
 
 /** The name that existing installations and backups have for it. */
 export function agentUnitName(name: AgentName): string {

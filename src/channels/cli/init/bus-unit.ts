@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { closedOff, commandLine, fewCalls, inBoth, unitWord } from '../../../base/systemd-unit.ts';
 import type { Systemd } from './step.ts';
-import { closedOff, commandLine, fewCalls, inBoth, type UnitPlace, unitHead, unitWord } from './unit-text.ts';
+import { type UnitPlace, unitHead } from './unit-text.ts';
 
 /** The name that existing installations and backups have for it. */
 export const busUnitName = 'event-bus.service';

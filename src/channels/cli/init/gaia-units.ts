@@ -1,4 +1,5 @@
-import { commandLine, unitHead, unitWord } from './unit-text.ts';
+import { commandLine, unitWord } from '../../../base/systemd-unit.ts';
+import { unitHead } from './unit-text.ts';
 
 /** Where agents without rights ask for GAIA, one connection for each thing. */
 export const gaiaSocketName = 'leveredge-gaia.socket';
