@@ -121,6 +121,8 @@ async function install(machine: Machine): Promise<void> {
   const later = '[Service]\nEnvironment=CHRONOS_BEGINS_AFTER_MS=86400000\n';
   machine.write('/etc/systemd/system/chronos.service.d/later.conf', later);
   await machine.well(`node ${program}/bin/leveredge.mjs init --home ${home} --start`);
+  // Its user and its units are made as without init.
+  await machine.well('userdel gaia-bot && rm /etc/systemd/system/gaia-*.service && systemctl daemon-reload');
   await machine.well(`cd /usr/local/bin && rm gaia && install -m 0755 ${program}/dist/gaia gaia`);
   // As where it was not written a moment ago: then more of it would lie in memory.
   await machine.well('sync && dd if=/usr/local/bin/gaia iflag=nocache count=0 2>/dev/null');
@@ -128,9 +130,12 @@ async function install(machine: Machine): Promise<void> {
 
 async function setUp(machine: Machine, token: string, phone: PhoneServer['phone']): Promise<void> {
   const commands = commandsOf('Set it up', page);
+  const starts = commands.filter((command) => command.startsWith('systemctl enable'));
   const first = commands.findIndex((command) => command.startsWith('useradd'));
-  const files = commands.slice(0, first).join('\n').replace('123456789', String(owner));
-  execFileSync('docker', ['exec', '-i', machineName, 'sh', '-ec', files], { input: `${token}\n` });
+  const made = commands.slice(first).filter((command) => !starts.includes(command));
+  const files = commands.filter((command) => !made.includes(command) && !starts.includes(command));
+  const script = files.join('\n').replace('123456789', String(owner));
+  execFileSync('docker', ['exec', '-i', machineName, 'sh', '-ec', script], { input: `${token}\n` });
   const ended = await machine.terminal('gaia 2fa enroll', {
     answers: [
       [
@@ -150,7 +155,7 @@ async function setUp(machine: Machine, token: string, phone: PhoneServer['phone'
     '/etc/systemd/system/gaia-emergency.service.d/telegram.conf',
     `[Service]\nEnvironment=TELEGRAM_API_ROOT=http://127.0.0.1:${telegramPort}\n`,
   );
-  for (const command of commands.slice(first)) await machine.well(command);
+  for (const command of [...made, ...starts]) await machine.well(command);
 }
 
 /** The one way out of the machine, which has no network: a port on its loopback is Telegram's here. It is gone when the machine is. */

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
@@ -39,7 +39,7 @@ export function makeSpool({ folder, requests, memory, replies }: Spool, uid: num
     [replies, 0o750, false],
   ] as const) {
     const before = lstatSync(path, { throwIfNoEntry: false });
-    if (before === undefined) mkdirSync(path, { mode });
+    if (before === undefined) makeFolder(path, mode);
     else if (!before.isDirectory()) throw new Fault('usage', `${path} is no folder.`, { hint: 'Move it away.' });
     if (owner === undefined) continue;
     chownSync(path, isBots ? owner.uid : 0, owner.gid);

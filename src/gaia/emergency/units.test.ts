@@ -25,7 +25,7 @@ describe('the units of the emergency bot', () => {
     assert.match(text, /^LoadCredential=telegram_token:\/opt\/leveredge\/gaia\/\.telegram_token$/m);
     assert.match(text, /^ExecStart=.* bot --spool \/opt\/leveredge\/shared\/emergency$/m);
     const [, writable] = /^ReadWritePaths=(.*)$/m.exec(text) ?? [];
-    assert.equal(writable, '-/opt/leveredge/shared/emergency/requests -/opt/leveredge/shared/emergency/bot');
+    assert.equal(writable, '/opt/leveredge/shared/emergency/requests /opt/leveredge/shared/emergency/bot');
     assert.doesNotMatch(text.replace(/^Condition.*$/gm, ''), /2fa/);
     assert.match(
       text,
@@ -43,6 +43,14 @@ describe('the units of the emergency bot', () => {
     assert.match(botUnit(place), /^Environment=NODE_OPTIONS=--jitless\nMemoryDenyWriteExecute=yes$/m);
   });
 
+  it('have the folders made before the bot begins, for which they could not be opened later', () => {
+    assert.match(
+      runnerUnit(place),
+      /^ExecStartPre=.* runner --prepare --config \/opt\/leveredge\/gaia\/config\.yaml$/m,
+    );
+    assert.match(botUnit(place), /^After=.* gaia-runner\.service$/m);
+  });
+
   it('are skipped by systemd until the token, the list and the second factor are there', () => {
     for (const text of [botUnit(place), runnerUnit({ ...place, secretFile: '/a b/100%' })])
       assert.deepEqual(
@@ -53,7 +61,7 @@ describe('the units of the emergency bot', () => {
 
   it('quote what has blanks and per cent signs', () => {
     const odd = { ...place, spool: '/o p/100%', home: '/a b', configFile: '/a b/$c.yaml' };
-    assert.ok(botUnit(odd).includes('ReadWritePaths="-/o p/100%%/requests" "-/o p/100%%/bot"'));
+    assert.ok(botUnit(odd).includes('ReadWritePaths="/o p/100%%/requests" "/o p/100%%/bot"'));
     assert.ok(runnerUnit(odd).includes('Environment="LEVEREDGE_HOME=/a b"'));
     assert.ok(runnerUnit(odd).includes('--config "/a b/$$c.yaml"'));
   });

@@ -67,7 +67,8 @@ TasksMax=64
 # It has little to do, so Node compiles nothing while it runs, and nothing that is written to memory can be executed.
 Environment=NODE_OPTIONS=--jitless
 MemoryDenyWriteExecute=yes
-ReadWritePaths=${unitWord(`-${spool}/requests`)} ${unitWord(`-${spool}/bot`)}
+# Both must be there, which the runner's unit sees to: a folder that was made after this began would be one to read only.
+ReadWritePaths=${unitWord(`${spool}/requests`)} ${unitWord(`${spool}/bot`)}
 ${hidden(place)}${closedOff([...program, spool])}
 ProcSubset=pid
 CapabilityBoundingSet=
@@ -102,6 +103,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 Environment=${unitWord(`LEVEREDGE_HOME=${home}`)}
+# The bot's unit begins after this.
+ExecStartPre=${commandLine([...program, 'runner', '--prepare', '--config', configFile])}
 ExecStart=${commandLine([...program, 'runner', '--config', configFile])}
 Restart=always
 RestartSec=5
