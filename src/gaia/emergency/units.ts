@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { closedOff, commandLine, fewCalls, unitWord } from '../../base/systemd-unit.ts';
 import type { EmergencyFiles } from '../../recovery/config/read-telegram.ts';
 import type { Place } from '../../recovery/place.ts';
@@ -16,16 +17,24 @@ export type UnitPlace = {
   usersFile: string;
   secretFile: string;
   spool: string;
+  /** Folders and files that the bot must not even see, whatever their modes. */
+  closed: readonly string[];
 };
 
 /** What both units name. `program`: the words that start GAIA, absolute. */
 export function unitPlace(
   program: readonly string[],
   home: string,
-  { place: { configFile }, emergency }: { place: Pick<Place, 'configFile' | 'backups'>; emergency: EmergencyFiles },
+  {
+    place: { configFile, backups },
+    emergency,
+  }: { place: Pick<Place, 'configFile' | 'backups'>; emergency: EmergencyFiles },
 ): UnitPlace {
   const { tokenFile, usersFile, secretFile, spool } = emergency;
-  return { program, home, configFile, tokenFile, usersFile, secretFile, spool };
+  const folders = [join(home, 'gaia'), backups, join(home, 'shared', 'credentials')];
+  const elsewhere = [configFile, secretFile].filter((file) => !folders.some((each) => file.startsWith(`${each}/`)));
+  const closed = [...folders, ...elsewhere];
+  return { program, home, configFile, tokenFile, usersFile, secretFile, spool, closed };
 }
 
 /** The unit of the bot: a user of its own, nothing to write to but its two folders, nothing to read but what it needs. */
@@ -55,9 +64,12 @@ UMask=0077
 MemoryMax=192M
 TasksMax=64
 
-# Node compiles while it runs, so MemoryDenyWriteExecute cannot be set.
-ReadWritePaths=${unitWord(`-${spool}/requests`)} ${unitWord(`-${spool}/bot`)}
-${closedOff([...program, spool])}
+# It has little to do, so Node compiles nothing while it runs, and nothing that is written to memory can be executed.
+Environment=NODE_OPTIONS=--jitless
+MemoryDenyWriteExecute=yes
+# Both must be there, which the runner's unit sees to: a folder that was made after this began would be one to read only.
+ReadWritePaths=${unitWord(`${spool}/requests`)} ${unitWord(`${spool}/bot`)}
+${hidden(place)}${closedOff([...program, spool])}
 ProcSubset=pid
 CapabilityBoundingSet=
 AmbientCapabilities=
@@ -66,6 +78,13 @@ ${fewCalls}
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** What the bot has to pass through cannot be hidden from it. */
+function hidden({ closed, program, spool }: UnitPlace): string {
+  const isNeeded = (folder: string) => [...program, spool].some((path) => path.startsWith(`${folder}/`));
+  const folders = closed.filter((folder) => !isNeeded(folder));
+  return folders.length === 0 ? '' : `InaccessiblePaths=${folders.map((path) => unitWord(`-${path}`)).join(' ')}\n`;
 }
 
 /** The unit of the runner, which is root, and hears nobody but the spool. */
@@ -84,6 +103,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 Environment=${unitWord(`LEVEREDGE_HOME=${home}`)}
+# The bot's unit begins after this.
+ExecStartPre=${commandLine([...program, 'runner', '--prepare', '--config', configFile])}
 ExecStart=${commandLine([...program, 'runner', '--config', configFile])}
 Restart=always
 RestartSec=5
@@ -105,6 +126,10 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+# What is left serves backups and drills: files of all owners, and containers of Podman, which are processes of this one.
+CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_BOOT CAP_SYS_TIME CAP_SYSLOG CAP_SYS_PACCT CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_LEASE CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_MAC_ADMIN CAP_MAC_OVERRIDE
+SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target

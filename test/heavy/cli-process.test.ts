@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import { type Bus, inProcess, launcher, leveredge, start, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { type Bus, inProcess, launcher, leveredge, start, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 /** The command line as its users have it: a process, exit codes, signals, pipes. */
 describe('leveredge ask', { concurrency: 4 }, () => {
@@ -341,7 +341,7 @@ describe('the bundle', () => {
   it('runs from anywhere with nothing beside it', async (t) => {
     const folder = temporaryFolder(t);
     const dist = join(folder, 'dist');
-    const built = spawnSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts'), dist], {
+    const built = spawnSync(process.execPath, [join(import.meta.dirname, '../../tools/build.ts'), dist], {
       encoding: 'utf8',
     });
     assert.equal(built.status, 0, built.stderr);

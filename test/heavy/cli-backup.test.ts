@@ -3,9 +3,9 @@ import { cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } f
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { copiesIn } from '../src/agents/chronos/event-bus-copies.ts';
-import { makeClient } from '../src/client/client.ts';
-import { leveredge, startBus, temporaryFolder } from './cli-run.fixtures.ts';
+import { copiesIn } from '../../src/agents/chronos/event-bus-copies.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { leveredge, startBus, temporaryFolder } from '../cli-run.fixtures.ts';
 
 const databaseOf = (home: string) => join(home, 'control-plane/event-bus/events.db');
 const event = { source_agent: 'ME', action: 'something_happened' };
