@@ -14,7 +14,7 @@ if (missing !== undefined)
 const units = ['gaia-runner', 'gaia-emergency'] as const;
 const services = ['event-bus', 'atlas', 'chronos', 'hades'];
 const prod = `${home}/data-plane/prod`;
-const words = '/root/words';
+const words = '/srv/words';
 /** More than the minute before a restore, and the restore. */
 const restoreMs = 180_000;
 
