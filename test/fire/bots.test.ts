@@ -62,7 +62,7 @@ describe('the bots of an installed server', { skip: missing !== undefined, timeo
   const startOf = (text: string) => /systemctl enable --now .*$/m.exec(text)?.[0] ?? assert.fail(text);
   const owned = async (unit: string) => well(`stat -c %U /proc/$(systemctl show -P MainPID ${unit})`);
   const phone = (what: string, more: Record<string, unknown>) => {
-    const body = JSON.stringify({ as: 'owner', where: 'private', ...more });
+    const body = JSON.stringify(what === 'say' ? { as: 'owner', where: 'private', ...more } : more);
     return `node -e 'fetch("${fakeUrl}/play/${what}", { method: "POST", headers: { "content-type": "application/json" }, body: process.argv[1] }).then((a) => process.exit(a.ok ? 0 : 1))' '${body}'`;
   };
   const heard = (bot: string, text: string) =>
