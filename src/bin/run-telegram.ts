@@ -12,6 +12,7 @@ import { telegramPlaces } from '../channels/telegram/places.ts';
 import { makeClient } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
 import type { Env } from './bus-settings.ts';
+import { codesHere } from './codes-here.ts';
 import { telegramFiles, tokenIn } from './telegram-files.ts';
 
 type Running = {
@@ -47,6 +48,7 @@ export async function runTelegramBot(running: Running): Promise<Conclusion> {
       personName: settings.person,
       service: makeClient({ url, token: files.serviceToken() ?? person }),
       capabilities: allCapabilities,
+      codes: codesHere({ home, env, signal }),
       journal,
       log: makeLog((line) => process.stderr.write(line), systemClock),
       clock: systemClock,

@@ -28,6 +28,8 @@ export function confirmCode(deps: HandlerDeps, sent: Sent): void {
 }
 
 function whyNotTried({ callFor, clock }: HandlerDeps, current: Operation | undefined, sent: Sent): string | undefined {
+  if (current?.state === 'resolving' && current.user === sent.user)
+    return `${tagOf(current)} waits for no code yet: its backup is being looked at. That code was not looked at.`;
   if (current?.state !== 'pending' || current.user !== sent.user)
     return 'Nothing waits for a code of yours; it was not looked at.';
   const tag = tagOf(current);

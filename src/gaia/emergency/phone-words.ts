@@ -66,6 +66,8 @@ const outcomes = {
   done: 'done',
   failed: 'FAILED',
   cancelled: 'cancelled',
+  partly: 'DONE IN PART',
+  refused: 'cannot be done',
   expired: 'expired, nothing was done',
   replaced: 'replaced by a newer one, nothing was done',
 } as const satisfies Record<NonNullable<Operation['outcome']>['kind'], string>;
@@ -75,7 +77,13 @@ export function titleOf(operation: Operation): string {
   const { verb, target, outcome, state } = operation;
   const at =
     outcome === null
-      ? { pending: 'waits for a code', waiting: 'waits', running: 'runs', ended: 'over' }[state]
+      ? {
+          resolving: 'looks at the backup',
+          pending: 'waits for a code',
+          waiting: 'waits',
+          running: 'runs',
+          ended: 'over',
+        }[state]
       : outcomes[outcome.kind];
   return `${tagOf(operation)} ${verb} ${target}: ${at}`;
 }
