@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { reasonOf } from '../base/fault.ts';
+import { Fault, reasonOf } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { ownersTokenIn } from '../bus/owners-token.ts';
@@ -10,6 +11,7 @@ import { agentScopes } from '../capabilities/agent-scopes.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import { type AgentName, agentNames } from '../channels/cli/door.ts';
 import { credentialsIn } from '../channels/cli/find-token.ts';
+import { telegramPlaces } from '../channels/telegram/places.ts';
 import { makeClient } from '../client/client.ts';
 import { newTokenSchema } from '../events/token.ts';
 import { makeExampleTarget } from './example-target.ts';
@@ -20,7 +22,7 @@ const leaseSeconds = 30;
 const graceSeconds = 20;
 
 /**
- * Runs the bus and every agent in this process. The agents meet the bus over HTTP as they do apart, and one that cannot go on
+ * Runs the bus, every agent and, where it is set up, the control bot in this process. The agents meet the bus over HTTP as they do apart, and one that cannot go on
  * leaves the others and the bus working.
  */
 export function runUp(running: RunningHere): Promise<Conclusion> {
@@ -36,8 +38,23 @@ export function runUp(running: RunningHere): Promise<Conclusion> {
       say(`No example target could be made: ${reasonOf(error)}.`);
     }
   return runBus(running, async (bus) => {
-    await Promise.all(agentNames.map((name) => runBeside(name, bus, running)));
+    await Promise.all([...agentNames.map((name) => runBeside(name, bus, running)), runBot(bus, running)]);
   });
+}
+
+/** The control bot, where it is set up. Whatever it cannot do is its own: a token that was revoked takes nobody else down. */
+async function runBot({ url }: RunningBus, { home, env, signal, json, quiet }: RunningHere): Promise<void> {
+  if (!existsSync(telegramPlaces(home.dir).settings)) return;
+  try {
+    // Loaded when it is needed: most homes have no bot.
+    const { runTelegramBot } = await import('./run-telegram.ts');
+    await runTelegramBot({ home: home.dir, url, env, signal, json, quiet, among: true });
+  } catch (error) {
+    if (signal.aborted) return;
+    const log = makeLog((line) => process.stderr.write(line), systemClock);
+    const hint = error instanceof Fault && error.hint ? { hint: error.hint } : {};
+    log.error('the control bot cannot go on; the bus and the agents do', { because: reasonOf(error), ...hint });
+  }
 }
 
 async function runBeside(name: AgentName, bus: RunningBus, running: RunningHere): Promise<void> {

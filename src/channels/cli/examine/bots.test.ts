@@ -124,6 +124,19 @@ describe('what doctor says of the bots', () => {
     assert.ok(!inHome.some(({ todo }) => todo?.startsWith('chmod')), 'told of the folder');
   });
 
+  it('notes that a restore would not stop the control bot, where an older configuration does not name it', () => {
+    const config = (units: string) => ({ [`${home}/gaia/config.yaml`]: file(`units: [ ${units} ]`) });
+    const old = look({ found: { ...setUp, ...config('event-bus.service, atlas.service') } });
+    assert.deepEqual([old[1]?.state, old.length], ['note', 2]);
+    assert.match(old[1]?.says ?? '', /config\.yaml does not name leveredge-telegram\.service/);
+    assert.equal(look({ found: { ...setUp, ...config('event-bus.service, leveredge-telegram.service') } }).length, 1);
+    assert.equal(
+      look({ found: { ...units, ...config('event-bus.service') } }).length,
+      2,
+      'not set up: only the two hints',
+    );
+  });
+
   it('has nothing to say to who may not look, and hints at the units where there are none', () => {
     const hidden = Object.fromEntries(all.map((path) => [path, { kind: 'hidden', code: 'EACCES' } as const]));
     assert.deepEqual(look({ found: { ...units, ...hidden }, user: 'anna' }), []);
