@@ -7,6 +7,7 @@ import type { Call, Conclusion } from '../command.ts';
 import { backup } from '../commands/backup.ts';
 import { drill } from '../commands/drill.ts';
 import { restore } from '../commands/restore.ts';
+import { followRun } from '../follow-run.ts';
 import { goOn } from '../go-on.ts';
 import { deliverWaiting } from '../tell-bus.ts';
 import { causeOf, type Operation, type OutcomeKind, type Part, type PartDone } from './operation.ts';
@@ -73,13 +74,19 @@ async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean)
   try {
     if (isBegun && work.current().stopping) return await takeBack(work, call, part);
     if (!isBegun) requireSame(call, part);
-    return partDone(part, await restore.run(call), call);
+    return partDone(part, await restoreOrWatch(work, call, part), call);
   } catch (error) {
     const begun = runOf(call, part, work);
     if (work.current().stopping && begun?.state === 'interrupted') return takeBack(work, call, part);
     if (error instanceof Fault) return { target: part.target, exit: Exit.failed, says: sentenceOf(error) };
     throw error;
   }
+}
+
+/** A run of an earlier runner may still go on: then it is watched to its end. */
+function restoreOrWatch(work: Work, call: Call, part: Part): Promise<Conclusion> {
+  const run = runOf(call, part, work);
+  return run?.state === 'running' ? followRun(call, run.folder, run.lines.length) : restore.run(call);
 }
 
 /** A run that was ended for it goes back; one that had ended before stays as it is. */
