@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { agentScopes } from '../src/capabilities/agent-scopes.ts';
+import { people } from '../src/channels/telegram/fake/world.ts';
+import { telegramPlaces } from '../src/channels/telegram/places.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
 import { leveredge, start, temporaryFolder } from './cli-run.fixtures.ts';
+import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
 
 /** `leveredge up` as `npm start` runs it: one process, real HTTP, GAIA as a process of its own. */
 describe('leveredge up', { concurrency: 2 }, () => {
-  async function running(t: TestContext, home: string) {
-    const process = start(['up', '--port', '0', '--home', home, '--json'], { GAIA_CONFIG: '' });
+  async function running(t: TestContext, home: string, env: Record<string, string> = {}) {
+    const process = start(['up', '--port', '0', '--home', home, '--json'], { GAIA_CONFIG: '', ...env });
     t.after(() => process.child.kill('SIGKILL'));
     const [line] = await process.says('stdout', /.+/);
     return { ...process, client: makeClient({ url: JSON.parse(line).url }) };
@@ -101,6 +104,52 @@ describe('leveredge up', { concurrency: 2 }, () => {
     await up.says('stderr', /an agent cannot go on; the bus and the others do.*CHRONOS.*knows no such token/);
     const { id } = await deploy(up.client);
     assert.equal((await up.client.event(id)).status, 'pending');
+    up.child.kill('SIGTERM');
+    assert.equal((await up.ended).exit, 0);
+  });
+
+  it('runs the control bot once it is set up, and bus and agents whatever becomes of it', async (t) => {
+    const home = temporaryFolder(t);
+    const fake = await startFakeTelegram(t);
+    const env = { TELEGRAM_API_ROOT: fake.url };
+    const before = await running(t, home, env);
+    const setup = start(['telegram', 'setup', '--user', String(people.owner.id), '--home', home], env);
+    setup.child.stdin.end(`${fakeBots.control}\n`);
+    const made = await setup.ended;
+    assert.equal(made.exit, 0, made.stderr);
+    assert.match(made.stderr, /Start it: .*telegram bot\n.*stop leveredge up, and start it again/);
+    before.child.kill('SIGTERM');
+    assert.doesNotMatch((await before.ended).stdout, /"bot"/);
+
+    const up = await running(t, home, env);
+    await up.says('stdout', /\{"bot":"control_bot","bus":"http:[^"]*","pid":\d+\}/);
+    fake.say('/help');
+    await fake.eventually(() => fake.said().find(({ text }) => text.startsWith('LeverEdge')));
+    fake.trouble('409', { method: 'getUpdates' });
+    fake.say('/agents');
+    await fake.eventually(() => fake.said().find(({ text }) => text.includes('HADES')));
+    fake.revoke(true);
+    await up.says(
+      'stderr',
+      /the control bot cannot go on; the bus and the agents do.*Telegram does not take the token/,
+    );
+    const { action } = await saidOf(up.client, (await deploy(up.client)).id);
+    assert.equal(action, 'backup_completed');
+    up.child.kill('SIGTERM');
+    const { exit, stdout, stderr } = await up.ended;
+    assert.equal(exit, 0);
+    assert.ok(!(stdout + stderr).includes(fakeBots.control.slice(8)));
+  });
+
+  it('says once what is wrong with the settings of the control bot, and goes on', async (t) => {
+    const home = temporaryFolder(t);
+    const { settings } = telegramPlaces(home);
+    mkdirSync(dirname(settings), { recursive: true });
+    writeFileSync(settings, '{');
+    const up = await running(t, home);
+    await up.says('stderr', /the control bot cannot go on.*telegram\.json is no JSON.*leveredge telegram setup/);
+    await up.says('stdout', /HADES/);
+    assert.equal((await up.client.health()).status, 'healthy');
     up.child.kill('SIGTERM');
     assert.equal((await up.ended).exit, 0);
   });

@@ -6,6 +6,7 @@ import { backupWords, outcomeOf } from '../agents/chronos/gaia-backup.ts';
 import type { RunGaia } from '../agents/gaia-end.ts';
 import { hades } from '../agents/hades/hades.ts';
 import { systemClock } from '../base/clock.ts';
+import { Fault } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { AgentName } from '../channels/cli/door.ts';
@@ -55,6 +56,21 @@ function recoveryOf({ home, env }: Here) {
 
 /** Whoever starts a machine, or tries this out, does other things in the first minute. */
 const beginsAfterMs = 60_000;
+const longestBeginsAfterMs = 24 * 3_600_000;
+
+/** @throws Fault `usage`: what is no number would keep the schedule from ever beginning */
+function beginsAfter(text: string | undefined): number {
+  if (!text) return beginsAfterMs;
+  const ms = Number(text);
+  if (/^\d+$/.test(text) && ms <= longestBeginsAfterMs) return ms;
+  throw new Fault(
+    'usage',
+    `CHRONOS_BEGINS_AFTER_MS is ${JSON.stringify(text)}, and no number of milliseconds up to a day.`,
+    {
+      hint: `Leave it out for the usual ${beginsAfterMs}.`,
+    },
+  );
+}
 
 function scheduleOf({ home, env }: Here, gaia: RunGaia) {
   const log = makeLog((line) => process.stderr.write(line), systemClock);
@@ -71,8 +87,7 @@ function scheduleOf({ home, env }: Here, gaia: RunGaia) {
     deliver: env.GAIA_SOCKET ? askToDeliver(gaia, log) : deliverHere,
     now: systemClock,
     offsetAt: (atMs: number) => -new Date(atMs).getTimezoneOffset() * 60_000,
-    // For tests, which have no minute.
-    beginsAtMs: systemClock() + Number(env.CHRONOS_BEGINS_AFTER_MS || beginsAfterMs),
+    beginsAtMs: systemClock() + beginsAfter(env.CHRONOS_BEGINS_AFTER_MS),
     log,
   };
 }

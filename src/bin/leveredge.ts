@@ -78,8 +78,9 @@ const around: Surroundings = {
     const home = around.findHome(flags.home).dir;
     return runAgent({ name, version: manifest.version, flags, json, quiet, client, home, env, signal: around.signal });
   },
-  runTelegramBot: async (flags, look) => (await import('./run-telegram.ts')).runTelegramBot(telegramHere(flags), look),
-  setUpTelegram: async (flags, user) => (await import('./run-telegram.ts')).setUpTelegram(telegramHere(flags), user),
+  runTelegramBot: async (flags, { json, quiet }) =>
+    (await import('./run-telegram.ts')).runTelegramBot({ ...telegramHere(flags), json, quiet }),
+  setUpTelegram: async (flags, user) => (await import('./set-up-telegram.ts')).setUpTelegram(telegramHere(flags), user),
   copyDatabase: async (from, to) => (await import('../bus/store/sqlite/online-copy.ts')).copyOnline(from, to),
   removeOldCopies: async (folder) =>
     (await import('../agents/chronos/event-bus-copies.ts')).removeOldCopies(folder, systemClock()),

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { systemClock } from '../base/clock.ts';
-import { reasonOf } from '../base/fault.ts';
+import { Fault, reasonOf } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
 import { readPrivately } from '../base/private-file.ts';
 import { ownersTokenIn } from '../bus/owners-token.ts';
@@ -10,6 +12,7 @@ import { agentScopes } from '../capabilities/agent-scopes.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import { type AgentName, agentNames } from '../channels/cli/door.ts';
 import { credentialsIn } from '../channels/cli/find-token.ts';
+import { telegramPlaces } from '../channels/telegram/places.ts';
 import { makeClient } from '../client/client.ts';
 import { newTokenSchema } from '../events/token.ts';
 import { makeExampleTarget } from './example-target.ts';
@@ -20,7 +23,7 @@ const leaseSeconds = 30;
 const graceSeconds = 20;
 
 /**
- * Runs the bus and every agent in this process. The agents meet the bus over HTTP as they do apart, and one that cannot go on
+ * Runs the bus, every agent and, where it is set up, the control bot in this process. The agents meet the bus over HTTP as they do apart, and one that cannot go on
  * leaves the others and the bus working.
  */
 export function runUp(running: RunningHere): Promise<Conclusion> {
@@ -35,9 +38,28 @@ export function runUp(running: RunningHere): Promise<Conclusion> {
       // What is wrong with the home is the bus' to say.
       say(`No example target could be made: ${reasonOf(error)}.`);
     }
+  // All of it waits nearly all the time. With the bot, which needs room of its own, there is none for much garbage.
+  if (hasBot(home.dir)) setFlagsFromString('--semi-space-growth-factor=1');
   return runBus(running, async (bus) => {
-    await Promise.all(agentNames.map((name) => runBeside(name, bus, running)));
+    await Promise.all([...agentNames.map((name) => runBeside(name, bus, running)), runBot(bus, running)]);
   });
+}
+
+const hasBot = (home: string) => existsSync(telegramPlaces(home).settings);
+
+/** The control bot, where it is set up. Whatever it cannot do is its own: a token that was revoked takes nobody else down. */
+async function runBot({ url }: RunningBus, { home, env, signal, json, quiet }: RunningHere): Promise<void> {
+  if (!hasBot(home.dir)) return;
+  try {
+    // Loaded when it is needed: most homes have no bot.
+    const { runTelegramBot } = await import('./run-telegram.ts');
+    await runTelegramBot({ home: home.dir, url, env, signal, json, quiet, among: true });
+  } catch (error) {
+    if (signal.aborted) return;
+    const log = makeLog((line) => process.stderr.write(line), systemClock);
+    const hint = error instanceof Fault && error.hint ? { hint: error.hint } : {};
+    log.error('the control bot cannot go on; the bus and the agents do', { because: reasonOf(error), ...hint });
+  }
 }
 
 async function runBeside(name: AgentName, bus: RunningBus, running: RunningHere): Promise<void> {

@@ -23,6 +23,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { agentNames } from '../channels/cli/door.ts';
 import type { Entry, Found, Server, Step, Systemd, UnitState } from '../channels/cli/init/step.ts';
 import type { Env } from './bus-settings.ts';
+import { emergencyBot } from './emergency-bot.ts';
 
 type Started = { program: string; started: string | undefined; env: Env };
 
@@ -47,6 +48,7 @@ export function serverFor({ program, started, env }: Started): Server {
     uidOf,
     barred,
     unitState,
+    emergencyBot: (home) => emergencyBot(home, [process.execPath, programOf('gaia')], env.GAIA_CONFIG || undefined),
     make: (step) => make(step, programOf('leveredge')),
   };
 }
@@ -192,17 +194,19 @@ function writeNew(path: string, text: string, mode: number): void {
 const scope = (manager: Systemd) => (manager === 'user' ? ['--user'] : []);
 
 const enabled = ['enabled', 'enabled-runtime', 'linked', 'static', 'alias', 'generated'];
-const asked = 'UnitFileState,ActiveState,NeedDaemonReload,ExecMainStatus';
+const asked = 'UnitFileState,ActiveState,SubState,NeedDaemonReload,ExecMainStatus';
 
 function unitState(unit: string, manager: Systemd): UnitState {
   const words = [...scope(manager), 'show', `--property=${asked}`, unit];
   const { stdout } = spawnSync('systemctl', words, { encoding: 'utf8', timeout: commandLimitMs });
   const of = new Map((stdout ?? '').split('\n').map((line) => line.split('=', 2) as [string, string]));
+  // One that is started again after each failure is not failed for systemd.
+  const hasFailed = of.get('ActiveState') === 'failed' || of.get('SubState') === 'auto-restart';
   return {
     isEnabled: enabled.includes(of.get('UnitFileState') ?? ''),
     runs: of.get('ActiveState') === 'active',
     isStale: of.get('NeedDaemonReload') === 'yes',
-    exit: of.get('ActiveState') === 'failed' ? Number(of.get('ExecMainStatus')) : undefined,
+    exit: hasFailed ? Number(of.get('ExecMainStatus')) : undefined,
   };
 }
 

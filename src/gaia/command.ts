@@ -106,5 +106,7 @@ export type Command = {
   hidden?: true;
   /** At its end what waits for the bus is delivered. */
   delivers?: true;
+  /** It is about no backup, so nobody is reminded there of what backups lack. */
+  isApart?: true;
   run(call: Call): Promise<Conclusion>;
 };

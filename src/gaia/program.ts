@@ -64,7 +64,7 @@ async function conclude(argv: readonly string[], around: Around, look: Look): Pr
     config() {
       if (config !== undefined) return config;
       config = withIdentity(readConfig((flags.config as string | undefined) ?? around.configFile, around.home), flags);
-      if (!look.quiet && !look.json) for (const note of config.notes) around.say(note);
+      if (!look.quiet && !look.json && command.isApart !== true) for (const note of config.notes) around.say(note);
       if (!look.quiet) for (const line of interruptedLines(name, call)) around.say(line);
       return config;
     },

@@ -4,6 +4,9 @@ import { stripVTControlCharacters } from 'node:util';
 /** What stood on a terminal, line by line, each with the moment in which it was whole. */
 export type Terminal = { exit: number | null; text: string; lines: readonly { text: string; atMs: number }[] };
 
+/** What is typed, or how it follows from what stands there. */
+type Answer = string | ((text: string) => string);
+
 const limitMs = 600_000;
 
 /**
@@ -16,7 +19,7 @@ export function onTerminal(
   {
     folder = '/',
     answers = [],
-  }: { folder?: string; answers?: readonly (readonly [question: string, answer: string])[] } = {},
+  }: { folder?: string; answers?: readonly (readonly [question: string, answer: Answer])[] } = {},
 ): Promise<Terminal> {
   // A shell as a login gives it; `script` makes the terminal.
   const words = ['exec', '-i', '-w', folder, container, 'script', '-qec', command, '/dev/null'];
@@ -35,11 +38,11 @@ export function onTerminal(
       // What was written over on the way is not what the line says in the end.
       for (const line of whole)
         lines.push({ text: stripVTControlCharacters(line).replace(/\r+$/, '').replace(/^.*\r/, ''), atMs });
-      const [question, answer] = open[0] ?? [];
+      const [question, answer = ''] = open[0] ?? [];
       if (question === undefined || !text.includes(question, answered)) return;
       answered = text.length;
       open.shift();
-      child.stdin.write(`${answer}\n`);
+      child.stdin.write(`${typeof answer === 'string' ? answer : answer(text)}\n`);
     });
     child.stderr.setEncoding('utf8').on('data', (more: string) => {
       text += more;

@@ -191,12 +191,13 @@ describe('leveredge init', () => {
     assert.equal(redriven.exit, 0, `asked by the owner, of HADES: ${redriven.stderr}`);
   });
 
-  it('leaves the agents out with --no-agents', async (t) => {
+  it('leaves agents and bots out with --no-agents and --no-bots', async (t) => {
     const { home, env, steps } = stand(t);
-    const made = await steps(0, 'user', '--no-agents');
+    const made = await steps(0, 'user', '--no-agents', '--no-bots');
     assert.ok(!made.some(({ kind }) => kind === 'token'));
     assert.deepEqual(readdirSync(join(env.XDG_CONFIG_HOME, 'systemd', 'user')), ['event-bus.service']);
-    assert.doesNotMatch(readFileSync(join(home, 'gaia', 'config.yaml'), 'utf8'), /hades/);
+    assert.doesNotMatch(readFileSync(join(home, 'gaia', 'config.yaml'), 'utf8'), /hades|telegram/);
+    assert.ok(!existsSync(join(home, 'control-plane', 'telegram')));
   });
 });
 

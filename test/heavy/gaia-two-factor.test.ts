@@ -52,8 +52,12 @@ describe('gaia 2fa enroll', () => {
   it('shows a secret, has it proven, and keeps it where its owner alone reads it', async (t) => {
     const on = home(t);
     writeFileSync(on.secretFile, '', { mode: 0o600 });
-    const { exit, stdout } = await on.gaia((n) => (n === 0 ? '000 000' : on.code()), '2fa', 'enroll');
+    const { exit, stdout, stderr } = await on.gaia((n) => (n === 0 ? '000 000' : on.code()), '2fa', 'enroll');
     assert.equal(exit, 0);
+    assert.match(
+      stderr,
+      /Still missing.*\/\.telegram_token\n.*\/\.authorized_users\n.*^ {2}systemctl enable --now gaia-runner gaia-emergency$/ms,
+    );
     assert.equal(codesIn(stdout).length, 10);
     assert.equal(new Set(codesIn(stdout)).size, 10);
     for (const file of Object.values(on.files)) assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -83,7 +87,10 @@ describe('gaia 2fa enroll', () => {
     assert.match(refused.stderr, /gaia 2fa enroll --replace/);
     assert.equal((await on.gaia(() => '000000', '2fa', 'enroll', '--replace')).exit, 2);
     assert.equal(readFileSync(on.secretFile, 'utf8'), before);
-    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll', '--replace')).exit, 0);
+    for (const name of ['.telegram_token', '.authorized_users']) writeFileSync(join(on.folder, name), '1');
+    const replaced = await on.gaia(() => on.code(), '2fa', 'enroll', '--replace');
+    assert.equal(replaced.exit, 0);
+    assert.match(replaced.stderr, /^ {2}systemctl restart gaia-runner gaia-emergency$/m);
     assert.notEqual(readFileSync(on.secretFile, 'utf8'), before);
     for (const old of [codeAt(fromBase32(before) as Buffer, stepAt(nowMs)), codesIn(first.stdout)[0] as string])
       assert.equal(tryCode(on.place, on.files, old, nowMs).kind, 'wrong');
@@ -136,6 +143,16 @@ describe('gaia 2fa enroll', () => {
 });
 
 describe('gaia unlock', () => {
+  it('reminds nobody of what backups lack, and neither does gaia 2fa enroll', async (t) => {
+    const on = home(t);
+    writeFileSync(join(on.folder, 'config.yaml'), 'restore_targets: { control-plane: { health: none } }\n');
+    await on.gaia(() => on.code(), '2fa', 'enroll');
+    await on.gaia(() => undefined, 'unlock');
+    assert.doesNotMatch(on.said.join('\n'), /not encrypted/);
+    await on.gaia(() => undefined, 'list');
+    assert.match(on.said.join('\n'), /not encrypted/);
+  });
+
   it('lets codes be tried again after ten wrong ones', async (t) => {
     const on = home(t);
     await on.gaia(() => on.code(), '2fa', 'enroll');

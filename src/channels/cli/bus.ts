@@ -14,11 +14,12 @@ export function bus(concludes: Concluding): Command {
 }
 
 /**
- * leveredge up — runs the bus and the agents in one process until Ctrl-C, and makes a small example target in a home that has no
- * configuration of backups. Exits as bus. --json: the line of the bus, then one for each agent with agent, bus, health and pid.
+ * leveredge up — runs the bus, the agents and, where it is set up, the control bot in one process until Ctrl-C, and makes a small example target in a home that has no
+ * configuration of backups. Exits as bus. --json: the line of the bus, then one for each agent with agent, bus, health and pid, and
+ * one for the bot with bot, bus and pid.
  */
 export function up(concludes: Concluding): Command {
-  const described = `Run the event bus and the agents (so far: ${agentNames.join(', ')}) in one process`;
+  const described = `Run the event bus, the agents (so far: ${agentNames.join(', ')}) and, once set up, the control bot in one process`;
   return running(new Command('up').description(described), concludes, 'runUp');
 }
 

@@ -167,7 +167,7 @@ export type Surroundings = {
    */
   runBus(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;
   /**
-   * Runs the bus and the agents in this process until the signal, and says so as `runBus` does, with a line for each agent. A
+   * Runs the bus, the agents and the control bot, where it is set up, in this process until the signal, and says so as `runBus` does, with a line for each. A
    * home without a configuration of backups gets one with a small example target.
    */
   runUp(flags: BusFlags, look: { json: boolean; quiet: boolean }): Promise<Conclusion>;

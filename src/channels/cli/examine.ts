@@ -1,5 +1,6 @@
 import type { BusFlags, Door } from './door.ts';
 import { checkAgents } from './examine/agents.ts';
+import { checkBots } from './examine/bots.ts';
 import { checkClock, checkHealth, checkSilence, reach } from './examine/bus.ts';
 import { checkDatabase } from './examine/database.ts';
 import type { Finding } from './examine/finding.ts';
@@ -30,7 +31,7 @@ export async function examine(door: Door, flags: BusFlags): Promise<Finding[]> {
   );
   if (mayHoldFiles) findings.push(checkDisk(door, home.dir));
   findings.push(await checkClock(door, reached));
-  if (installed) findings.push(...checkInstalled(door, installed, server));
+  if (installed) findings.push(...checkInstalled(door, installed, server), ...checkBots(door, installed, server));
   if (mayHoldFiles) findings.push(...(await checkGaia(door, home.dir, server)));
   if (reached.health) findings.push(...(await checkAgents(door, reached.url, installed, server)));
   return findings;

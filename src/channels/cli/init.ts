@@ -19,14 +19,16 @@ type Options = {
   start?: boolean;
   links?: boolean;
   agents?: boolean;
+  bots?: boolean;
 };
 
 const usualUser = 'leveredge';
 const userName = /^[a-z_][a-z0-9_-]{0,30}$/;
-/** Users of agents are called after that of the bus, and no name may have more than 31 characters. */
-const longestWithAgents = 22;
+/** Users of agents and of the control bot are called after that of the bus, and no name may have more than 31 characters. */
+const longestWithOthers = 22;
 const answerLimitMs = 30_000;
 const answerPauseMs = 250;
+const staysMs = 3_000;
 
 /**
  * leveredge init — makes what a server needs: folders, pages, configuration, units for the bus and the agents, links. What is
@@ -47,14 +49,15 @@ export function init(concludes: Concluding): Command {
     )
     .option('--user <name>', `who runs the bus, with --units system (default: ${usualUser})`)
     .option('--no-agents', 'leave the agents out: no units, users and tokens for them')
+    .option('--no-bots', 'leave the Telegram bots out: no units and users for them')
     .option('--no-links', 'as root too, make no links in /usr/local/bin')
     .option('--start', 'enable the units, start them, and wait until each is heard')
     .addHelpText(
       'after',
       `
---units system: as root; bus and agents run as users of their own, and see and
-write only what they need; GAIA alone is root, and does for agents what a list
-says. --units user: weaker, all of them have all rights of that user.
+--units system: as root; bus, agents and bots run as users of their own, and see
+and write only what they need; GAIA alone is root, and does for others what a
+list says. --units user: weaker, all of them have all rights of that user.
 May be run again at any time: it says what is there and makes what is missing.`,
     )
     .action(concludes((door, options: Options) => setUp(door, options)));
@@ -70,12 +73,12 @@ async function setUp(door: Door, options: Options): Promise<Conclusion> {
     outcomes.push(outcome);
     if (outcome.state === 'failed') break;
   }
-  return conclude(wanted, outcomes, dry, door);
+  return conclude(wanted, outcomes, dry, door, server);
 }
 
 async function wantedBy(
   door: Door,
-  { units, user, start = false, dryRun, links = true, agents = true }: Options,
+  { units, user, start = false, dryRun, links = true, agents = true, bots = true }: Options,
   server: Server,
 ): Promise<Wanted> {
   const kind = units ?? (server.isRoot ? 'system' : 'user');
@@ -85,9 +88,9 @@ async function wantedBy(
     throw new Fault('usage', `${JSON.stringify(user)} cannot be the user of the bus.`, {
       hint: 'A name of small letters, digits, - and _, and not root: what listens to others should have few rights.',
     });
-  if (agents && (user?.length ?? 0) > longestWithAgents)
+  if ((agents || bots) && (user?.length ?? 0) > longestWithOthers)
     throw new Fault('usage', `${user} is too long a name: the users of the agents are called after it.`, {
-      hint: `Up to ${longestWithAgents} characters; or leave the agents out: --no-agents`,
+      hint: `Up to ${longestWithOthers} characters; or leave the others out: --no-agents --no-bots`,
     });
   if (start && kind === 'none') throw new Fault('usage', '--start goes with a unit, and --units none writes none.');
   if (kind === 'system' && !server.isRoot && dryRun !== true)
@@ -101,6 +104,7 @@ async function wantedBy(
     units: kind,
     user: kind === 'system' ? (user ?? usualUser) : door.user,
     agents: agents ? agentNames : [],
+    bots,
     start,
     linked: links,
     url: urlOf(host, port),
@@ -121,6 +125,7 @@ function looked(step: Step, server: Server, before: readonly Outcome[]): Outcome
   if (verdict.kind === 'missing') return { step, state: 'would do' };
   if (verdict.kind === 'there')
     return { step, state: 'there', ...(verdict.remark === undefined ? {} : { says: verdict.remark }) };
+  // What is not set up, or wrong, is told as it is.
   const { kind: state, ...more } = verdict;
   return { step, state, ...more };
 }
@@ -144,13 +149,14 @@ async function done(
     return { step, state: 'failed', says: reasonOf(error), ...remedy(error) };
   }
   if (step.kind !== 'service' || step.heard === 'socket') return { step, state: 'done' };
-  const { heard, url } = step;
-  const isHeard = heard === 'health' ? await answers(door, home, url) : await isAlive(door, url, heard.agent);
-  if (isHeard) return { step, state: 'done' };
+  const { heard } = step;
+  if (await isHeard(door, home, step, server)) return { step, state: 'done' };
   const says =
     heard === 'health'
       ? 'it was started, and the bus of this home does not answer there'
-      : 'it was started, and the bus does not hear of it';
+      : heard === 'process'
+        ? 'it was started, and has ended'
+        : 'it was started, and the bus does not hear of it';
   return { step, state: 'failed', says, todo: `${journal(step)}, and: ${door.program} doctor` };
 }
 
@@ -161,6 +167,24 @@ function remedy(error: unknown): Pick<Outcome, 'todo'> {
   if (code === 'EROFS') return { todo: 'That disk is mounted for reading only: choose another home with --home.' };
   if (code === 'ENOSPC' || code === 'EDQUOT') return { todo: 'Make room, and run init again.' };
   return { todo: 'Mend that and run init again, or choose another home with --home.' };
+}
+
+function isHeard(
+  door: Door,
+  home: string,
+  { unit, manager, heard, url }: Extract<Step, { kind: 'service' }>,
+  server: Server,
+): Promise<boolean> {
+  if (heard === 'health') return answers(door, home, url);
+  if (heard === 'process') return stays(door, () => server.unitState(unit, manager).runs);
+  return typeof heard === 'object' ? isAlive(door, url, heard.agent) : Promise.resolve(true);
+}
+
+/** What cannot work ends at once, and nobody else hears of it. */
+async function stays(door: Door, runs: () => boolean): Promise<boolean> {
+  for (const end = door.clock() + staysMs; door.clock() < end && !door.signal.aborted; await pause(answerPauseMs))
+    if (!runs()) return false;
+  return runs();
 }
 
 /** Whether the bus of this home answers there, and not another that had the port before. */
@@ -190,16 +214,18 @@ async function inTime(door: Door, isSo: () => Promise<boolean>): Promise<boolean
 const journal = ({ unit, manager }: { unit: string; manager: string }) =>
   `journalctl ${manager === 'user' ? '--user ' : ''}-u ${unit} -n 50`;
 
-function conclude(wanted: Wanted, outcomes: readonly Outcome[], dry: boolean, door: Door): Conclusion {
+function conclude(wanted: Wanted, outcomes: readonly Outcome[], dry: boolean, door: Door, server: Server): Conclusion {
   const { home, units, start, user } = wanted;
   const count = (...states: Outcome['state'][]) => outcomes.filter(({ state }) => states.includes(state)).length;
   const failed = count('failed');
   const wrong = count('wrong', 'left out');
+  const later = count('not yet');
   const services = units === 'none' ? [] : serviceSteps({ ...wanted, manager: units });
   const isWritten = outcomes.some(
     ({ step, state }) => step.kind === 'file' && step.mustMatch && ['done', 'there'].includes(state),
   );
-  const summary = `${count('there')} there, ${dry ? `${count('would do')} to do` : `${count('done')} done`}, ${wrong} wrong.`;
+  const summary = `${count('there')} there, ${dry ? `${count('would do')} to do` : `${count('done')} done`}, ${later > 0 ? `${later} not set up yet, ` : ''}${wrong} wrong.`;
+
   return {
     exit: failed > 0 ? Exit.failed : wrong > 0 ? Exit.partial : Exit.ok,
     lines: outcomes.flatMap(outcomeLines),
@@ -209,12 +235,16 @@ function conclude(wanted: Wanted, outcomes: readonly Outcome[], dry: boolean, do
       ...(dry ? ['Nothing was changed.'] : []),
       ...(failed > 0 ? ['What stands after the step that failed was not tried. Init may be run again.'] : []),
       ...(units === 'user' && failed === 0 ? [weaker(user)] : []),
+      ...(wanted.bots && units === 'system' && server.emergencyBot(home) === undefined ? [withoutEmergency] : []),
       ...(isWritten && !start && failed === 0
         ? [`To start them, now and after each boot: ${startCommand(services)}`]
         : []),
     ],
   };
 }
+
+const withoutEmergency =
+  'The emergency bot was left out, because nobody can tell where its files are: see gaia doctor, and run init again.';
 
 const weaker = (user: string) =>
   `Units of a user are weaker than those that init writes as root: bus and agents have all rights of ${user}, and end when ${user} logs out, unless: loginctl enable-linger ${user}`;

@@ -1,6 +1,9 @@
+import { basename } from 'node:path';
 import { Command } from 'commander';
 import type { Concluding } from './concluding.ts';
 import type { Door } from './door.ts';
+import { installationOf, systemctl } from './examine/installation.ts';
+import { telegramUnitName } from './init/telegram-unit.ts';
 import { wholeNumber } from './option-values.ts';
 
 type Options = { botTokenFile?: string; user?: number };
@@ -32,7 +35,26 @@ function setup(concludes: Concluding): Command {
 2. You send /start to your bot.
 3. Your number is shown here, and you confirm it.`,
     )
-    .action(concludes((door, options: Options) => door.setUpTelegram(flagsOf(door, options), options.user)));
+    .action(
+      concludes(async (door, options: Options) => {
+        const made = await door.setUpTelegram(flagsOf(door, options), options.user);
+        return { ...made, notes: [...(made.notes ?? []), ...(await howToStart(door))] };
+      }),
+    );
+}
+
+/** As it is started here: by its unit, else by whoever runs the bus. */
+async function howToStart(door: Door): Promise<string[]> {
+  const server = await door.server();
+  const installed = installationOf(door.findHome(door.home).dir, server);
+  if (!server.hasSystemd || installed === undefined || installed.units === 'none' || !installed.bots)
+    return [
+      `Start it: ${door.program} telegram bot`,
+      'Or, where that runs the bus: stop leveredge up, and start it again.',
+    ];
+  const { runs } = server.unitState(telegramUnitName, installed.units);
+  const name = basename(telegramUnitName, '.service');
+  return [`Start it: ${systemctl(door, installed)} ${runs ? 'restart' : 'enable --now'} ${name}`];
 }
 
 /**

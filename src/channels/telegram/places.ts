@@ -14,3 +14,11 @@ export function telegramPlaces(home: string) {
     journal: join(home, 'control-plane', 'telegram', 'control-bot.db'),
   };
 }
+
+/** Under which names systemd hands copies of these over to the bot's unit, whose user cannot read them where they lie. */
+export const handedOver = {
+  botToken: 'bot_token',
+  personToken: 'person_token',
+  serviceToken: 'service_token',
+  settings: 'settings',
+} as const;

@@ -11,8 +11,7 @@ import { poll } from '../bot/poll.ts';
 import type { Around, Call, Command } from '../command.ts';
 import { authorizedUsers, usersIn } from '../emergency/authorized-users.ts';
 import { type Spool, spoolIn } from '../emergency/spool.ts';
-import { botUnit } from '../emergency/units.ts';
-import { unitPlace } from './runner.ts';
+import { botUnit, unitPlace } from '../emergency/units.ts';
 
 /** Names under which systemd hands the two files over (LoadCredential). */
 const credentials = { token: 'telegram_token', users: 'authorized_users' };
@@ -38,11 +37,13 @@ export const bot: Command = {
     '0 ended by a signal',
     '2 a mistake in the configuration',
     '3 the token is none, or others can read it',
-    '5 no runner was started yet',
+    '5 no runner was started yet, or systemd has handed nothing over',
   ],
+  isApart: true,
   async run(call) {
     const { around } = call;
-    if (call.flags.unit === true) return { exit: Exit.ok, raw: botUnit(unitPlace(call)) };
+    if (call.flags.unit === true)
+      return { exit: Exit.ok, raw: botUnit(unitPlace(around.startsWith, around.home, call.config())) };
     const where = placesOf(call);
     const spool = spoolIn(where.spool);
     requireSpool(spool);
@@ -81,6 +82,7 @@ function placesOf({ flags, around, config }: Call): { spool: string; tokenFile: 
   const usersFile = named('users-file') ?? handed(credentials.users);
   const spool = named('spool');
   if (tokenFile !== undefined && usersFile !== undefined && spool !== undefined) return { spool, tokenFile, usersFile };
+  if (tokenFile === undefined || usersFile === undefined) requireHandedOver(around);
   const { emergency } = config();
   // Where it names others than the file, that is said here, before the configuration is out of reach.
   if (usersFile === undefined) authorizedUsers(emergency);
@@ -89,6 +91,17 @@ function placesOf({ flags, around, config }: Call): { spool: string; tokenFile: 
     tokenFile: tokenFile ?? emergency.tokenFile,
     usersFile: usersFile ?? emergency.usersFile,
   };
+}
+
+/**
+ * A user that is not root finds nothing else: where they lie they are root's.
+ * @throws Fault `not-found`
+ */
+function requireHandedOver({ credentials: folder, uid }: Around): void {
+  if (folder === undefined || uid === 0) return;
+  throw new Fault('not-found', `systemd has not handed over the token and the list of users (in ${folder}).`, {
+    hint: 'The unit of gaia bot --unit does (LoadCredential). In a container without a shared / it cannot: mount --make-rshared / before systemd starts there.',
+  });
 }
 
 /** Copies that systemd makes for one service can be read by nobody else, whatever their mode seems to say. */

@@ -6,14 +6,14 @@ import { type Log, makeLog } from '../../base/log.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { readConfig } from '../../recovery/config/read-config.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
-import type { Call, Command } from '../command.ts';
+import type { Call, Command, Conclusion } from '../command.ts';
 import { authorizedUsers } from '../emergency/authorized-users.ts';
 import type { CallMaker } from '../emergency/carry-out.ts';
 import { operationsIn } from '../emergency/operation.ts';
 import { openPhone, type Phone } from '../emergency/phone.ts';
 import { repliesIn } from '../emergency/replies.ts';
 import { makeSpool, spoolIn } from '../emergency/spool.ts';
-import { runnerUnit, type UnitPlace } from '../emergency/units.ts';
+import { runnerUnit, unitPlace } from '../emergency/units.ts';
 import { readEnrolment } from '../two-factor/enrolment.ts';
 
 const tickMs = 250;
@@ -24,9 +24,12 @@ const afterFaultMs = 5_000;
 export const runner: Command = {
   name: 'runner',
   summary: 'Do what the emergency bot forwards, once a code confirms it',
-  usage: '[--unit]',
+  usage: '[--unit | --prepare]',
   words: [0, 0],
-  flags: { unit: { says: 'print the unit for systemd instead (gaia-runner.service)' } },
+  flags: {
+    prepare: { says: 'make the folders where it meets the bot, and end' },
+    unit: { says: 'print the unit for systemd instead (gaia-runner.service)' },
+  },
   details: [
     'The bot can only ask. This process alone reads the second factor, finds the exact backup, judges the code, and starts the restore, which then runs in a process of its own. It takes a fixed list of things, with the name of a target as the only word.',
     'It runs as root, because a restore gives files to their owners and stops what works on them. Ended at any moment it goes on where it was when it is started again; nothing is done twice.',
@@ -39,7 +42,9 @@ export const runner: Command = {
     '6 another one runs',
   ],
   async run(call) {
-    if (call.flags.unit === true) return { exit: Exit.ok, raw: runnerUnit(unitPlace(call)) };
+    if (call.flags.unit === true)
+      return { exit: Exit.ok, raw: runnerUnit(unitPlace(call.around.startsWith, call.around.home, call.config())) };
+    if (call.flags.prepare === true) return prepare(call);
     const { phone, log, close } = openRunner(call);
     try {
       await follow(phone, call.around.signal, log);
@@ -50,11 +55,10 @@ export const runner: Command = {
   },
 };
 
-/** What the units of bot and runner name. */
-export function unitPlace({ around, config }: Call): UnitPlace {
-  const { place, emergency } = config();
-  const { tokenFile, usersFile, spool } = emergency;
-  return { program: around.startsWith, home: around.home, configFile: place.configFile, tokenFile, usersFile, spool };
+/** So that the unit of the bot, which begins after this one, finds what it may write to. */
+function prepare({ around, config }: Call): Conclusion {
+  const odd = makeSpool(spoolIn(config().emergency.spool), around.uid);
+  return { exit: Exit.ok, ...(odd === undefined ? {} : { notes: [odd] }) };
 }
 
 /** Everything that the runner needs, and the runner, which does nothing yet. @throws Fault as the command ends with */

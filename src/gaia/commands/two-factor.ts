@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { basename } from 'node:path';
 import { encode, renderUnicodeCompact } from 'uqr';
 import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Call, Command } from '../command.ts';
+import { botUnitName, runnerUnitName } from '../emergency/units.ts';
 import { newBackupCodes } from '../two-factor/backup-codes.ts';
 import { toBase32 } from '../two-factor/base32.ts';
 import { approvals, newSecret, readEnrolment, secretFor, writeEnrolment } from '../two-factor/enrolment.ts';
@@ -39,6 +42,7 @@ export const twoFactor: Command = {
     '6 it is set up already',
     '130 interrupted',
   ],
+  isApart: true,
   async run(call) {
     if (call.words[0] !== 'enroll')
       throw new Fault('usage', `gaia 2fa has no ${call.words[0]}.`, { hint: 'gaia 2fa enroll' });
@@ -70,9 +74,20 @@ export const twoFactor: Command = {
         'Write them down, and keep them away from the phone.',
       ],
       json: { enrolled: true, secret_file: emergency.secretFile, entries: each ?? null, backup_codes: codes },
+      notes: howToStart(emergency, call.flags.replace === true),
     };
   },
 };
+
+/** What is still to be done before a phone can restore. */
+function howToStart({ tokenFile, usersFile }: RecoveryConfig['emergency'], replaced: boolean): string[] {
+  const missing = [tokenFile, usersFile].filter((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0);
+  const units = [runnerUnitName, botUnitName].map((name) => basename(name, '.service')).join(' ');
+  const start = `  systemctl ${replaced ? 'restart' : 'enable --now'} ${units}`;
+  if (missing.length === 0) return ['Start runner and bot with it, as root:', start];
+  const still = missing.map((file) => `  ${file}`);
+  return ['Still missing, see docs/emergency-bot.md:', ...still, 'Then start runner and bot, as root:', start];
+}
 
 /** @throws Fault `conflict` when there is one that nobody said to replace */
 function requireNone({ flags }: Call, files: RecoveryConfig['emergency']): void {

@@ -14,6 +14,7 @@ export const unlock: Command = {
   ],
   example: 'gaia unlock',
   exits: ['0 unlocked, or there was nothing to unlock'],
+  isApart: true,
   async run({ config }) {
     const failures = unlockGuard(config().place);
     return {

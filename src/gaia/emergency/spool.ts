@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { makeFolder } from '../../base/files.ts';
@@ -31,13 +31,15 @@ export function spoolIn(folder: string): Spool {
 export function makeSpool({ folder, requests, memory, replies }: Spool, uid: number): string | undefined {
   const owner = uid === 0 ? ownerOf(botUser) : undefined;
   makeFolder(folder, 0o755);
+  // The bot passes through it, also where the runner was told to make what others cannot enter (UMask=0077).
+  if (owner !== undefined) chmodSync(folder, 0o755);
   for (const [path, mode, isBots] of [
     [requests, 0o700, true],
     [memory, 0o700, true],
     [replies, 0o750, false],
   ] as const) {
     const before = lstatSync(path, { throwIfNoEntry: false });
-    if (before === undefined) mkdirSync(path, { mode });
+    if (before === undefined) makeFolder(path, mode);
     else if (!before.isDirectory()) throw new Fault('usage', `${path} is no folder.`, { hint: 'Move it away.' });
     if (owner === undefined) continue;
     chownSync(path, isBots ? owner.uid : 0, owner.gid);

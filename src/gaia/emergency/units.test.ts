@@ -12,7 +12,9 @@ const place = {
   configFile: '/opt/leveredge/gaia/config.yaml',
   tokenFile: '/opt/leveredge/gaia/.telegram_token',
   usersFile: '/opt/leveredge/gaia/.authorized_users',
+  secretFile: '/opt/leveredge/gaia/.2fa_secret',
   spool: '/opt/leveredge/shared/emergency',
+  closed: ['/opt/leveredge/gaia', '/opt/leveredge/shared/backups', '/srv/config.yaml'],
 };
 const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
 
@@ -23,13 +25,45 @@ describe('the units of the emergency bot', () => {
     assert.match(text, /^LoadCredential=telegram_token:\/opt\/leveredge\/gaia\/\.telegram_token$/m);
     assert.match(text, /^ExecStart=.* bot --spool \/opt\/leveredge\/shared\/emergency$/m);
     const [, writable] = /^ReadWritePaths=(.*)$/m.exec(text) ?? [];
-    assert.equal(writable, '-/opt/leveredge/shared/emergency/requests -/opt/leveredge/shared/emergency/bot');
-    assert.doesNotMatch(text, /2fa|config\.yaml/);
+    assert.equal(writable, '/opt/leveredge/shared/emergency/requests /opt/leveredge/shared/emergency/bot');
+    assert.doesNotMatch(text.replace(/^Condition.*$/gm, ''), /2fa/);
+    assert.match(
+      text,
+      /^InaccessiblePaths=-\/opt\/leveredge\/gaia -\/opt\/leveredge\/shared\/backups -\/srv\/config\.yaml$/m,
+    );
+  });
+
+  it('hide from the bot nothing that it has to pass through', () => {
+    const within = { ...place, program: ['/opt/leveredge/gaia/bin/gaia'] };
+    assert.match(botUnit(within), /^InaccessiblePaths=-\/opt\/leveredge\/shared\/backups -\/srv\/config\.yaml$/m);
+    assert.doesNotMatch(botUnit({ ...place, closed: [] }), /InaccessiblePaths/);
+  });
+
+  it('let nothing be executed that was written, where the program is the executable and compiles nothing', () => {
+    assert.doesNotMatch(botUnit(place), /jitless|^MemoryDeny/m);
+    const executable = { ...place, program: ['/usr/local/bin/gaia'] };
+    assert.match(botUnit(executable), /^Environment=NODE_OPTIONS=--jitless\nMemoryDenyWriteExecute=yes$/m);
+  });
+
+  it('have the folders made before the bot begins, for which they could not be opened later', () => {
+    assert.match(
+      runnerUnit(place),
+      /^ExecStartPre=.* runner --prepare --config \/opt\/leveredge\/gaia\/config\.yaml$/m,
+    );
+    assert.match(botUnit(place), /^After=.* gaia-runner\.service$/m);
+  });
+
+  it('are skipped by systemd until the token, the list and the second factor are there', () => {
+    for (const text of [botUnit(place), runnerUnit({ ...place, secretFile: '/a b/100%' })])
+      assert.deepEqual(
+        [...text.matchAll(/^ConditionFileNotEmpty=(.*)$/gm)].map(([, file]) => file),
+        [place.tokenFile, place.usersFile, text.includes('100') ? '/a b/100%%' : place.secretFile],
+      );
   });
 
   it('quote what has blanks and per cent signs', () => {
     const odd = { ...place, spool: '/o p/100%', home: '/a b', configFile: '/a b/$c.yaml' };
-    assert.ok(botUnit(odd).includes('ReadWritePaths="-/o p/100%%/requests" "-/o p/100%%/bot"'));
+    assert.ok(botUnit(odd).includes('ReadWritePaths="/o p/100%%/requests" "/o p/100%%/bot"'));
     assert.ok(runnerUnit(odd).includes('Environment="LEVEREDGE_HOME=/a b"'));
     assert.ok(runnerUnit(odd).includes('--config "/a b/$$c.yaml"'));
   });

@@ -47,18 +47,22 @@ const maxFileBytes = 256 * 1024;
 export async function machineFacts(target: Target, uid: number): Promise<MachineFacts> {
   const notes: string[] = [];
   const units: MachineUnit[] = [];
+  const runAs: string[] = [];
   for (const unit of target.units ?? []) {
     const found = await unitFacts(unit, target, uid).catch((error: unknown) => {
       notes.push(`${unit.name}: ${error instanceof Error ? error.message : String(error)}`);
     });
-    if (found !== undefined) units.push(found);
+    if (found === undefined) continue;
+    units.push(found.facts);
+    if (found.runsAs !== undefined) runAs.push(found.runsAs);
   }
   const users: MachineUser[] = [];
   const tables = target.name === 'control-plane' && uid === 0 ? crontabs() : [];
   const owners = tables.flatMap(({ user }) => (user === 'root' ? [] : user));
-  for (const name of new Set([...(await namesOf(target)), ...owners])) {
+  for (const name of new Set([...(await namesOf(target)), ...runAs, ...owners])) {
     const user = await userFacts(name);
-    if (user !== undefined) users.push(user);
+    // A number instead of a name may be that of one who is among them.
+    if (user !== undefined && user.uid !== 0 && users.every(({ uid }) => uid !== user.uid)) users.push(user);
   }
   return {
     format: 'leveredge-machine/1',
@@ -70,7 +74,7 @@ export async function machineFacts(target: Target, uid: number): Promise<Machine
   };
 }
 
-/** Whose units they are, and whose the target's folders. Root is everywhere. */
+/** Whose systemd has its units, and whose the target's folders are. Root is everywhere. */
 async function namesOf({ units = [], trees }: Target): Promise<Set<string>> {
   const names = new Set(units.flatMap(({ user }) => user ?? []));
   const uids = new Set(trees.flatMap(({ root }) => statSync(root, { throwIfNoEntry: false })?.uid ?? []));
@@ -103,10 +107,13 @@ async function userFacts(key: string): Promise<MachineUser | undefined> {
   };
 }
 
-async function unitFacts(unit: TargetUnit, { trees }: Target, uid: number): Promise<MachineUnit> {
+type UnitFacts = { facts: MachineUnit; runsAs: string | undefined };
+
+async function unitFacts(unit: TargetUnit, { trees }: Target, uid: number): Promise<UnitFacts> {
   const systemd: Systemd = await systemdOf(unit.user, uid);
-  const shown = await systemd.systemctl(['show', '--property=FragmentPath,DropInPaths,UnitFileState', '--', unit.name]);
-  const value = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(shown.stdout)?.[1] ?? '';
+  const asked = '--property=FragmentPath,DropInPaths,UnitFileState,User,DynamicUser';
+  const shown = await systemd.systemctl(['show', asked, '--', unit.name]);
+  const value = (key: string) => valueIn(shown.stdout, key);
   const paths = [value('FragmentPath'), ...value('DropInPaths').split(' ')].filter((path) => path !== '');
   const files = paths
     .filter((path) => !trees.some(({ root }) => path.startsWith(`${root}/`)))
@@ -116,7 +123,18 @@ async function unitFacts(unit: TargetUnit, { trees }: Target, uid: number): Prom
       const text = readText(path);
       return text === undefined ? [] : [{ path, text }];
     });
-  return { ...unit, enabled: /^enabled/.test(value('UnitFileState')), files };
+  const facts = { ...unit, enabled: /^enabled/.test(value('UnitFileState')), files };
+  return { facts, runsAs: unit.user === null ? runsAsIn(shown.stdout) : undefined };
+}
+
+const valueIn = (shown: string, key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(shown)?.[1] ?? '';
+
+/** As whom a unit of the machine runs, where that is a user who must be there before it starts; by name or number. */
+export function runsAsIn(shown: string): string | undefined {
+  // A dynamic one is made by systemd for as long as the unit runs.
+  if (valueIn(shown, 'DynamicUser') === 'yes') return undefined;
+  const user = valueIn(shown, 'User');
+  return ['', 'root', '0'].includes(user) ? undefined : user;
 }
 
 function crontabs(): MachineFacts['crontabs'] {

@@ -20,6 +20,8 @@ export type MachineStep = {
 export type MachinePlan = { steps: MachineStep[]; differs: string[] };
 
 const makeMs = 60_000;
+/** Debian gives people the numbers above (SYS_UID_MAX). */
+const highestOfServices = 999;
 const readable = { file: 0o644, folder: 0o755 };
 
 const plainName = /^[a-z_][a-z0-9_.-]{0,31}$/i;
@@ -76,7 +78,7 @@ export async function planMachine(facts: MachineFacts, uid: number): Promise<Mac
 }
 
 async function planUser(user: MachineUser, { steps, differs }: MachinePlan): Promise<void> {
-  const { name, uid, gid, group, home, shell, groups, linger } = user;
+  const { name, uid, gid, group, home, groups, linger } = user;
   const here = await entryOf('passwd', name);
   if (here === undefined) {
     const taken = await entryOf('passwd', String(uid));
@@ -86,14 +88,20 @@ async function planUser(user: MachineUser, { steps, differs }: MachinePlan): Pro
     }
     if ((await entryOf('group', group)) === undefined && (await entryOf('group', String(gid))) === undefined)
       steps.push({ what: `the group ${group} (${gid})`, make: () => run('groupadd', ['--gid', String(gid), group]) });
-    const has = existsSync(home) ? ['--no-create-home'] : ['--create-home'];
-    const args = ['--uid', String(uid), '--gid', String(gid), '--home-dir', home, ...has, '--shell', shell, name];
-    steps.push({ what: `the user ${name} (${uid})`, make: () => run('useradd', args) });
+    steps.push({ what: `the user ${name} (${uid})`, make: () => run('useradd', userWords(user, existsSync(home))) });
     for (const each of groups) steps.push({ what: `${name} in the group ${each}`, make: () => joinGroup(name, each) });
   } else if (Number(here[2]) !== uid)
     differs.push(`the user ${name} has the number ${here[2]} here, and had ${uid}: its files would be another's`);
   if (linger && !existsSync(`/var/lib/systemd/linger/${name}`))
     steps.push({ what: `${name}'s units run without a login (linger)`, make: () => letLinger(name) });
+}
+
+/** What useradd is given. What runs a service is no person: the folder that it calls its home is the service's, or a restore's. */
+export function userWords({ name, uid, gid, home, shell }: MachineUser, hasHome: boolean): string[] {
+  const isService = uid <= highestOfServices;
+  const folder = isService || hasHome ? '--no-create-home' : '--create-home';
+  const numbers = ['--uid', String(uid), '--gid', String(gid)];
+  return [...(isService ? ['--system'] : []), ...numbers, '--home-dir', home, folder, '--shell', shell, name];
 }
 
 /** A group of a program that is not installed is no reason to stop. */

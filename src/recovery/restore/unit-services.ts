@@ -108,12 +108,14 @@ type State = {
   restarts: number;
   /** It starts by itself, and nobody has tried to since the machine started: its file is new here. */
   isNew: boolean;
+  /** Its own condition did not hold, as where a secret is missing that no backup has. */
+  isSkipped: boolean;
 };
 
 /** @throws Fault `not-found` for a unit that is not there */
 async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
   const properties =
-    '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts,UnitFileState,ConditionTimestampMonotonic';
+    '--property=LoadState,ActiveState,SubState,Type,Result,NRestarts,UnitFileState,ConditionTimestampMonotonic,ConditionResult';
   const shown = await systemd.systemctl(['show', properties, '--', unit.name]);
   requireWorked(shown, `${unitText(unit)} could not be asked for`);
   const facts = new Map(
@@ -134,6 +136,7 @@ async function stateOf(unit: TargetUnit, systemd: Systemd): Promise<State> {
     result: fact('Result'),
     restarts: Number(fact('NRestarts')) || 0,
     isNew: fact('UnitFileState') === 'enabled' && fact('ConditionTimestampMonotonic') === '0',
+    isSkipped: fact('ConditionResult') === 'no' && fact('ConditionTimestampMonotonic') !== '0',
   };
 }
 
@@ -147,11 +150,12 @@ function ran({ active, type, isNew }: State): boolean {
   return active !== 'inactive' && active !== 'deactivating';
 }
 
-function complaintAbout({ active, sub, type, result }: State, again: boolean): string | undefined {
+function complaintAbout({ active, sub, type, result, isSkipped }: State, again: boolean): string | undefined {
   if (sub === 'auto-restart' || again) return 'starts again and again';
   if (active === 'active' || active === 'reloading') return undefined;
   if (active === 'failed') return `has failed (${result})`;
   if (active !== 'inactive') return `is ${active}`;
+  if (isSkipped) return undefined;
   return type === 'oneshot' && result === 'success' ? undefined : 'has ended';
 }
 

@@ -10,7 +10,7 @@ import type { Installation } from './installation.ts';
 
 const now = Date.parse('2026-11-29T12:00:00Z');
 const installed: Installation = {
-  ...{ home: '/opt/le', units: 'system', user: 'leveredge', agents: agentNames, linked: true },
+  ...{ home: '/opt/le', units: 'system', user: 'leveredge', agents: agentNames, bots: true, linked: true },
 };
 const heard = defaultSubscriptions.map(({ agent, pattern }) => ({
   ...{ agent_name: agent, action_pattern: pattern, enabled: true, deleted_at: null },

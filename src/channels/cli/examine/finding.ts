@@ -2,7 +2,7 @@
 export type Finding = {
   check:
     | ('node' | 'home' | 'settings' | 'database' | 'bus' | 'disk' | 'clock')
-    | ('users' | 'folders' | 'files' | 'tokens' | 'links' | 'units' | 'gaia' | 'agents');
+    | ('users' | 'folders' | 'files' | 'tokens' | 'links' | 'units' | 'bots' | 'gaia' | 'agents');
   /** `note` is worth knowing, but nothing is wrong. */
   state: 'fine' | 'note' | 'wrong';
   /** What was found; a list of mistakes has a line for each. */

@@ -4,6 +4,7 @@ import { agentNames, type Door } from '../door.ts';
 import { agentUnit } from '../init/agent-unit.ts';
 import { busUnit } from '../init/bus-unit.ts';
 import type { Found, Server } from '../init/step.ts';
+import { telegramUnit } from '../init/telegram-unit.ts';
 import { type Installation, initCommand, installationOf, isStranger } from './installation.ts';
 
 const home = '/srv/our server';
@@ -23,14 +24,18 @@ const bus = { '/etc/systemd/system/event-bus.service': file(busUnit('system', { 
 const hades = {
   '/etc/systemd/system/hades.service': file(agentUnit('system', 'hades', { ...place, user: 'le-recovery' })),
 };
-const usual: Installation = { home, units: 'system', user: 'leveredge', agents: agentNames, linked: true };
+const bot = {
+  '/etc/systemd/system/leveredge-telegram.service': file(telegramUnit('system', { ...place, user: 'le-telegram' })),
+};
+const usual: Installation = { home, units: 'system', user: 'leveredge', agents: agentNames, bots: true, linked: true };
 const command = (of: Partial<Installation>, user = 'root') =>
   initCommand({ user, program: 'leveredge' } as unknown as Door, { ...usual, ...of });
 
 describe('what init was asked for', () => {
   it('is read from the units of this home', () => {
     const linked = { '/usr/local/bin/leveredge': file('', '/p/leveredge.mjs'), ...own };
-    assert.deepEqual(installationOf(home, machine({ ...bus, ...hades, ...linked })), { ...usual, user: 'le' });
+    assert.deepEqual(installationOf(home, machine({ ...bus, ...hades, ...bot, ...linked })), { ...usual, user: 'le' });
+    assert.equal(installationOf(home, machine({ ...bus, ...hades }))?.bots, false);
     assert.deepEqual(installationOf(home, machine(bus))?.agents, []);
     assert.equal(installationOf(home, machine(hades))?.user, 'le', 'also where the unit of the bus is gone');
   });
@@ -53,8 +58,8 @@ describe('what init was asked for', () => {
     assert.equal(command({}), "leveredge init --home '/srv/our server'");
     assert.equal(command({ user: 'le' }, 'anna'), "sudo leveredge init --home '/srv/our server' --user le");
     assert.equal(
-      command({ units: 'user', user: undefined, agents: [], linked: false }, 'anna'),
-      "leveredge init --home '/srv/our server' --units user --no-agents --no-links",
+      command({ units: 'user', user: undefined, agents: [], bots: false, linked: false }, 'anna'),
+      "leveredge init --home '/srv/our server' --units user --no-agents --no-bots --no-links",
     );
   });
 

@@ -7,6 +7,7 @@ import { busUnitName } from '../init/bus-unit.ts';
 import { isOurs } from '../init/judge.ts';
 import type { Units } from '../init/plan.ts';
 import type { Server } from '../init/step.ts';
+import { telegramUnitName } from '../init/telegram-unit.ts';
 
 /** What init was asked for when it made this home, as far as it can be told from what is there. */
 export type Installation = {
@@ -15,6 +16,8 @@ export type Installation = {
   /** The user of the bus, where a unit of the system runs it. */
   user: string | undefined;
   agents: readonly AgentName[];
+  /** It has a unit of the control bot. */
+  bots: boolean;
   linked: boolean;
 };
 
@@ -30,17 +33,18 @@ export function installationOf(home: string, server: Server): Installation | und
     const found = unitsOf(home, server.units[units], server);
     if (found.size === 0) continue;
     const agents = agentNames.some((name) => found.has(agentUnitName(name))) ? agentNames : [];
-    return { home, units, user: units === 'system' ? userIn(found) : undefined, agents, linked };
+    const bots = found.has(telegramUnitName);
+    return { home, units, user: units === 'system' ? userIn(found) : undefined, agents, bots, linked };
   }
   const page = server.look(join(home, 'control-plane', 'docs', 'ARCHITECTURE.md'));
   if (page.kind !== 'file' || page.text?.startsWith('# How this server is made') !== true) return undefined;
-  return { home, units: 'none', user: undefined, agents: [], linked };
+  return { home, units: 'none', user: undefined, agents: [], bots: false, linked };
 }
 
 /** The units that init wrote for this home, by their names. */
 function unitsOf(home: string, folder: string, server: Server): Map<string, string> {
   const ofHome = ` ${commandLine(['--home', home])}`;
-  const all = [busUnitName, ...agentNames.map(agentUnitName)].map((name) => {
+  const all = [busUnitName, ...agentNames.map(agentUnitName), telegramUnitName].map((name) => {
     const found = server.look(join(folder, name));
     return [name, found.kind === 'file' ? (found.text ?? '') : ''] as const;
   });
@@ -79,16 +83,22 @@ export function journalctl(door: Door, { units }: Installation, unit: string): s
 }
 
 /** The call of init that makes what this installation lacks. */
-export function initCommand(door: Door, { home, units, user, agents, linked }: Installation, more = ''): string {
+export function initCommand(door: Door, { home, units, user, agents, bots, linked }: Installation, more = ''): string {
   const words = [
     ...(units === 'system' ? [] : [`--units ${units}`]),
     ...(user === undefined || user === usualUser ? [] : [`--user ${user}`]),
     ...(units !== 'none' && agents.length === 0 ? ['--no-agents'] : []),
+    ...(units !== 'none' && !bots ? ['--no-bots'] : []),
     ...(linked ? [] : ['--no-links']),
     ...(more === '' || units === 'none' ? [] : [more]),
   ];
   const as = units === 'system' ? sudo(door) : '';
   return [`${as}${door.program} init --home ${shellWord(home)}`, ...words].join(' ');
+}
+
+/** The command that sets the control bot of this installation up. */
+export function telegramSetup(door: Door, { home, units }: Installation): string {
+  return `${units === 'system' ? sudo(door) : ''}${door.program} telegram setup --home ${shellWord(home)}`;
 }
 
 /** The agent whose token lies in this file. */

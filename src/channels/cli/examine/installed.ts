@@ -27,12 +27,13 @@ type Check = keyof typeof checks;
 
 /** Everything that init makes, held against what is there. Changes nothing. */
 export function checkInstalled(door: Door, installation: Installation, server: Server): Finding[] {
-  const { home, units, user, agents, linked } = installation;
+  const { home, units, user, agents, bots, linked } = installation;
   const url = door.url;
   let plan: Step[];
   try {
-    const wanted = { home, units, user: user ?? door.user, agents, linked, url, version: door.version, start: true };
-    plan = planOf(wanted, { ...server, isRoot: true });
+    const { version } = door;
+    const wanted = { home, units, user: user ?? door.user, agents, bots, linked, url, version, start: true };
+    plan = planOf(wanted, { ...server, isRoot: true }).filter((step) => step.kind !== 'service' || !step.needs);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return [{ check: 'folders', state: 'wrong', ...mistakesIn(error) }];
@@ -96,7 +97,7 @@ function look(step: Step, door: Door, installation: Installation, server: Server
     return {
       finding: { check, state: 'wrong', says: `${what}: is missing`, todo: makeIt(step, door, installation, server) },
     };
-  if (verdict.remark === undefined || step.kind !== 'file') return {};
+  if (verdict.kind !== 'there' || verdict.remark === undefined || step.kind !== 'file') return {};
   return { finding: otherUnit(step, door, installation, server) };
 }
 

@@ -12,6 +12,7 @@ const installed: Installation = {
   units: 'system',
   user: 'leveredge',
   agents: ['hades'],
+  bots: true,
   linked: true,
 };
 const step: Extract<Step, { kind: 'service' }> = {

@@ -4,8 +4,9 @@ import type { Door } from '../door.ts';
 import { agentTokenFile } from '../init/agent-unit.ts';
 import { isOurs } from '../init/judge.ts';
 import type { Server, Step, UnitState } from '../init/step.ts';
+import { telegramUnitName } from '../init/telegram-unit.ts';
 import type { Finding } from './finding.ts';
-import { agentOfToken, type Installation, initCommand, journalctl, systemctl } from './installation.ts';
+import { agentOfToken, type Installation, initCommand, journalctl, systemctl, telegramSetup } from './installation.ts';
 
 /** What an agent ends with when the bus refuses its token. */
 const refusedExit = 3;
@@ -52,5 +53,11 @@ function whyNot(
     const sudo = call.startsWith('sudo ') ? 'sudo ' : '';
     return ['has ended: the bus refuses its token', `${sudo}rm ${file}`, initCommand(door, installation), again];
   }
+  if (exit === refusedExit && unit === telegramUnitName)
+    return [
+      'has ended: Telegram or the bus refuses its token',
+      journalctl(door, installation, unit),
+      telegramSetup(door, installation),
+    ];
   return [`has failed (exit ${exit})`, ...enable, journalctl(door, installation, unit), again];
 }

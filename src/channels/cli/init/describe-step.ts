@@ -3,7 +3,7 @@ import type { Step } from './step.ts';
 /** What became of a step. `left out`: what is above it is in the way. */
 export type Outcome = {
   step: Step;
-  state: 'done' | 'there' | 'would do' | 'wrong' | 'failed' | 'left out';
+  state: 'done' | 'there' | 'would do' | 'not yet' | 'wrong' | 'failed' | 'left out';
   says?: string;
   todo?: string;
   /** Something else lies where its folder should be, so nothing can be made below it. */
@@ -14,6 +14,7 @@ const marks: Readonly<Record<Outcome['state'], string>> = {
   done: 'done    ',
   there: 'there   ',
   'would do': 'would do',
+  'not yet': 'not yet ',
   wrong: 'WRONG   ',
   failed: 'FAILED  ',
   'left out': 'left out',
@@ -55,6 +56,7 @@ export function describeStep(step: Step): string {
 function describeService({ unit, url, heard }: Extract<Step, { kind: 'service' }>): string {
   if (heard === 'health') return `service ${unit}, enabled and answering at ${url}`;
   if (heard === 'socket') return `socket ${unit}, enabled and listening`;
+  if (heard === 'process') return `service ${unit}, enabled and running`;
   return `service ${unit}, enabled, and ${heard.agent} alive on the bus`;
 }
 

@@ -1,15 +1,17 @@
 import { shellWord } from '../../../base/shell-word.ts';
 import { agentUser } from './agent-unit.ts';
 import { busUnitName } from './bus-unit.ts';
-import type { Step, Systemd } from './step.ts';
+import { emergencyUnits } from './emergency-units.ts';
+import type { Needs, Step, Systemd } from './step.ts';
+import { telegramUnitName } from './telegram-unit.ts';
 
 export type HomePage = {
   home: string;
   version: string;
   /** Whose process the bus is, where a unit of the system runs it. */
   user: string | undefined;
-  /** What systemd runs here, the bus first; empty where everything is started by hand. */
-  units: readonly Pick<Extract<Step, { kind: 'service' }>, 'unit' | 'manager' | 'heard'>[];
+  /** What systemd runs here, or once it is set up, the bus first; empty where everything is started by hand. */
+  units: readonly Pick<Extract<Step, { kind: 'service' }>, 'unit' | 'manager' | 'heard' | 'needs'>[];
   url: string;
 };
 
@@ -50,7 +52,7 @@ gaia list
 
 Put the first line into your shell's profile. ${who(page)}
 
-Secrets are in no backup before it is encrypted. Do that today, and keep what it writes away from this machine:
+${phone(page)}Secrets are in no backup before it is encrypted. Do that today, and keep what it writes away from this machine:
 
 \`\`\`sh
 gaia key new /media/usb/recovery-key.txt
@@ -108,7 +110,7 @@ back whole. A restore brings all of a target back or nothing of it.
 **Secrets** lie in \`shared/credentials/\` (tokens, the key that signs the bus' checkpoints) and in \`gaia/\` (files that begin
 with a dot), one a file, mode 0600. \`leveredge init\` makes those of the agents, and each program its own the first time it needs one.
 
-**What runs by itself**: ${units.length === 0 ? 'nothing yet.' : `${units.map(({ unit }) => `\`${unit}\``).join(', ')}, and nothing else.`}
+**What runs by itself**: ${byItself(units)}
 A backup is made when somebody makes one, before a change that is announced on the bus (CHRONOS), or by a timer that you set for
 \`gaia backup full\`. The folders \`n8n\`, \`agents\`, \`workflows\`, \`dashboards\`, \`scripts\`, \`templates\` and \`monitoring\` are places
 for what this server gets; so far nothing reads them but the backups.
@@ -131,14 +133,34 @@ const directories = [
   .join('\n');
 
 /** The command that starts these units, now and at each start of the machine. */
-export function startCommand(units: readonly { unit: string; manager: Systemd }[]): string {
+export function startCommand(units: readonly { unit: string; manager: Systemd; needs?: Needs }[]): string {
+  // What is to be set up first says itself how it is started.
+  const ready = units.filter(({ needs }) => needs === undefined);
   const call = units[0]?.manager === 'user' ? 'systemctl --user' : 'systemctl';
-  return `${call} daemon-reload && ${call} enable --now ${units.map(({ unit }) => unit).join(' ')}`;
+  return `${call} daemon-reload && ${call} enable --now ${ready.map(({ unit }) => unit).join(' ')}`;
 }
 
 function start({ units }: HomePage): string {
   if (units.length > 0) return startCommand(units);
   return 'leveredge up                # bus and agents, until Ctrl-C; here in a terminal of its own';
+}
+
+function byItself(units: HomePage['units']): string {
+  if (units.length === 0) return 'nothing yet.';
+  const list = (some: HomePage['units']) => some.map(({ unit }) => `\`${unit}\``).join(', ');
+  const later = units.filter(({ needs }) => needs !== undefined);
+  const once = later.length === 0 ? '' : `Once the bots are set up, also ${list(later)}.`;
+  return [`${list(units.filter(({ needs }) => needs === undefined))}, and nothing else.`, once].join(' ').trimEnd();
+}
+
+/** What a person sets up who wants to be reached. */
+function phone({ home, units }: HomePage): string {
+  const names = units.flatMap(({ unit, needs }) => (needs === undefined ? [] : unit));
+  if (!names.includes(telegramUnitName)) return '';
+  const emergency = names.includes(emergencyUnits.bot)
+    ? '\nTo restore by phone when all else is down: `leveredge doctor` names what the emergency bot needs, step by step.\n'
+    : '';
+  return `To be asked and told on your phone: \`leveredge telegram setup --home ${shellWord(home)}\`.\n${emergency}\n`;
 }
 
 function log({ units }: HomePage, name: string): string {

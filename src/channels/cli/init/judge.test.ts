@@ -29,6 +29,7 @@ function server(found: Readonly<Record<string, Found>>, more: Partial<Server> = 
     uidOf: (user) => (user === 'leveredge' ? busUser : undefined),
     barred: () => undefined,
     unitState: () => ({ isEnabled: false, runs: false, isStale: false, exit: undefined }),
+    emergencyBot: () => undefined,
     make: () => assert.fail('judging makes nothing'),
     ...more,
   };
@@ -64,6 +65,7 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     { '/c': folder(0o700, [entry('GAIA.token', 0o600, 0)]) },
     'there',
   ],
+  ['the key of GAIA, who is root', secret, { '/c': folder(0o700, [entry('gaia-confirms.pub', 0o644, 0)]) }, 'there'],
   ['a file where a folder should be', secret, { '/c': file() }, /is a file, and no folder.*mv \/c ELSEWHERE/],
   ['a link to nothing', secret, { '/c': { kind: 'dangling' } }, /leads nowhere/],
   ['a folder that cannot be looked at', secret, { '/c': { kind: 'hidden', code: 'EACCES' } }, /EACCES/],
@@ -131,10 +133,22 @@ describe('what is there, as init finds it', () => {
     assert.equal(judge(bus, server({}, { hasSystemd: false })).kind, 'wrong');
   });
 
+  it('leaves a unit alone that is not set up, and names what sets it up once', () => {
+    const needs = ['/s/token', '/s/person'].map((path) => ({ path, todo: 'leveredge telegram setup' }));
+    const bot: Step = { ...(bus as Extract<Step, { kind: 'service' }>), unit: 'b.service', heard: 'process', needs };
+    const notYet = { kind: 'not yet', says: 'it is not set up', todo: 'leveredge telegram setup' };
+    assert.deepEqual(judge(bot, server({})), notYet);
+    assert.deepEqual(judge(bot, server({ '/s/token': file('x'), '/s/person': file('') })), notYet, 'an empty one');
+    const both = { '/s/token': file('x'), '/s/person': file('x') };
+    assert.equal(judge(bot, server(both)).kind, 'missing');
+    assert.equal(judge(bot, server(both, { unitState: () => running })).kind, 'there');
+  });
+
   it('starts no unit of this name that somebody else wrote', () => {
     const at = '/etc/systemd/system/event-bus.service';
     assert.match(JSON.stringify(judge(bus, server({ [at]: file('[Service]') }))), /not one that init wrote/);
     assert.equal(judge(bus, server({ [at]: file('[Service]') }, { unitState: () => running })).kind, 'there');
-    assert.equal(judge(bus, server({ [at]: file(`${unitHead}\n# ours, and changed`) })).kind, 'missing');
+    for (const head of [unitHead, '# Printed by gaia bot --unit.'])
+      assert.equal(judge(bus, server({ [at]: file(`${head}\n# ours, and changed`) })).kind, 'missing');
   });
 });

@@ -1,17 +1,23 @@
 import { basename, join } from 'node:path';
 import { shellWord } from '../../../base/shell-word.ts';
-import type { Entry, FolderStep, Found, Server, Step } from './step.ts';
+import type { Entry, FolderStep, Found, Needs, Server, Step } from './step.ts';
 import { unitHead } from './unit-text.ts';
 
 /** What a step comes to before anything is done. `remark`: it counts as there, with something to know. */
 export type Verdict =
   | { kind: 'there'; remark?: string }
   | { kind: 'missing' }
+  /** It comes once a person has set it up. */
+  | { kind: 'not yet'; says: string; todo?: string }
   /** What is there is not what should be. It is left alone. `isInTheWay`: nothing can be made below it. */
   | { kind: 'wrong'; says: string; todo: string; isInTheWay?: true };
 
 type Looking = Omit<Server, 'make'>;
 
+/** As people have written it into a file by hand. */
+const printedByGaia = '# Printed by gaia ';
+/** In the folder of the bus' user, from whose hand it must not be: docs/security-model.md. */
+const gaiasKey = 'gaia-confirms.pub';
 const writableForAll = 0o002;
 const forOthers = 0o077;
 
@@ -48,7 +54,12 @@ function judgeToken(step: Extract<Step, { kind: 'token' }>, server: Looking): Ve
   };
 }
 
-function judgeService({ unit, manager }: Extract<Step, { kind: 'service' }>, server: Looking): Verdict {
+function judgeService({ unit, manager, needs }: Extract<Step, { kind: 'service' }>, server: Looking): Verdict {
+  const lacks = lacking(needs ?? [], server);
+  if (lacks.length > 0) {
+    const todo = setUpCommands(lacks);
+    return { kind: 'not yet', says: 'it is not set up', ...(todo === '' ? {} : { todo }) };
+  }
   if (!server.hasSystemd)
     return {
       kind: 'wrong',
@@ -66,9 +77,22 @@ function judgeService({ unit, manager }: Extract<Step, { kind: 'service' }>, ser
   };
 }
 
-/** Whether init wrote this unit; somebody may have changed it since. */
+/** What a service needs and has not got. What cannot be looked at counts as there. */
+export function lacking(needs: Needs, { look }: Pick<Server, 'look'>): Needs {
+  return needs.filter(({ path }) => {
+    const found = look(path);
+    return found.kind !== 'hidden' && (found.kind !== 'file' || found.text === '');
+  });
+}
+
+/** The commands that make it, each once, a line each. */
+export function setUpCommands(needs: Needs): string {
+  return [...new Set(needs.flatMap(({ todo }) => todo ?? []))].join('\n');
+}
+
+/** Whether init wrote this unit, or GAIA printed it; somebody may have changed it since. */
 export function isOurs(text: string | undefined): boolean {
-  return text?.startsWith(unitHead) === true;
+  return text !== undefined && (text.startsWith(unitHead) || text.startsWith(printedByGaia));
 }
 
 function judgeReach({ user, paths }: Extract<Step, { kind: 'reach' }>, server: Looking): Verdict {
@@ -106,7 +130,7 @@ function judgeFolder(step: FolderStep, server: Looking): Verdict {
   // Tokens that root made for other programs are theirs.
   const owned = step.holdsOthers
     ? []
-    : found.entries.filter(({ name }) => !name.endsWith('.token') || name === 'owner.token');
+    : found.entries.filter(({ name }) => (!name.endsWith('.token') || name === 'owner.token') && name !== gaiasKey);
   const others = uid === undefined ? [] : owned.filter((each) => each.uid !== uid).map(({ name }) => join(path, name));
   if (uid !== undefined && (found.uid !== uid || others.length > 0))
     return {

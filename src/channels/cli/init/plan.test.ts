@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { agentNames } from '../door.ts';
 import { planOf, type Wanted } from './plan.ts';
-import type { Found } from './step.ts';
+import type { EmergencyBot, Found } from './step.ts';
 
 const home = '/opt/leveredge';
 const usual: Wanted = {
-  ...{ home, units: 'system', user: 'leveredge', agents: agentNames, start: true, linked: true },
+  ...{ home, units: 'system', user: 'leveredge', agents: agentNames, bots: true, start: true, linked: true },
   ...{ url: 'http://127.0.0.1:8099', version: '1.2.3' },
+};
+
+const emergency: EmergencyBot = {
+  ...{ user: 'gaia-bot', spool: `${home}/shared/emergency` },
+  ...{ tokenFile: `${home}/gaia/.telegram_token`, usersFile: `${home}/gaia/.authorized_users` },
+  ...{ secretFile: `${home}/gaia/.2fa_secret`, texts: { runner: 'the runner', bot: 'the bot' } },
 };
 
 function machine(found: Readonly<Record<string, Found>> = {}, isRoot = true) {
@@ -22,6 +28,7 @@ function machine(found: Readonly<Record<string, Found>> = {}, isRoot = true) {
     units: { system: '/etc/systemd/system', user: '/srv/owner/.config/systemd/user' },
     links: '/usr/local/bin',
     look: (path: string): Found => found[path] ?? { kind: 'nothing' },
+    emergencyBot: (): EmergencyBot | undefined => emergency,
   };
 }
 const plan = (wanted: Partial<Wanted> = {}, on = machine()) => planOf({ ...usual, ...wanted }, on);
@@ -60,6 +67,8 @@ describe('the plan of init', () => {
       `${home}/shared/credentials`,
       `${home}/shared/backups/event-bus`,
     ]);
+    const ofBot = plan().filter((step) => step.kind === 'folder' && step.owner === 'leveredge-telegram');
+    assert.deepEqual(paths(ofBot), [`${home}/control-plane/telegram`]);
   });
 
   it('has targets that the home has already', () => {
@@ -77,22 +86,26 @@ describe('the plan of init', () => {
     assert.ok(!all.includes(`${home}/gaia/config.yaml`));
   });
 
-  it('has a user for the bus, one for ATLAS, and one for those who have GAIA work', () => {
+  it('has a user for the bus, one for ATLAS, one for those who have GAIA work, and one for each bot', () => {
     const users = plan().flatMap((step) => (step.kind === 'user' ? [step.name] : []));
-    assert.deepEqual(users, ['leveredge', 'leveredge-atlas', 'leveredge-recovery']);
+    assert.deepEqual(users, [
+      ...['leveredge', 'leveredge-atlas', 'leveredge-recovery'],
+      ...['leveredge-telegram', 'gaia-bot'],
+    ]);
     assert.deepEqual(
-      plan({ agents: [] }).flatMap((step) => (step.kind === 'user' ? [step.name] : [])),
+      plan({ agents: [], bots: false }).flatMap((step) => (step.kind === 'user' ? [step.name] : [])),
       ['leveredge'],
     );
   });
 
-  it('starts the bus first, then where GAIA is asked, then the agents', () => {
+  it('starts the bus first, then where GAIA is asked, then the agents, and the bots last', () => {
     const services = plan().flatMap((step) => (step.kind === 'service' ? [step.unit] : []));
     assert.deepEqual(services, [
       ...['event-bus.service', 'leveredge-gaia.socket'],
       ...['atlas.service', 'chronos.service', 'hades.service'],
+      ...['leveredge-codes.socket', 'leveredge-telegram.service', 'gaia-runner.service', 'gaia-emergency.service'],
     ]);
-    assert.ok(!paths(plan({ units: 'user' })).some((path) => path.includes('leveredge-gaia')));
+    assert.ok(!paths(plan({ units: 'user' })).some((path) => /leveredge-gaia|leveredge-codes|gaia-runner/.test(path)));
   });
 
   it('makes the tokens once the bus has its database up to date, and before what reads them', () => {
@@ -100,6 +113,43 @@ describe('the plan of init', () => {
       step.kind === 'token' ? [step.name] : step.kind === 'service' ? [step.unit] : [],
     );
     assert.deepEqual(order.slice(0, 5), ['event-bus.service', 'ATLAS', 'CHRONOS', 'HADES', 'leveredge-gaia.socket']);
+  });
+
+  it('writes the units of the emergency bot as GAIA prints them, and none where nobody knows its files', () => {
+    const files = (steps: ReturnType<typeof plan>) =>
+      steps.flatMap((step) =>
+        step.kind === 'file' && /gaia-\w+\.service$/.test(step.path) ? [[step.path, step.text]] : [],
+      );
+    assert.deepEqual(files(plan()), [
+      ['/etc/systemd/system/gaia-runner.service', 'the runner'],
+      ['/etc/systemd/system/gaia-emergency.service', 'the bot'],
+    ]);
+    const without = plan({}, { ...machine(), emergencyBot: () => undefined });
+    assert.deepEqual(files(without), []);
+    assert.ok(!without.some((step) => step.kind === 'user' && step.name === 'gaia-bot'));
+    assert.deepEqual(files(plan({ bots: false })), []);
+  });
+
+  it('has a restore of control-plane stop the control bot, and never who does the restore', () => {
+    const [config] = plan().flatMap((step) =>
+      step.kind === 'file' && /gaia\/config/.test(step.path) ? step.text : [],
+    );
+    assert.match(config ?? '', /units: \[ event-bus\.service, .*, leveredge-telegram\.service \]/);
+    assert.doesNotMatch(config ?? '', /gaia-runner|gaia-emergency/);
+  });
+
+  it('has pages that start what can work, and name the rest', () => {
+    const [page] = plan().flatMap((step) =>
+      step.kind === 'file' && step.path === `${home}/README.md` ? step.text : [],
+    );
+    assert.match(page ?? '', /enable --now event-bus\.service .* hades\.service leveredge-codes\.socket$/m);
+    assert.match(page ?? '', /leveredge telegram setup --home \/opt\/leveredge/);
+    assert.doesNotMatch(
+      plan({ bots: false })
+        .flatMap((step) => (step.kind === 'file' ? step.text : []))
+        .join(),
+      /telegram setup|leveredge-telegram/,
+    );
   });
 
   it('links every program to where everyone finds it', () => {

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { Fault } from '../../../base/fault.ts';
 import type { AgentName } from '../door.ts';
+import { emergencyFiles, emergencyReach, emergencyServices } from './emergency-units.ts';
 import { gaiaConfig } from './gaia-config.ts';
 import { architecturePage, homePage } from './home-pages.ts';
 import type { FolderStep, Server, Step, Systemd } from './step.ts';
+import { telegramFolder, telegramUser } from './telegram-unit.ts';
 import { serviceSteps, tokenSteps, type UnitsWanted, unitFiles, usersOf } from './unit-steps.ts';
 
 export type Units = Systemd | 'none';
@@ -15,6 +17,8 @@ export type Wanted = {
   user: string;
   /** Which agents have units, where there are any. */
   agents: readonly AgentName[];
+  /** The control bot and, for the system, the emergency bot have units, too. */
+  bots: boolean;
   /** Start the units. */
   start: boolean;
   /** Link the programs to where everyone finds them, which takes root. */
@@ -37,32 +41,38 @@ const maxPath = 3000;
  */
 export function planOf(
   wanted: Wanted,
-  server: Pick<Server, 'look' | 'isRoot' | 'node' | 'programs' | 'units' | 'links'>,
+  server: Pick<Server, 'look' | 'isRoot' | 'node' | 'programs' | 'units' | 'links' | 'emergencyBot'>,
 ): Step[] {
-  const { home, units, user, start, url, agents } = wanted;
+  const { home, units, user, start, url, agents, bots } = wanted;
   judgePlace(wanted, server);
   const owner = units === 'system' ? user : undefined;
   const targets = targetsIn(home, server);
-  const run: UnitsWanted | undefined = units === 'none' ? undefined : { home, manager: units, user, agents, url };
+  const run: UnitsWanted | undefined = units === 'none' ? undefined : { home, manager: units, user, agents, bots, url };
   const services = run === undefined ? [] : serviceSteps(run);
   const users = run === undefined ? [] : usersOf(run);
-  const page = { home, version: wanted.version, user: owner, units: services, url };
+  const emergency = units === 'system' && bots ? server.emergencyBot(home) : undefined;
+  const later = emergency ? emergencyServices(emergency, url) : [];
+  const page = { home, version: wanted.version, user: owner, units: [...services, ...later], url };
   const file = (path: string, text: string): Step => ({ kind: 'file', path: join(home, path), mode: 0o644, text });
   return [
-    ...users.map((name) => ({ kind: 'user', name, home }) as const),
+    ...[...users, ...(emergency ? [emergency.user] : [])].map((name) => ({ kind: 'user', name, home }) as const),
     ...foldersOf(home, targets, owner),
+    ...(run?.bots ? [folderOfBot(home, owner)] : []),
     ...users.map(
       (each) => ({ kind: 'reach', user: each, paths: [server.node, server.programs.leveredge, home] }) as const,
     ),
+    ...(emergency ? [emergencyReach(emergency, server)] : []),
     file('README.md', homePage(page)),
     file('control-plane/docs/ARCHITECTURE.md', architecturePage(page)),
     ...configs(home, server, gaiaConfig(targets, run && { ...run, services })),
     ...(run === undefined ? [] : unitFiles(run, server)),
+    ...(emergency ? emergencyFiles(emergency, server) : []),
     ...(server.isRoot && wanted.linked ? links(server) : []),
     // A start of the bus brings an older database up to date, and no token is put into one before.
     ...(start ? services.slice(0, 1) : []),
     ...(run === undefined ? [] : tokenSteps(run)),
     ...(start ? services.slice(1) : []),
+    ...(start ? later : []),
   ];
 }
 
@@ -128,6 +138,13 @@ function foldersOf(home: string, targets: readonly string[], owner: string | und
     ),
     ...['monitoring', ...all('monitoring', ['prometheus', 'grafana'])].map((path) => folder(path)),
   ];
+}
+
+/** What the control bot has still to say. */
+function folderOfBot(home: string, owner: string | undefined): FolderStep {
+  const path = telegramFolder(home);
+  const user = owner === undefined ? {} : { owner: telegramUser(owner) };
+  return { kind: 'folder', path, mode: 0o700, isPrivate: true, ...user };
 }
 
 /** GAIA reads config.json first, so a home that has one is configured. */

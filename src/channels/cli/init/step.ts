@@ -19,10 +19,31 @@ export type Step =
       maker?: string;
     }
   /** A unit that is enabled and runs, and of which that is heard. */
-  | { kind: 'service'; unit: string; manager: Systemd; url: string; heard: Heard };
+  | { kind: 'service'; unit: string; manager: Systemd; url: string; heard: Heard; needs?: Needs };
 
-/** How a unit shows that it works: the bus by its health, an agent by being alive on the bus, a socket by listening. */
-export type Heard = 'health' | 'socket' | { agent: string };
+/**
+ * How a unit shows that it works: the bus by its health, an agent by being alive on the bus, a socket by listening, any other
+ * process by not ending.
+ */
+export type Heard = 'health' | 'socket' | 'process' | { agent: string };
+
+/**
+ * Files that a person brings. While one is missing or empty a service is not set up, and neither enabled nor started. `todo`: the
+ * command that makes it; none where another service says it.
+ */
+export type Needs = readonly { path: string; todo?: string }[];
+
+/** The emergency bot of a home, where it lies by GAIA's configuration. */
+export type EmergencyBot = {
+  /** Whose process the bot is. */
+  user: string;
+  spool: string;
+  tokenFile: string;
+  usersFile: string;
+  secretFile: string;
+  /** Its units, as GAIA prints them. */
+  texts: { runner: string; bot: string };
+};
 
 export type FolderStep = {
   kind: 'folder';
@@ -71,6 +92,8 @@ export type Server = {
   /** The first folder or file on the way to this path that the user cannot pass; what is not there yet bars nobody. */
   barred(path: string, user: string): string | undefined;
   unitState(unit: string, manager: Systemd): UnitState;
+  /** Undefined where GAIA's configuration cannot be read, so that nobody knows where its files are. */
+  emergencyBot(home: string): EmergencyBot | undefined;
   /** Does it. @throws the system's error */
   make(step: Step): void;
 };
@@ -81,6 +104,6 @@ export type UnitState = {
   runs: boolean;
   /** Its file was changed since systemd read it. */
   isStale: boolean;
-  /** What its process ended with, where it failed. */
+  /** What its process ended with, where it failed, also where it is about to be started again. */
   exit: number | undefined;
 };
