@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Fault, reasonOf } from '../base/fault.ts';
-import type { Codes, Judged } from '../channels/telegram/codes.ts';
+import type { Codes, Judged, Ready } from '../channels/telegram/codes.ts';
 import type { Env } from './bus-settings.ts';
 
 /** A code of paper takes GAIA a tenth of a second, and her start a bit more. */
@@ -20,7 +20,7 @@ export function codesHere({ home, env, signal }: { home: string; env: Env; signa
     const within = AbortSignal.any([signal, AbortSignal.timeout(withinMs)]);
     try {
       const text = await (socket ? atSocket(socket, asked, within) : asProcess(home, env, asked, within));
-      return JSON.parse(text) as { kind: 'ready' } | Judged;
+      return JSON.parse(text) as Ready | Judged;
     } catch (error) {
       signal.throwIfAborted();
       throw new Fault('unavailable', `GAIA cannot be asked about codes: ${reasonOf(error)}.`, {
@@ -32,10 +32,7 @@ export function codesHere({ home, env, signal }: { home: string; env: Env; signa
     }
   };
   return {
-    async whyNot() {
-      const answer = await asks({ asks: 'ready' });
-      return answer.kind === 'refused' ? answer.says : undefined;
-    },
+    ready: async () => (await asks({ asks: 'ready' })) as Ready,
     judge: async (sent) => (await asks({ asks: 'judge', ...sent })) as Judged,
   };
 }

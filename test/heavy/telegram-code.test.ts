@@ -209,6 +209,25 @@ describe('a yes at the control bot that takes a code', { timeout: 240_000, concu
     assert.ok(await isOpen(stand, id));
   });
 
+  it('goes on where the message with the code is gone already, or cannot be taken away', async (t) => {
+    const stand = await withFactor(t);
+    const { fake, factor } = stand;
+    const { message } = await spillUrn(stand);
+    await tap(stand, message, 'yes');
+    const said = fake.say(factor.wrong(), { answers: await prompt(stand) });
+    const { messages } = fake.bot('control');
+    messages.splice(
+      messages.findIndex(({ message_id }) => message_id === said),
+      1,
+    );
+    await says(stand, /^That code is wrong/);
+    await fake.eventually(() => fake.refused().some(({ refusal }) => refusal === 'delete-unknown'));
+    fake.trouble('500', { method: 'deleteMessage', times: 2 });
+    await send(stand, factor.code());
+    await says(stand, /^Stored: yes$/);
+    await fake.eventually(() => stand.running().journal.waiting() === 0);
+  });
+
   it('takes a code in whatever words it is said', async (t) => {
     const stand = await withFactor(t);
     const { fake } = stand;

@@ -1,7 +1,7 @@
 /** Who judges codes: GAIA, who alone may read the secret. Every refusal is sentences for a person. */
 export type Codes = {
-  /** Why no code could count now, as where none is set up; undefined when one could. @throws Fault `unavailable` where nobody judges */
-  whyNot(): Promise<readonly string[] | undefined>;
+  /** Whether a code could count now, and of which entry of the authenticator where it has several. @throws Fault `unavailable` where nobody judges */
+  ready(): Promise<Ready>;
   /** Safe to repeat only as a code is: what was right is used up. @throws Fault `unavailable` where nobody judges */
   judge(sent: SentCode): Promise<Judged>;
 };
@@ -16,6 +16,8 @@ export type SentCode = {
   /** When Telegram took it, by its clock. */
   sent_ms: number;
 };
+
+export type Ready = { kind: 'ready'; entry: string | null } | { kind: 'refused'; says: readonly string[] };
 
 /** `proof` is what the bus wants with the answer. */
 export type Judged =

@@ -43,9 +43,9 @@ function stand(t: TestContext) {
       },
     },
     codes: {
-      async whyNot() {
+      async ready() {
         if (!on.isJudging) throw new Fault('unavailable', 'GAIA cannot be asked.', { hint: 'Look.' });
-        return undefined;
+        return { kind: 'ready', entry: 'Approvals' } as const;
       },
       async judge(sent: SentCode) {
         judged.push(sent);
@@ -84,6 +84,7 @@ describe('a yes that waits for its code', () => {
   it('is decided with the proof of its code, for that question and that person', async (t) => {
     const on = stand(t);
     assert.equal(await on.tap(), 'Now your code.');
+    assert.match(on.said()[0] ?? '', /Roll prod back\?[\s\S]*code of your authenticator \(its entry Approvals\)/);
     assert.equal(await on.hear('111111'), 'Wrong.');
     assert.equal(await on.hear('123456'), 'Stored: yes');
     const { code: _, ...asked } = on.judged[1] as SentCode;

@@ -51,23 +51,24 @@ export async function askForCode(deps: StepUpDeps, event: Event, response: strin
     if (before.proof !== null && isWithin(before, now, provenMs)) return settle(deps, event, before, who);
     if (isWithin(before, now, waitsMs)) return alert('I wait for your code: write it to me.');
   }
-  const whyNot = await codes.whyNot().catch(becauseOf);
+  const ready = await codes.ready().catch(refusedFor);
   const id = `code ${event.id} ${chat} ${now}`;
-  if (whyNot !== undefined) {
+  if (ready.kind === 'refused') {
     const onServer = `On the server it can be answered without one: leveredge answer ${event.id} ${response}`;
     const lines = [
       html`❌ Not decided, because it takes a code.`,
-      ...whyNot.map((line) => html`${line}`),
+      ...ready.says.map((line) => html`${line}`),
       html`${onServer}`,
     ];
     sayAll(journal, id, chat, messagesOf(lines));
     return alert('Not decided: no code can be judged now.');
   }
+  const entry = ready.entry === null ? '' : ` (its entry ${ready.entry})`;
   const [asks = ''] = (event.human_question ?? '').split('\n');
   const until = `${new Date(now + waitsMs).toISOString().slice(11, 16)} UTC`;
   const lines = [
     html`🔐 <b>${short(asks, 500)}</b>`,
-    html`For <b>${short(response, 60)}</b>, answer to this message with the code of your authenticator, or a backup code, until ${until}. Until then nothing is decided.`,
+    html`For <b>${short(response, 60)}</b>, answer to this message with the code of your authenticator${entry}, or a backup code, until ${until}. Until then nothing is decided.`,
     html`<code>${event.id}</code>`,
   ];
   journal.together(() => {
@@ -114,9 +115,7 @@ async function judged(deps: StepUpDeps, awaited: AwaitedCode, sent: SentText, wh
   if (awaited.proof === null && takesCode(event, awaited.response)) {
     const { id: question, payload_hash } = event;
     const code = { code: sent.text.trim(), question, payload_hash: payload_hash ?? '', person, sent_ms: sent.sentMs };
-    const verdict = await codes
-      .judge(code)
-      .catch((error: unknown) => ({ kind: 'refused' as const, says: becauseOf(error) }));
+    const verdict = await codes.judge(code).catch(refusedFor);
     if (verdict.kind === 'refused') return refused(verdict.says);
     // On disk before the bus is told: killed in between, nobody has to wait for another code.
     journal.awaitCode({ ...awaited, proof: verdict.proof });
@@ -165,9 +164,9 @@ function sayAll(journal: Journal, id: string, chat: number, texts: readonly stri
 const isWithin = ({ sinceMs }: AwaitedCode, nowMs: number, ms: number) =>
   nowMs >= sinceMs - 1000 && nowMs - sinceMs <= ms;
 
-function becauseOf(error: unknown): string[] {
+function refusedFor(error: unknown): { kind: 'refused'; says: string[] } {
   const { message, hint } = faultOf(error);
-  return [message, ...(hint === undefined ? [] : [hint])];
+  return { kind: 'refused', says: [message, ...(hint === undefined ? [] : [hint])] };
 }
 
 function faultOf(error: unknown): Fault {

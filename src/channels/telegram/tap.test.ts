@@ -34,7 +34,7 @@ describe('a tap on a button', () => {
         return { response };
       },
     } as unknown as Pick<Client, 'event' | 'respond'>;
-    const codes = { whyNot: () => assert.fail('no code is wanted'), judge: () => assert.fail('no code is sent') };
+    const codes = { ready: () => assert.fail('no code is wanted'), judge: () => assert.fail('no code is sent') };
     const deps = { client, journal, codes, person: 'olga', clock: () => 0 };
     for (const id of [approval, foisted]) await answerTap(deps, dataOf(keyOf(id), 0), { chat: 1, name: undefined });
     assert.deepEqual(answered, [approval, foisted]);

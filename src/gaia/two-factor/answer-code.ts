@@ -10,7 +10,7 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { diskFault } from '../../recovery/disk.ts';
 import { clockProblem } from '../emergency/phone-clock.ts';
 import { refusedCode } from '../emergency/phone-words.ts';
-import { approvals, entryOf, readEnrolment } from './enrolment.ts';
+import { approvals, readEnrolment } from './enrolment.ts';
 import { guardOf, tryCode, whyUnfit } from './guard.ts';
 
 /** What the control bot asks, as it stands in the one line: whether a code could count at all, or whether this one does. */
@@ -26,9 +26,9 @@ type ToJudge = {
   sent_ms: number;
 };
 
-/** What is said back. `proof` is for the bus. */
+/** What is said back. `entry`: of the authenticator, where it has several. `proof` is for the bus. */
 export type CodeAnswer =
-  | { kind: 'ready' }
+  | { kind: 'ready'; entry: string | null }
   | { kind: 'right'; proof: string; says: readonly string[] }
   | { kind: 'refused'; says: readonly string[] };
 
@@ -41,9 +41,11 @@ export function answerCode(line: string, deps: Deps): CodeAnswer {
   try {
     const asked = askedIn(line);
     const config = deps.config();
-    const unfit = whyUnfit(config.place, readEnrolment(config.emergency));
+    const enrolment = readEnrolment(config.emergency);
+    const unfit = whyUnfit(config.place, enrolment);
     if (unfit !== undefined) return { kind: 'refused', says: [unfit] };
-    return asked.asks === 'ready' ? ready(config) : judge(asked, config, deps);
+    const entry = enrolment?.each === undefined ? null : approvals;
+    return asked.asks === 'ready' ? ready(config, entry) : judge(asked, { config, entry }, deps);
   } catch (error) {
     deps.log.error('a code could not be judged', { because: reasonOf(error) });
     const fault = diskFault(error, deps.home);
@@ -70,12 +72,14 @@ function askedIn(line: string): Asked {
   throw new Fault('malformed', 'That is no request.');
 }
 
-function ready({ place }: RecoveryConfig): CodeAnswer {
-  if (!guardOf(place).isLocked) return { kind: 'ready' };
+function ready({ place }: RecoveryConfig, entry: string | null): CodeAnswer {
+  if (!guardOf(place).isLocked) return { kind: 'ready', entry };
   return { kind: 'refused', says: refusedCode({ kind: 'locked', untilMs: undefined }, 0) };
 }
 
-function judge(asked: ToJudge, config: RecoveryConfig, { home, now, log }: Deps): CodeAnswer {
+type By = { config: RecoveryConfig; entry: string | null };
+
+function judge(asked: ToJudge, { config, entry }: By, { home, now, log }: Deps): CodeAnswer {
   const { code, question, payload_hash, person, sent_ms } = asked;
   const problem = clockProblem(config, sent_ms, now);
   if (problem !== undefined) return { kind: 'refused', says: [problem] };
@@ -84,8 +88,7 @@ function judge(asked: ToJudge, config: RecoveryConfig, { home, now, log }: Deps)
   showKey(join(home, 'shared', 'credentials', 'gaia-confirms.pub'), readFileSync(config.place.publicKey, 'utf8'));
   const verdict = tryCode(config.place, config.emergency, code.replace(/\s/g, ''), now);
   log.info('a code was tried', { question, person, verdict: verdict.kind });
-  const entry = entryOf(config.emergency, { target: approvals });
-  if (verdict.kind !== 'right') return { kind: 'refused', says: refusedCode(verdict, now, entry) };
+  if (verdict.kind !== 'right') return { kind: 'refused', says: refusedCode(verdict, now, entry ?? undefined) };
   return {
     kind: 'right',
     proof: signStatement('confirmation', { question, payload_hash, person, at_ms: now }, signer.sign),

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { codesHere } from '../src/bin/codes-here.ts';
-import { gaiaLauncher } from './recovery/gaia.fixtures.ts';
-import { configureGaia, enrol } from './two-factor.fixtures.ts';
+import { codesHere } from '../../src/bin/codes-here.ts';
+import { gaiaLauncher } from '../recovery/gaia.fixtures.ts';
+import { configureGaia, enrol } from '../two-factor.fixtures.ts';
 
 const never = new AbortController().signal;
 const { PATH } = process.env;
@@ -53,8 +53,8 @@ describe('codes that GAIA judges for the control bot', { timeout: 120_000 }, () 
   it('are judged at a socket as by a process of one’s own', async (t) => {
     const { home, factor } = homeWith(t);
     const GAIA_CODES_SOCKET = await unitFor(t, home);
-    const { judge, whyNot } = codesHere({ home: '/nowhere', env: { GAIA_CODES_SOCKET }, signal: never });
-    assert.equal(await whyNot(), undefined);
+    const { judge, ready } = codesHere({ home: '/nowhere', env: { GAIA_CODES_SOCKET }, signal: never });
+    assert.deepEqual(await ready(), { kind: 'ready', entry: null });
     assert.equal((await judge(sent(factor.wrong()))).kind, 'refused');
     assert.equal((await judge(sent(factor.code()))).kind, 'right');
   });
@@ -62,11 +62,11 @@ describe('codes that GAIA judges for the control bot', { timeout: 120_000 }, () 
   it('are told to be judged by nobody, where that is so', async (t) => {
     const { home } = homeWith(t);
     const nobody = codesHere({ home, env: { GAIA_CODES_SOCKET: join(home, 'none.sock') }, signal: never });
-    await assert.rejects(nobody.whyNot(), { code: 'unavailable', hint: /leveredge-codes\.socket/ });
+    await assert.rejects(nobody.ready(), { code: 'unavailable', hint: /leveredge-codes\.socket/ });
     mkdirSync(join(home, 'empty', 'gaia'), { recursive: true });
     const unset = codesHere({ home: join(home, 'empty'), env: { PATH }, signal: never });
-    assert.match((await unset.whyNot())?.join('\n') ?? '', /There is no configuration/);
+    assert.match(JSON.stringify(await unset.ready()), /refused.*There is no configuration/);
     const gone = AbortSignal.abort(new Error('stopping'));
-    await assert.rejects(codesHere({ home, env: { PATH }, signal: gone }).whyNot(), /stopping/);
+    await assert.rejects(codesHere({ home, env: { PATH }, signal: gone }).ready(), /stopping/);
   });
 });
