@@ -11,6 +11,7 @@ import { type PersonName, people } from '../src/channels/telegram/fake/world.ts'
 import { openJournal } from '../src/channels/telegram/journal.ts';
 import { personScopes, serviceScopes } from '../src/channels/telegram/scopes.ts';
 import { usuallyTold } from '../src/channels/telegram/settings.ts';
+import { smallFetch } from '../src/channels/telegram/small-fetch.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
 import { sleepUnlessAborted } from '../src/client/patience.ts';
 import type { Capability } from '../src/events/capability.ts';
@@ -70,7 +71,7 @@ export async function startControlBot(
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const client = makeClient({ url: bus.url });
   const clientOf = async (name: string, kind: 'person' | 'tool', scopes: string[]) =>
-    makeClient({ url: bus.url, token: (await tokenFor(bus, { name, kind, scopes })).secret });
+    makeClient({ url: bus.url, token: (await tokenFor(bus, { name, kind, scopes })).secret, fetcher: smallFetch });
   const person = await clientOf('olga', 'person', [...personScopes]);
   const service = await clientOf('TELEGRAM', 'tool', [...serviceScopes]);
   /** Somebody who needs no code: a person at the server. */

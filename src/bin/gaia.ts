@@ -20,6 +20,8 @@ import { lineOfInput } from './line-of-input.ts';
 /** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
 const { env, stdin, stdout, stderr } = process;
 const argv = process.argv.slice(2);
+/** Then Node takes the types away, for which it must be let compile. */
+const isSource = !isSea() && import.meta.filename.endsWith('.ts');
 const defaultColumns = 80;
 const endpointTimeoutMs = 10_000;
 /** At a terminal, and below npm, one Ctrl-C arrives twice: from the terminal and from the program above. */
@@ -158,8 +160,8 @@ function confine({ reads, writes, args }: Parameters<Around['confine']>[0]): nev
   const flags = [
     '--permission',
     '--allow-net',
-    // It takes less memory, and its unit lets nothing be executed that was written (MemoryDenyWriteExecute).
-    '--jitless',
+    // It takes less memory, and the unit of the executable lets nothing be executed that was written (MemoryDenyWriteExecute).
+    ...(isSource ? [] : ['--jitless']),
     '--disable-warning=ExperimentalWarning',
     ...[...programFiles(), ...reads].map((path) => `--allow-fs-read=${path}`),
     ...writes.map((path) => `--allow-fs-write=${path}`),
@@ -181,7 +183,7 @@ function quoted(word: string): string {
 /** The one file, or in a checkout the folders that hold code. */
 function programFiles(): string[] {
   if (isSea()) return [process.execPath];
-  if (!import.meta.filename.endsWith('.ts')) return [import.meta.filename];
+  if (!isSource) return [import.meta.filename];
   return ['src', 'node_modules', 'package.json'].map((name) => join(programFolder(), name));
 }
 

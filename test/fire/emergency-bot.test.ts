@@ -145,10 +145,11 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
   it('lists, backs up, tries, prints and takes back, beside those who write', async () => {
     writers.postgres = startWriter(reaches.postgres);
     writers.sqlite = startWriter(reaches.sqlite);
-    await pause(500);
+    await pause(1_000);
     const made = await ask('/backup prod', /backup prod: (done|FAILED)\n/);
-    const [, file = '', name = ''] = /(\S+\/(prod-[\d-]+))\.tar\.zst\n/.exec(made) ?? [];
-    begunMs = Date.parse(JSON.parse(await well(`cat ${file}.manifest.json`)).created_at);
+    const [, name = ''] = /(prod-[\d-]+)\.tar\.zst\n/.exec(made) ?? [];
+    const manifest = await well(`cat ${home}/shared/backups/prod/${name}.manifest.json`);
+    begunMs = Date.parse((JSON.parse(manifest) as { created_at: string }).created_at);
     await writers.postgres.end();
     await writers.sqlite.end();
     assert.ok(writers.postgres.acknowledgedBy(begunMs) > 0 && writers.sqlite.acknowledgedBy(begunMs) > 0);
@@ -157,13 +158,13 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
     assert.match(await ask('/list', /Newest backups/), new RegExp(`${name}.*\n.*sound`));
     assert.match(await ask('/drill prod', /drill prod: (done|FAILED)\n/, 120_000), /done\n.*came back in/);
     assert.match(await ask('/runbook prod', /#!\/bin\/sh/), new RegExp(name));
-    await ask('/restore control-plane', /Restore control-plane\?/);
-    await ask('/cancel', /restore control-plane: cancelled/);
-    await ask('/restore control-plane', /Restore control-plane\?/);
+    await ask('/restore prod', /Restore prod\?/);
+    await ask('/cancel', /restore prod: cancelled/);
+    await ask('/restore prod', /Restore prod\?/);
     on.say(on.phone.backupCodes[0] as string);
-    const waits = await on.heard(/restore control-plane: waits\n.*begins in 1 min.*\n.*9 are left/);
+    const waits = await on.heard(/restore prod: waits\n.*begins in 1 min.*\n.*9 are left/);
     on.telegram.tap(waits.message_id, 'Stop', { bot: 'emergency' });
-    await on.heard(/restore control-plane: cancelled/);
+    await on.heard(/restore prod: cancelled/);
     assert.equal(await runs(), 0);
   });
 
@@ -177,7 +178,7 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
     // Whoever asks it starts it again, through its socket.
     await well('systemctl stop -q docker');
     const asks = await ask('/restore prod', /Restore prod\?/);
-    assert.match(asks, /prod from prod-.*\n.*digest [0-9a-f]{16}\n.*taken .*Lost is what came in the/);
+    assert.match(asks, /prod from prod-.*\n.*digest [0-9a-f]{16}\n.*taken /);
     const beganMs = performance.now();
     on.say(await on.code());
     await on.heard(/restore prod: waits\n.*begins in 1 min/);
@@ -186,9 +187,7 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
       for (const { text } of on.telegram.said({ bot: 'emergency' }))
         if (/restore prod: runs\nprod: /.test(text)) shown.add(text);
     }, 100);
-    await on
-      .heard(/restore prod: done\nprod: The backup is in its place/, restoreMs)
-      .finally(() => clearInterval(look));
+    await on.heard(/restore prod: done\n.*in its place/, restoreMs).finally(() => clearInterval(look));
     t.diagnostic(
       `from the code to the end: ${((performance.now() - beganMs) / 1000).toFixed(1)} s, of it 60 to say Stop`,
     );
@@ -197,65 +196,49 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
     assert.match(await well('journalctl --no-pager -o cat _PID=1'), /Started gaia-2\S+\.service - \S+gaia __run /);
   });
 
+  /** Stops the process of the next restore as soon as something is there, and answers its number. */
+  function stopped(there: string): Promise<string> {
+    return well(`timeout 100 sh -c 'until set -- ${there} && [ -e "$1" ]; do sleep 0.01; done
+      pid=$(systemctl show -P MainPID "gaia-2*.service") && kill -STOP $pid && echo $pid'`);
+  }
+
   it('comes through a loss of power in the waiting minute, and a kill -9 of bot and runner in the restore', async (t) => {
     await breakProd();
     const before = await runs();
     await ask('/restore prod', /Restore prod\?/);
     on.say(on.phone.backupCodes[1] as string);
     await on.heard(/restore prod: waits\n.*begins in 1 min/);
-    stopAt('after stage begin');
     await on.reboot();
     await on.heard(/restore prod: waits\nThe runner was started anew\. It begins in 1 min/);
-    const run = await stoppedRun();
-    await well('rm -r /etc/systemd/system/gaia-runner.service.d && systemctl daemon-reload');
+    const run = await stopped(`${home}/data-plane/.gaia-stage-*`);
     const pids = await Promise.all(units.map(pidOf));
     await well(`kill -9 ${pids.join(' ')}`);
     for (const [n, unit] of units.entries())
       await until(`new=$(systemctl show -P MainPID ${unit}) && [ $new != 0 ] && [ $new != ${pids[n]} ]`);
     await well(`kill -CONT ${run}`);
-    await on.heard(/restore prod: done\nprod: /, restoreMs);
+    await on.heard(/restore prod: done\n.*in its place/, restoreMs);
     t.diagnostic(await requireWell());
     await pause(2_000);
-    const ends = on.telegram.said({ bot: 'emergency' }).filter(({ text }) => /restore prod: done\nprod: /.test(text));
+    const ends = on.telegram
+      .said({ bot: 'emergency' })
+      .filter(({ text }) => /restore prod: done\n.*in its place/.test(text));
     // With the one of the test before.
     assert.deepEqual([ends.length, await runs()], [2, before + 1]);
   });
 
   it('finishes by itself a restore in whose middle the power was lost', async () => {
     await well(`echo changed >${home}/data-plane/dev/site/page`);
-    stopAt('between the renames');
-    await well('systemctl daemon-reload && systemctl restart gaia-runner');
     const before = await runs();
     await ask('/restore dev', /Restore dev\?/);
+    const run = stopped(`${home}/data-plane/.gaia-stage-*`);
     on.say(await on.code());
-    await stoppedRun();
-    await well('rm -r /etc/systemd/system/gaia-runner.service.d');
+    await run;
     await on.reboot();
-    await on.heard(/restore dev: done\ndev: /);
+    await on.heard(/restore dev: done\n.*in its place/);
     assert.equal(await well(`cat ${home}/data-plane/dev/site/page`), 'dev is well');
     await until('systemctl --user --machine=owner@.host is-active app.service && systemctl is-active watch.service');
     assert.equal(await runs(), before + 1);
   });
-
-  /** From its next start on the runner makes runs that stop themselves there. */
-  function stopAt(point: string): void {
-    on.machine.write(
-      '/etc/systemd/system/gaia-runner.service.d/stop.conf',
-      `[Service]\nEnvironment="GAIA_STOP_AT=${point}"\n`,
-    );
-  }
-
-  /** The process of the restore, once it has stopped itself. */
-  async function stoppedRun(): Promise<string> {
-    const unit = "$(systemctl list-units --no-legend --plain 'gaia-2*.service' | cut -d' ' -f1)";
-    for (const end = performance.now() + restoreMs; performance.now() < end; await pause(200)) {
-      const { exit, stdout } = await on.machine.sh(
-        `pid=$(systemctl show -P MainPID ${unit}) && grep -q '^State:.T' /proc/$pid/status && echo $pid`,
-      );
-      if (exit === 0) return stdout.trim();
-    }
-    throw new Error(`no restore has stopped itself\n${(await on.machine.sh('journalctl -n 20 --no-pager')).stdout}`);
-  }
 
   it('has had token, secret and codes in no argument, no environment, no log and no file beside their own', async (t) => {
     await until('systemctl is-active watcher');

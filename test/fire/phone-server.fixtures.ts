@@ -103,8 +103,7 @@ async function begin(folder: string, ends: (() => Promise<void>)[]): Promise<Pho
       return codeAt(fromBase32(phone.secret) as Buffer, step);
     },
     async reboot() {
-      await machine.reboot();
-      await line.connect();
+      await Promise.all([machine.reboot(), line.connectAnew()]);
     },
     async end() {
       for (const end of ends.reverse()) await end();
@@ -179,18 +178,31 @@ async function telegramLine(folder: string, port: number) {
     line.kill('SIGKILL');
     await ended;
   };
-  return {
-    async connect() {
-      await cut();
-      const pid = execFileSync('docker', ['inspect', '--format', '{{.State.Pid}}', machineName], { encoding: 'utf8' });
-      const code = `const { connect, createServer } = require('node:net');
+  const pidOf = () =>
+    execFileSync('docker', ['inspect', '--format', '{{.State.Pid}}', machineName], { encoding: 'utf8' }).trim();
+  let machinePid = '';
+  const connectTo = async (pid: string) => {
+    await cut();
+    machinePid = pid;
+    const code = `const { connect, createServer } = require('node:net');
         createServer((from) => { const to = connect(${JSON.stringify(path)});
           for (const [one, other] of [[from, to], [to, from]]) { one.pipe(other); one.on('error', () => other.destroy()); }
         }).listen(${telegramPort}, '127.0.0.1', () => console.log('listens'));`;
-      line = spawn('nsenter', ['--target', pid.trim(), '--net', process.execPath, '-e', code], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      await once(line.stdout as NodeJS.ReadableStream, 'data');
+    line = spawn('nsenter', ['--target', pid, '--net', process.execPath, '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(line.stdout as NodeJS.ReadableStream, 'data');
+  };
+  return {
+    connect: () => connectTo(pidOf()),
+    /** To the machine that takes the place of this one. */
+    async connectAnew() {
+      let pid = machinePid;
+      while (pid === machinePid || pid === '0') {
+        await pause(50);
+        pid = pidOf();
+      }
+      await connectTo(pid);
     },
     async end() {
       await cut();

@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { secretFor, writeEnrolment } from '../../src/gaia/two-factor/enrolment.ts';
+import { beginGuard } from '../../src/gaia/two-factor/guard.ts';
+import { codeAt, stepAt } from '../../src/gaia/two-factor/totp.ts';
 import { isRoot } from './gaia.fixtures.ts';
 import { answering, phoneStand } from './phone.fixtures.ts';
 import { notesOf } from './phone-real.fixtures.ts';
@@ -94,6 +97,37 @@ describe('a bot whose user somebody else has', { timeout: 300_000, skip: !isRoot
     await phone.tick();
     await phone.working();
     untouched(stand);
+  });
+
+  it('cannot have the code of one target confirm another, where each has an entry of its own', async (t) => {
+    const { stand, phone, forge } = await brokenInto(t);
+    const each = ['dev', 'prod', 'full', 'Approvals'];
+    writeEnrolment(stand.emergency, stand.secret, stand.codes, () => beginGuard(stand.place, stand.secret, 0), each);
+    const codeFor = (what: string) =>
+      codeAt(secretFor({ secret: stand.secret, each }, what) as Buffer, stepAt(stand.now()));
+    // It shows the owner the question for dev, and asks the runner for prod.
+    await forge({ verb: 'restore', target: 'prod' });
+    await forge({ verb: 'confirm', operation: stand.asked(), code: codeFor('dev') });
+    assert.match(stand.text(), /send the code of the entry “prod” of your authenticator/);
+    assert.match(stand.text(), /That code is wrong \(1 of 10\)\.\nIt must be that of the entry “prod”\./);
+    await forge({ verb: 'restore', target: 'full' });
+    await forge({ verb: 'confirm', operation: stand.asked(), code: codeFor('dev') });
+    stand.shiftMs += 2 * minute;
+    await phone.tick();
+    await phone.working();
+    untouched(stand);
+    await forge({ verb: 'restore', target: 'dev' });
+    await forge({ verb: 'confirm', operation: stand.asked(), code: codeFor('dev') });
+    await phone.tick();
+    await phone.working();
+    assert.deepEqual([notesOf(stand.root), notesOf(stand.prod)], ['the first state\n', 'the second state\n']);
+    // A target that came into the configuration since: said before a code is asked for.
+    writeEnrolment(stand.emergency, stand.secret, stand.codes, () => beginGuard(stand.place, stand.secret, 0), ['dev']);
+    await forge({ verb: 'restore', target: 'prod' });
+    assert.match(
+      stand.text(),
+      /The authenticator has no entry for prod\. On the server: gaia 2fa enroll --each --replace/,
+    );
   });
 
   it('cannot change what it has asked, while it is looked at or afterwards', async (t) => {

@@ -14,8 +14,15 @@ if (missing !== undefined) console.log(`NOT RUN: a repository that does not answ
 
 const minute = 60_000;
 
+type Silent = {
+  /** As restic takes it. */
+  address: string;
+  asked(): number;
+  open(): number;
+};
+
 /** A server that takes connections, and never says a word. */
-async function silent(t: TestContext): Promise<{ address: string; asked(): number; open(): number }> {
+async function silent(t: TestContext, how: 'rest' | 'sftp' = 'rest'): Promise<Silent> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     sockets.push(socket);
@@ -27,8 +34,9 @@ async function silent(t: TestContext): Promise<{ address: string; asked(): numbe
     for (const socket of sockets) socket.destroy();
     server.close();
   });
+  const at = `127.0.0.1:${(server.address() as AddressInfo).port}/`;
   return {
-    address: `rest:http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    address: how === 'rest' ? `rest:http://${at}` : `sftp://root@${at}/repository`,
     asked: () => sockets.length,
     open: () => sockets.filter(({ closed }) => !closed).length,
   };
@@ -88,6 +96,7 @@ describe('a repository that does not answer', { timeout: 300_000, skip: missing 
       await phone.tick();
     };
     await begin('prod');
+    await until('restic asks', () => server.asked() > 0);
     stand.ask({ verb: 'confirm', operation: null, code: stand.code() });
     await phone.tick();
     assert.match(stand.text(), /#\w{4} waits for no code yet: its backup is being looked at/);
@@ -105,25 +114,28 @@ describe('a repository that does not answer', { timeout: 300_000, skip: missing 
     assert.deepEqual((await stand.json(0, 'status')).runs, []);
   });
 
-  it('does not keep what was confirmed from being stopped', async (t) => {
-    const server = await silent(t);
-    const stand = await phoneStand(t, intoRepository);
-    const { phone, ask, confirm } = answering(t, stand);
-    await ask({ verb: 'restore', target: 'full' });
-    await confirm();
-    hang(stand, server.address);
-    stand.shiftMs += minute;
-    await phone.tick();
-    await until('restic asks', () => server.asked() > 0);
-    await phone.tick();
-    assert.match(stand.text(), /restore full: runs/);
-    await ask({ verb: 'cancel', operation: stand.asked() }, other);
-    await phone.working();
-    assert.match(stand.text(), /restore full: cancelled\nNot begun: prod, dev\./);
-    await until('restic has ended', () => server.open() === 0);
-    assert.deepEqual((await stand.json(0, 'status')).runs, []);
-    assert.deepEqual([notesOf(stand.prod), notesOf(stand.root)], ['the second state\n', 'the second state\n']);
-  });
+  for (const how of ['rest', 'sftp'] as const)
+    it(`does not keep what was confirmed from being stopped, over ${how}`, {
+      skip: notHere(how === 'sftp' ? 'ssh' : 'restic') !== undefined,
+    }, async (t) => {
+      const server = await silent(t, how);
+      const stand = await phoneStand(t, intoRepository);
+      const { phone, ask, confirm } = answering(t, stand);
+      await ask({ verb: 'restore', target: 'full' });
+      await confirm();
+      hang(stand, server.address);
+      stand.shiftMs += minute;
+      await phone.tick();
+      await until('restic asks', () => server.asked() > 0);
+      await phone.tick();
+      assert.match(stand.text(), /restore full: runs/);
+      await ask({ verb: 'cancel', operation: stand.asked() }, other);
+      await phone.working();
+      assert.match(stand.text(), /restore full: cancelled\nNot begun: prod, dev\./);
+      await until('restic has ended', () => server.open() === 0);
+      assert.deepEqual((await stand.json(0, 'status')).runs, []);
+      assert.deepEqual([notesOf(stand.prod), notesOf(stand.root)], ['the second state\n', 'the second state\n']);
+    });
 
   it('is asked anew by the next runner, and the question comes once it answers', async (t) => {
     const server = await silent(t);

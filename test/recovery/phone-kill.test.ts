@@ -175,6 +175,27 @@ describe('a restore by phone', { timeout: 900_000 }, () => {
     await endsOnce(t, stand);
   });
 
+  it('goes on while its runner is killed, and the next one watches it to its end', async (t) => {
+    const { stand, first } = await opened(t, 'after stage begin');
+    const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
+    const isStopped = () => stateOf(holder()?.pid ?? 0) === 'T';
+    await untilOver(stand, () => text(stand), isStopped);
+    await kill(first);
+    const second = start(t, stand);
+    stand.ask({ verb: 'status' });
+    await until('an answer', () => readdirSync(stand.requests).length === 0);
+    await pause(500);
+    assert.doesNotMatch(text(stand), /restore dev: (done|FAILED)/);
+    process.kill(holder()?.pid as number, 'SIGCONT');
+    await untilOver(
+      stand,
+      () => text(stand),
+      () => false,
+    );
+    await kill(second);
+    await endsOnce(t, stand);
+  });
+
   it('has one runner', async (t) => {
     const { stand } = await opened(t, 'never');
     await until('an answer', () => stand.asked() !== undefined);

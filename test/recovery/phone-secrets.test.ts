@@ -103,7 +103,7 @@ describe('what is secret, by phone', { timeout: 600_000 }, () => {
     await kill(runner);
     start('runner');
     telegram.say('/status', emergency);
-    await heard(/Status\n[\s\S]*restore of control-plane: committed/);
+    await heard(/Status\n[\s\S]*:\d\d restore control-plane: done/);
     // The token that came back is an older one, too: a bot that is started anew says so and ends.
     const { spool } = stand.emergency;
     assert.equal(bot.exitCode, null);

@@ -28,7 +28,7 @@ describe('by phone', { timeout: 600_000 }, () => {
     const [asks] = stand.said().filter(({ operation }) => operation !== undefined);
     assert.match(
       asks?.lines.join('\n') ?? '',
-      /dev from dev-\S+\.tar\.zst\n.*digest [0-9a-f]{16}\n.*Lost is what came/,
+      /dev from dev-\S+\.tar\.zst\n.*digest [0-9a-f]{16}\n.*taken .* UTC\n.*Lost is what came since: \d+ s/,
     );
     assert.match(asks?.lines.join('\n') ?? '', /never tried in a drill/);
     assert.deepEqual(
@@ -40,6 +40,11 @@ describe('by phone', { timeout: 600_000 }, () => {
     await phone.working();
     assert.equal(notes(), 'the first state\n');
     assert.match(stand.text(), /restore dev: done\ndev: The backup is in its place/);
+    await ask({ verb: 'status' });
+    assert.match(
+      stand.text(),
+      /Status\n#\w{4} restore dev: done\nNothing runs\.\n\nThe last ones \(UTC\):\n\d\d-\d\d \d\d:\d\d restore dev: done\n\nFrom before, for gaia undo:\ndev: for [23] days more/,
+    );
     // Everybody who may ask hears of it.
     assert.ok(stand.said().some(({ to, title }) => to === other && title?.includes('restore dev: done')));
     writeFileSync(join(stand.root, 'notes'), 'written after it\n');

@@ -1,5 +1,5 @@
 import { Api, Bot, type Context, GrammyError } from 'grammy';
-import type { Update, UserFromGetMe } from 'grammy/types';
+import type { Message, Update, UserFromGetMe } from 'grammy/types';
 import type { Clock } from '../../base/clock.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
@@ -205,6 +205,11 @@ function reply(journal: Journal, update: number, chat: number, { lines, doing, k
   });
 }
 
+function answeredBy({ reply_to_message: answered }: Message, me: number): Heard['answers'] {
+  if (answered === undefined) return undefined;
+  return { message: answered.message_id, text: answered.from?.id === me ? (answered.text ?? '') : '' };
+}
+
 type Hearing = {
   talking: Parameters<typeof converse>[0];
   /** Who that is, where several are listed. */
@@ -227,7 +232,7 @@ async function onMessage(ctx: Context, { talking, nameOf, log, wake }: Hearing):
   if (message.text === undefined) return said({ lines: [html`I understand text alone.`] });
   const heard: Heard = {
     ...{ text: message.text, chat, name: nameOf(chat), key: `telegram-${me.id}-${update.update_id}` },
-    ...{ message: message.message_id, answers: message.reply_to_message?.message_id, sentMs: message.date * 1000 },
+    ...{ message: message.message_id, answers: answeredBy(message, me.id), sentMs: message.date * 1000 },
   };
   // Telegram shows it while the answer is made; whether it did does not matter.
   void ctx.api.sendChatAction(chat, 'typing').catch(() => undefined /* a courtesy */);

@@ -55,7 +55,7 @@ function stand(t: TestContext) {
       },
     },
   } as unknown as StepUpDeps;
-  const hear = async (text: string, answers?: number) => {
+  const hear = async (text: string, answers?: { message: number; text: string }) => {
     const reply = await hearCode(deps, { text, message: 9, answers, sentMs: on.nowMs }, olga);
     reply?.also?.(journal);
     return reply?.lines.map(({ html }) => html).join('\n');
@@ -128,6 +128,14 @@ describe('a yes that waits for its code', () => {
     assert.match(await on.tap(), /^Not decided/);
     assert.match(on.said()[0] ?? '', /GAIA cannot be asked\.\nLook\.\n.*leveredge answer q1 yes/);
     assert.equal(on.journal.awaitedCode(1), undefined);
+  });
+
+  it('is for the question whose message it answers, also where the journal knows nothing of that message', async (t) => {
+    const on = stand(t);
+    await on.tap();
+    assert.match((await on.hear('123456', { message: 7, text: 'Roll dev back? q2' })) ?? '', /another message/);
+    assert.equal(on.judged.length, 0);
+    assert.equal(await on.hear('123456', { message: 8, text: 'Roll prod back?\nq1' }), 'Stored: yes');
   });
 
   it('leaves everything else that is said to whoever else hears it', async (t) => {

@@ -12,8 +12,13 @@ import type { Reply } from './reply.ts';
 /** Who has tapped or written, in their own private chat. `name`: as they are listed, where there are several. */
 export type Who = { chat: number; name: string | undefined };
 
-/** A message that may be a code. `answers`: the message that it is an answer to. */
-export type SentText = { text: string; message: number; answers: number | undefined; sentMs: number };
+/** A message that may be a code. `answers`: the message that it is an answer to, and what that says where it is the bot's own. */
+export type SentText = {
+  text: string;
+  message: number;
+  answers: { message: number; text: string } | undefined;
+  sentMs: number;
+};
 
 export type StepUpDeps = {
   client: Pick<Client, 'event' | 'respond'>;
@@ -63,6 +68,7 @@ export async function askForCode(deps: StepUpDeps, event: Event, response: strin
   const lines = [
     html`🔐 <b>${short(asks, 500)}</b>`,
     html`For <b>${short(response, 60)}</b>, answer to this message with the code of your authenticator, or a backup code, until ${until}. Until then nothing is decided.`,
+    html`<code>${event.id}</code>`,
   ];
   journal.together(() => {
     journal.awaitCode({ chat, question: event.id, response, sinceMs: now, proof: null });
@@ -75,9 +81,7 @@ export async function askForCode(deps: StepUpDeps, event: Event, response: strin
 export async function hearCode(deps: StepUpDeps, sent: SentText, who: Who): Promise<Reply | undefined> {
   const { journal } = deps;
   const awaited = journal.awaitedCode(who.chat);
-  const isForIt =
-    awaited !== undefined &&
-    journal.shownAt(awaited.question).some(({ chat, message }) => chat === who.chat && message === sent.answers);
+  const isForIt = awaited !== undefined && sent.answers !== undefined && shows(journal, awaited, sent.answers);
   if (!looksLikeCode(sent.text)) {
     if (!isForIt || sent.text.startsWith('/')) return undefined;
     return { lines: [html`That has not the form of a code, and was not looked at. Six digits, or a backup code.`] };
@@ -93,6 +97,11 @@ export async function hearCode(deps: StepUpDeps, sent: SentText, who: Who): Prom
     return says('That was more than 5 minutes after your tap, so the code was not looked at. Tap the answer again.');
   }
   return judged(deps, awaited, sent, who);
+}
+
+/** By what it says too: of a message that was sent twice the journal knows one. */
+function shows(journal: Journal, { chat, question }: AwaitedCode, { message, text }: NonNullable<SentText['answers']>) {
+  return text.includes(question) || journal.shownAt(question).some((at) => at.chat === chat && at.message === message);
 }
 
 async function judged(deps: StepUpDeps, awaited: AwaitedCode, sent: SentText, who: Who): Promise<Reply> {

@@ -82,7 +82,7 @@ function placesOf({ flags, around, config }: Call): { spool: string; tokenFile: 
   const usersFile = named('users-file') ?? handed(credentials.users);
   const spool = named('spool');
   if (tokenFile !== undefined && usersFile !== undefined && spool !== undefined) return { spool, tokenFile, usersFile };
-  requireHandedOver(around);
+  if (tokenFile === undefined || usersFile === undefined) requireHandedOver(around);
   const { emergency } = config();
   // Where it names others than the file, that is said here, before the configuration is out of reach.
   if (usersFile === undefined) authorizedUsers(emergency);

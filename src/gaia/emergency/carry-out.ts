@@ -8,6 +8,7 @@ import type { Call, Conclusion } from '../command.ts';
 import { backup } from '../commands/backup.ts';
 import { drill } from '../commands/drill.ts';
 import { restore } from '../commands/restore.ts';
+import { followRun } from '../follow-run.ts';
 import { goOn } from '../go-on.ts';
 import { deliverWaiting } from '../tell-bus.ts';
 import { causeOf, type Operation, type OutcomeKind, type Part, type PartDone } from './operation.ts';
@@ -97,7 +98,7 @@ async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean)
   try {
     if (isBegun && work.current().stopping) return await takeBack(work, call, part);
     if (!isBegun) requireSame(call, part);
-    const conclusion = await untilAborted(restore.run(call), call.around.signal);
+    const conclusion = await untilAborted(restoreOrWatch(work, call, part), call.around.signal);
     return isLeft() ? 'not begun' : partDone(part, conclusion, call);
   } catch (error) {
     if (isLeft()) return 'not begun';
@@ -120,6 +121,12 @@ async function untilAborted(conclusion: Promise<Conclusion>, signal: AbortSignal
     conclusion.catch(() => undefined /* told above, or nobody's any more */);
     signal.removeEventListener('abort', stop);
   }
+}
+
+/** A run of an earlier runner may still go on: then it is watched to its end. */
+function restoreOrWatch(work: Work, call: Call, part: Part): Promise<Conclusion> {
+  const run = runOf(call, part, work);
+  return run?.state === 'running' ? followRun(call, run.folder, run.lines.length) : restore.run(call);
 }
 
 /** A run that was ended for it goes back; one that had ended before stays as it is. */

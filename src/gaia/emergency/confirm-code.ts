@@ -1,4 +1,5 @@
 import { showSpan } from '../amounts.ts';
+import { entryOf } from '../two-factor/enrolment.ts';
 import { tryCode, type Verdict } from '../two-factor/guard.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import { type Operation, tagOf } from './operation.ts';
@@ -43,10 +44,11 @@ function judge({ replies, ...deps }: HandlerDeps, current: Operation, { user, co
   const { place, emergency } = callFor([], {}).config();
   const now = clock();
   pause('phone judges');
-  const verdict: Verdict = tryCode(place, emergency, code, now);
+  const verdict: Verdict = tryCode(place, emergency, code, now, current.target);
   pause('phone judged');
   log.info('a code was tried', { id: current.id, user, verdict: verdict.kind });
-  if (verdict.kind !== 'right') replies.say({ to: user, lines: refusedCode(verdict, now) });
+  if (verdict.kind !== 'right')
+    replies.say({ to: user, lines: refusedCode(verdict, now, entryOf(emergency, current)) });
   else
     begin({ replies, ...deps }, current, [
       ...(verdict.by === 'backup code' ? [`That was a backup code; ${verdict.left} are left.`] : []),

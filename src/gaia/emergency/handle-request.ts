@@ -4,7 +4,6 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import { stateOf } from '../commands/list.ts';
 import { runbook } from '../commands/runbook.ts';
-import { status } from '../commands/status.ts';
 import { targetNamed, targetsNamed } from '../targets.ts';
 import { cancelOperation } from './cancel-operation.ts';
 import { confirmCode } from './confirm-code.ts';
@@ -15,13 +14,13 @@ import { tooOld } from './phone-clock.ts';
 import { help, titleOf } from './phone-words.ts';
 import type { PhoneAsk, PhoneRequest } from './request.ts';
 import { requireFactor } from './require-factor.ts';
+import { statusLines } from './status-lines.ts';
 
 export type HandlerDeps = PhoneDeps & { finish(operation: Operation, kind: OutcomeKind, says: string): void };
 
 /** So long its backup may be looked at. */
 const resolvedWithinMs = 5 * 60_000;
 const listed = { each: 3, one: 10 };
-const maxStatusLines = 14;
 
 type Ask<V extends PhoneAsk['verb']> = PhoneRequest & { verb: V };
 
@@ -42,7 +41,7 @@ export function handlerOf(deps: HandlerDeps): (request: PhoneRequest) => Promise
       case 'start':
         return say([...stateLines(deps), ...help], { title: `GAIA on ${callFor([], {}).around.host.name}` });
       case 'status':
-        return say(await statusLines(deps), { title: 'Status' });
+        return say(statusLines(deps), { title: 'Status' });
       case 'list':
         return say(listLines(callFor([], {}).config(), request.target, clock()), { title: 'Newest backups' });
       case 'runbook': {
@@ -69,9 +68,9 @@ function stateLines({ callFor }: HandlerDeps): string[] {
   return problem === undefined ? [] : [`No restore by phone now: ${problem}`];
 }
 
-function factorProblem({ emergency, place }: RecoveryConfig): string | undefined {
+function factorProblem({ emergency, place }: RecoveryConfig, target?: string): string | undefined {
   try {
-    requireFactor(emergency, place);
+    requireFactor(emergency, place, target);
     return undefined;
   } catch (error) {
     if (error instanceof Fault) return `${error.message} On the server: ${error.hint}`;
@@ -86,15 +85,6 @@ function oneOf(config: RecoveryConfig, name: string): void {
     throw new Fault('usage', 'That is done for one target at a time.', {
       hint: `There are: ${config.targets.map((each) => each.name).join(', ')}`,
     });
-}
-
-async function statusLines({ callFor, operations }: HandlerDeps): Promise<string[]> {
-  const { lines = [] } = await status.run(callFor([], {}));
-  const current = operations.current();
-  const last = operations.all().at(-1);
-  const shown = current ?? last;
-  const all = [...(shown === undefined ? [] : [titleOf(shown)]), ...lines];
-  return all.length > maxStatusLines ? [...all.slice(0, maxStatusLines), 'More: gaia status'] : all;
 }
 
 function listLines(config: RecoveryConfig, target: string | null, nowMs: number): string[] {
@@ -116,7 +106,7 @@ function askForCode(deps: HandlerDeps, { id, user, target }: Ask<'restore'>): vo
   if (operations.ofRequest(id) !== undefined) return;
   const config = callFor([], {}).config();
   targetsNamed(config, target);
-  const problem = factorProblem(config);
+  const problem = factorProblem(config, target);
   if (problem !== undefined) throw new Fault('forbidden', `No restore by phone: ${problem}`);
   requireNothingElse(deps);
   const operation = operations.put({ ...fresh(id, user, target, clock()), verb: 'restore' });

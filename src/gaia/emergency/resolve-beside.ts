@@ -1,4 +1,5 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
+import { entryOf } from '../two-factor/enrolment.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import type { Operation } from './operation.ts';
 import { sentenceOf } from './phone-fault.ts';
@@ -82,11 +83,12 @@ async function resolve(deps: HandlerDeps, operation: Operation, signal: AbortSig
 
 /** Asks for the code of what is resolved; also what a runner before this one could not say any more. */
 export function showQuestion(
-  { replies, operations, clock }: Pick<HandlerDeps, 'replies' | 'operations' | 'clock'>,
+  { replies, operations, clock, callFor }: Pick<HandlerDeps, 'replies' | 'operations' | 'clock' | 'callFor'>,
   operation: Operation,
 ): void {
   const { asks } = operation;
   if (asks === null) return;
-  replies.say(pendingReply(operation, asks, clock()));
+  const entry = entryOf(callFor([], {}).config().emergency, operation);
+  replies.say(pendingReply(operation, asks, clock(), entry));
   operations.put({ ...operation, asks: null });
 }

@@ -39,8 +39,10 @@ describe('the units of the emergency bot', () => {
     assert.doesNotMatch(botUnit({ ...place, closed: [] }), /InaccessiblePaths/);
   });
 
-  it('let nothing be executed that was written, which takes a Node that compiles nothing', () => {
-    assert.match(botUnit(place), /^Environment=NODE_OPTIONS=--jitless\nMemoryDenyWriteExecute=yes$/m);
+  it('let nothing be executed that was written, where the program is the executable and compiles nothing', () => {
+    assert.doesNotMatch(botUnit(place), /jitless|^MemoryDeny/m);
+    const executable = { ...place, program: ['/usr/local/bin/gaia'] };
+    assert.match(botUnit(executable), /^Environment=NODE_OPTIONS=--jitless\nMemoryDenyWriteExecute=yes$/m);
   });
 
   it('have the folders made before the bot begins, for which they could not be opened later', () => {

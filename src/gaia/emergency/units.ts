@@ -64,9 +64,7 @@ UMask=0077
 MemoryMax=192M
 TasksMax=64
 
-# It has little to do, so Node compiles nothing while it runs, and nothing that is written to memory can be executed.
-Environment=NODE_OPTIONS=--jitless
-MemoryDenyWriteExecute=yes
+${nothingCompiled(place)}
 # Both must be there, which the runner's unit sees to: a folder that was made after this began would be one to read only.
 ReadWritePaths=${unitWord(`${spool}/requests`)} ${unitWord(`${spool}/bot`)}
 ${hidden(place)}${closedOff([...program, spool])}
@@ -78,6 +76,14 @@ ${fewCalls}
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** The executable is what it is. A launcher may find sources, for which Node must compile what takes their types away. */
+function nothingCompiled({ program }: UnitPlace): string {
+  if (program.length > 1) return '# Node may compile while it runs, so MemoryDenyWriteExecute cannot be set.';
+  return `# Node compiles nothing while it runs, so nothing that is written to memory need be executed.
+Environment=NODE_OPTIONS=--jitless
+MemoryDenyWriteExecute=yes`;
 }
 
 /** What the bot has to pass through cannot be hidden from it. */

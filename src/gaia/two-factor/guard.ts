@@ -6,7 +6,7 @@ import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import { syncFolder } from '../../recovery/disk.ts';
 import type { Place } from '../../recovery/place.ts';
 import { findCode, isBackupCode } from './backup-codes.ts';
-import { type Enrolment, type FactorFiles, fingerprintOf, readEnrolment } from './enrolment.ts';
+import { approvals, type Enrolment, type FactorFiles, fingerprintOf, readEnrolment, secretFor } from './enrolment.ts';
 import { alone } from './guard-lock.ts';
 import { judgeCode } from './totp.ts';
 
@@ -48,14 +48,23 @@ const fileOf = (place: Pick<Place, 'state'>) => join(folderOf(place), 'guard.jso
 /**
  * Judges a code that somebody sent. A try is written down as a wrong one before it is looked at, and a right one as used before
  * this returns: whatever is killed when, no code counts twice and no try is free.
+ * @param what it is to confirm: a target, or `full`
  * @throws Fault `damaged` when nobody knows what was used, `forbidden` when others can read the secret, the system's error
  */
-export function tryCode(place: Pick<Place, 'state'>, files: FactorFiles, typed: string, nowMs: number): Verdict {
+export function tryCode(
+  place: Pick<Place, 'state'>,
+  files: FactorFiles,
+  typed: string,
+  nowMs: number,
+  what = approvals,
+): Verdict {
   const enrolment = readEnrolment(files);
   const unfit = whyUnfit(place, enrolment);
   if (enrolment === undefined || unfit !== undefined) return { kind: 'no factor', says: unfit ?? '' };
+  const secret = secretFor(enrolment, what);
+  if (secret === undefined) return { kind: 'no factor', says: noEntryFor(what) };
   makeFolder(folderOf(place), 0o700);
-  return alone(folderOf(place), () => tried(place, enrolment, typed, nowMs));
+  return alone(folderOf(place), () => tried(place, { ...enrolment, secret }, typed, nowMs));
 }
 
 /** Why no code of this secret can be right; undefined when nothing speaks against it. @throws Fault `damaged` */
@@ -80,18 +89,26 @@ function tried(place: Pick<Place, 'state'>, enrolment: Enrolment, typed: string,
   return judged.verdict;
 }
 
+/** Where a target came into the configuration after the codes. */
+const noEntryFor = (what: string) =>
+  `The authenticator has no entry for ${what}. On the server: gaia 2fa enroll --each --replace`;
+
 type Found = { verdict: Verdict; next?: GuardState };
 
-function judge({ secret, codes }: Enrolment, state: GuardState, typed: string, nowMs: number): Found | undefined {
+function judge(
+  { secret, codes, fingerprint }: Enrolment,
+  state: GuardState,
+  typed: string,
+  nowMs: number,
+): Found | undefined {
   const unlocked = { failures: 0, locked_until_ms: 0 };
   if (/^\d{6}$/.test(typed)) {
     const judged = judgeCode(secret, typed, nowMs, state.last_step);
     if (judged.kind === 'wrong') return undefined;
     if (judged.kind === 'used') return { verdict: { kind: 'used' } };
-    const enrolled = fingerprintOf(secret);
     return {
       verdict: { kind: 'right', by: 'code' },
-      next: { ...state, ...unlocked, enrolled, last_step: judged.step },
+      next: { ...state, ...unlocked, enrolled: fingerprint, last_step: judged.step },
     };
   }
   const hash = isBackupCode(typed) ? findCode(codes, typed) : undefined;
