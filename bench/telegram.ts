@@ -1,18 +1,20 @@
 import { startControlBot } from '../test/control-bot.fixtures.ts';
+import { benchTelegramMemory, type MemoryResult, memoryLines } from './telegram-memory.ts';
 
 const tapsAtMost = 300;
 const hurriedTaps = 50;
 
-export type TelegramResult = { taps: number[] };
+export type TelegramResult = { taps: number[]; memory: MemoryResult };
+
+type Bench = { quick: boolean; note(line: string): void };
+
+/** A person's taps at the control bot, and what both bots take of the machine. */
+export async function benchTelegram({ quick, note }: Bench): Promise<TelegramResult> {
+  return { taps: await benchTaps({ quick, note }), memory: await benchTelegramMemory(quick, note) };
+}
 
 /** A person's taps at the control bot, one after the other, each until the bot has answered it: Telegram is a stand-in here. */
-export async function benchTelegram({
-  quick,
-  note,
-}: {
-  quick: boolean;
-  note(line: string): void;
-}): Promise<TelegramResult> {
+async function benchTaps({ quick, note }: Bench): Promise<number[]> {
   const ends: (() => unknown)[] = [];
   try {
     const { fake, client } = await startControlBot({ after: (end) => void ends.push(end) });
@@ -38,14 +40,14 @@ export async function benchTelegram({
       if (tap.answer?.text !== 'Stored: yes') throw new Error(`A tap was answered with ${tap.answer?.text}.`);
     }
     note(`${count} taps`);
-    return { taps };
+    return taps;
   } finally {
     for (const end of ends.reverse()) await end();
   }
 }
 
 /** The part of docs/performance.md about bots. */
-export function telegramReport({ taps }: TelegramResult): string {
+export function telegramReport({ taps, memory }: TelegramResult): string {
   const sorted = [...taps].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(sorted.length * share)] as number;
   return [
@@ -60,5 +62,9 @@ export function telegramReport({ taps }: TelegramResult): string {
     '| what | wanted | measured | met |',
     '|---|---|---|---|',
     `| a tap to its acknowledgement, ms (p99) | under 150 | ${at(0.99).toFixed(1)} | ${at(0.99) < 150 ? 'yes' : '**no**'} |`,
+    '',
+    '### What the bots take',
+    '',
+    ...memoryLines(memory),
   ].join('\n');
 }

@@ -65,6 +65,8 @@ const sqlRooms = [
   'src/channels/telegram/journal',
   'src/recovery/source/',
   'src/recovery/run/lock',
+  // A lock that ends with its process.
+  'src/gaia/two-factor/guard-lock',
   'src/recovery/postgres/',
   'src/recovery/backup/by-hand',
 ];

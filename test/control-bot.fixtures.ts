@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../src/base/clock.ts';
 import { makeLog } from '../src/base/log.ts';
+import { codesHere } from '../src/bin/codes-here.ts';
 import { allCapabilities } from '../src/capabilities/all-capabilities.ts';
 import { runControlBot } from '../src/channels/telegram/control-bot.ts';
-import { people } from '../src/channels/telegram/fake/world.ts';
+import { type PersonName, people } from '../src/channels/telegram/fake/world.ts';
 import { openJournal } from '../src/channels/telegram/journal.ts';
+import { personScopes, serviceScopes } from '../src/channels/telegram/scopes.ts';
 import { usuallyTold } from '../src/channels/telegram/settings.ts';
+import { smallFetch } from '../src/channels/telegram/small-fetch.ts';
 import { type Client, makeClient } from '../src/client/client.ts';
 import { sleepUnlessAborted } from '../src/client/patience.ts';
 import type { Capability } from '../src/events/capability.ts';
@@ -17,6 +20,8 @@ import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
 import { tokenFor } from './bus-token.fixtures.ts';
 import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
 import { tea, teaCapabilities } from './tea.fixtures.ts';
+
+const names = { owner: 'olga', friend: 'bert', stranger: 'sam' } as const satisfies Record<PersonName, string>;
 
 /** Fast enough for tests; Telegram's own are met in the tests of the outbox. */
 const wide = { chatBurst: 1000, chatPerSecond: 1000, overallPerSecond: 1000, groupPerMinute: 1000 };
@@ -41,12 +46,24 @@ type Options = {
   callSeconds?: number;
   pollSeconds?: number;
   tell?: readonly string[];
+  /** Who is listed. */
+  users?: readonly PersonName[];
+  /** The same, where some of them have not written to the bot yet. */
+  listed?: readonly PersonName[];
 };
 
 /** A bus, a Telegram, the control bot between them, and an agent TEA whose calls it can make. */
 export async function startControlBot(
   t: Until,
-  { callSeconds = 20, pollSeconds = 20, longestSleepMs = 60_000, tell = usuallyTold, ...given }: Options = {},
+  {
+    callSeconds = 20,
+    pollSeconds = 20,
+    longestSleepMs = 60_000,
+    tell = usuallyTold,
+    users = ['owner'],
+    listed = users,
+    ...given
+  }: Options = {},
 ) {
   const bus = given.bus ?? (await startBusProcess({}, t));
   const fake = await startFakeTelegram(t, { limits: wide });
@@ -54,11 +71,15 @@ export async function startControlBot(
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const client = makeClient({ url: bus.url });
   const clientOf = async (name: string, kind: 'person' | 'tool', scopes: string[]) =>
-    makeClient({ url: bus.url, token: (await tokenFor(bus, { name, kind, scopes })).secret });
-  const person = await clientOf('olga', 'person', ['read', 'answer', 'approve', 'call:*']);
-  const service = await clientOf('TELEGRAM', 'tool', ['read', 'publish:telegram_*']);
+    makeClient({ url: bus.url, token: (await tokenFor(bus, { name, kind, scopes })).secret, fetcher: smallFetch });
+  const person = await clientOf('olga', 'person', [...personScopes]);
+  const service = await clientOf('TELEGRAM', 'tool', [...serviceScopes]);
+  /** Somebody who needs no code: a person at the server. */
+  const approver = await clientOf('anna', 'person', ['read', 'approve']);
   const brewing = await tea(t, client);
   let log = '';
+  let aheadMs = 0;
+  const clock = () => systemClock() + aheadMs;
   const start = async () => {
     const stop = new AbortController();
     const journal = openJournal(join(folder, 'bot.db'), systemClock);
@@ -66,16 +87,17 @@ export async function startControlBot(
     const ended = runControlBot({
       token: fakeBots.control,
       apiRoot: fake.url,
-      settings: { person: 'olga', users: [{ id: people.owner.id, name: 'olga' }], tell },
+      settings: { person: 'olga', users: listed.map((as) => ({ id: people[as].id, name: names[as] })), tell },
       person,
       personName: 'olga',
       service,
+      codes: codesHere({ home: bus.home, env: { PATH: process.env.PATH }, signal: stop.signal }),
       capabilities: [...allCapabilities, ...teaCapabilities, whisper],
       journal,
       log: makeLog((line) => {
         log += line;
       }, systemClock),
-      clock: systemClock,
+      clock,
       signal: stop.signal,
       sleep: (ms, signal) => sleepUnlessAborted(Math.min(ms, longestSleepMs), signal),
       pace: wide,
@@ -94,17 +116,24 @@ export async function startControlBot(
       },
     };
   };
+  for (const as of users) fake.say('/start', { as });
   let running = await start();
   t.after(() => running.stop().catch(() => undefined /* a test has looked at it */));
-  fake.say('/start');
-  await fake.eventually(() => fake.said().length > 0);
+  for (const as of users) await fake.eventually(() => fake.said({ as }).length > 0);
   return {
     bus,
     client,
     person,
+    approver,
+    /** The bot's journal. */
+    file: join(folder, 'bot.db'),
     fake,
     did: brewing.did,
     log: () => log,
+    /** The clock of the bot, and of nobody else. */
+    later(ms: number) {
+      aheadMs += ms;
+    },
     running: () => running,
     async restart() {
       await running.stop();

@@ -9,6 +9,7 @@ export { fakeBots };
 export type ChatView = ReturnType<typeof viewOf>;
 type BotName = keyof typeof fakeBots;
 type Who = { bot?: BotName; as?: PersonName; where?: Where };
+type Saying = Who & { answers?: number };
 
 /** Long enough for a slow machine; every test ends long before. */
 const patienceMs = 20_000;
@@ -39,8 +40,8 @@ function playedBy(fake: FakeTelegram) {
     chat,
     /** What the bot said in this chat, the newest last. */
     said: (who: Who = {}) => chat(who).messages.filter(({ from }) => from === 'bot'),
-    say: (text: string, { bot = 'control', as = 'owner', where = 'private' }: Who = {}) =>
-      play.say(botNamed(bot), { as, where, text }).message_id,
+    say: (text: string, { bot = 'control', as = 'owner', where = 'private', answers }: Saying = {}) =>
+      play.say(botNamed(bot), { as, where, text, answers }).message_id,
     forward: (text: string, from: PersonName, { bot = 'control', as = 'owner', where = 'private' }: Who = {}) =>
       play.forward(botNamed(bot), { as, where, text, from }).message_id,
     edit: (message_id: number, text: string, { bot = 'control', as = 'owner' }: Who = {}) =>

@@ -34,6 +34,7 @@ function nowhere(): Around {
     telegramRoot: undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
+    lineOfInput: () => Promise.resolve(''),
   };
 }
 

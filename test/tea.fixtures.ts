@@ -22,6 +22,7 @@ export const teaCapabilities: readonly Capability[] = [
     input: cup,
     output: made,
     example,
+    stepUp: ({ target }) => target === 'urn',
     question: ({ target, cups }) => `Spill ${cups} of ${target}?`,
   },
 ];

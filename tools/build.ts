@@ -22,18 +22,20 @@ const shared = {
 } as const satisfies BuildOptions;
 
 /**
- * An import of node:http by name reads all that it exports, and that loads a client for WebSockets: 15 MiB that the emergency bot
- * has to do without.
+ * An import of node:http by name reads all that it exports, and that loads a client for WebSockets: 15 MiB that bots have to do
+ * without, who wait for years. `importers`: whose imports are meant.
  */
-const smallHttp: Plugin = {
+const smallHttp = (importers: RegExp): Plugin => ({
   name: 'small http',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:http$/ }, () => ({ path: 'http', namespace: 'small' }));
+    onResolve({ filter: /^(node:)?http$/ }, ({ importer }) =>
+      importers.test(importer) ? { path: 'http', namespace: 'small' } : undefined,
+    );
     onLoad({ filter: /^http$/, namespace: 'small' }, () => ({
       contents: "export const { Agent, createServer, request } = process.getBuiltinModule('node:http');",
     }));
   },
-};
+});
 
 rmSync(dist, { recursive: true, force: true });
 await build({
@@ -41,8 +43,9 @@ await build({
   entryPoints: ['src/bin/leveredge.ts', 'src/bin/store-worker.ts'],
   outdir: dist,
   outExtension: { '.js': '.mjs' },
-  // grammY is given Node's own fetch (src/channels/telegram/node-fetch.ts); the one it brings would warn at each start.
-  alias: { 'node-fetch': 'node:http' },
+  // grammY is given a fetch (src/channels/telegram/small-fetch.ts); the one it brings would warn at each start.
+  alias: { 'node-fetch': 'http' },
+  plugins: [smallHttp(/src\/channels\/telegram\/|node_modules\/grammy\//)],
   // What only the bus needs is loaded by the bus only. The parts lie flat in dist/, so that paths from import.meta.url hold.
   splitting: true,
   chunkNames: 'part-[hash]',
@@ -60,7 +63,7 @@ async function buildGaia(): Promise<void> {
     entryPoints: ['src/bin/gaia.ts'],
     outfile,
     metafile: true,
-    plugins: [smallHttp],
+    plugins: [smallHttp(/./)],
     // A library names them without the prefix, which Node takes too.
     alias: { buffer: 'node:buffer', process: 'node:process' },
     banner: { js: `#!/usr/bin/env node\n${shared.banner.js}` },

@@ -15,6 +15,7 @@ import type { Around } from '../gaia/command.ts';
 import { run } from '../gaia/program.ts';
 import { copyBusAsItsUser, runGaia } from './gaia-process.ts';
 import { answerOne } from './gaia-socket.ts';
+import { lineOfInput } from './line-of-input.ts';
 
 /** GAIA: reads the environment, wires, prints and exits. Nothing else of it does any of that. */
 const { env, stdin, stdout, stderr } = process;
@@ -69,6 +70,7 @@ const around: Around = {
     stderr.write(`${drawing}\n`);
   },
   ask,
+  lineOfInput: () => lineOfInput(stdin),
   startDetached,
   endGroup,
   isConfined,

@@ -9,9 +9,11 @@ import type { Conclusion } from '../channels/cli/conclusion.ts';
 import { runControlBot } from '../channels/telegram/control-bot.ts';
 import { openJournal } from '../channels/telegram/journal.ts';
 import { telegramPlaces } from '../channels/telegram/places.ts';
+import { smallFetch } from '../channels/telegram/small-fetch.ts';
 import { makeClient } from '../client/client.ts';
 import { sleepUnlessAborted } from '../client/patience.ts';
 import type { Env } from './bus-settings.ts';
+import { codesHere } from './codes-here.ts';
 import { telegramFiles, tokenIn } from './telegram-files.ts';
 
 type Running = {
@@ -43,10 +45,11 @@ export async function runTelegramBot(running: Running): Promise<Conclusion> {
       token,
       apiRoot: env.TELEGRAM_API_ROOT || undefined,
       settings,
-      person: makeClient({ url, token: person }),
+      person: makeClient({ url, token: person, fetcher: smallFetch }),
       personName: settings.person,
-      service: makeClient({ url, token: files.serviceToken() ?? person }),
+      service: makeClient({ url, token: files.serviceToken() ?? person, fetcher: smallFetch }),
       capabilities: allCapabilities,
+      codes: codesHere({ home, env, signal }),
       journal,
       log: makeLog((line) => process.stderr.write(line), systemClock),
       clock: systemClock,

@@ -8,6 +8,7 @@ import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { Tokens } from '../channels/cli/door.ts';
 import { telegramAgent } from '../channels/telegram/noticed.ts';
 import { telegramPlaces } from '../channels/telegram/places.ts';
+import { personScopes, serviceScopes } from '../channels/telegram/scopes.ts';
 import { confirmUser, isBotToken } from '../channels/telegram/set-up.ts';
 import { type TelegramSettings, usuallyTold } from '../channels/telegram/settings.ts';
 import type { Env } from './bus-settings.ts';
@@ -47,12 +48,11 @@ export async function setUpTelegram(here: Here, user: number | undefined): Promi
       made.push(file);
     };
     const limits = { per_minute: null, expires_in_ms: null };
-    const scopes = ['read', 'answer', 'approve', 'call:*'];
-    await give(places.personToken, { name: here.user, kind: 'person', scopes, ...limits });
+    await give(places.personToken, { name: here.user, kind: 'person', scopes: [...personScopes], ...limits });
     await give(places.serviceToken, {
       name: telegramAgent,
       kind: 'tool',
-      scopes: ['read', 'publish:telegram_*'],
+      scopes: [...serviceScopes],
       ...limits,
     });
     const tell = files.settings()?.tell ?? usuallyTold;

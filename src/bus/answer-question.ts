@@ -1,9 +1,15 @@
 import { Fault } from '../base/fault.ts';
 import type { Answer, AnswerBody } from '../events/answer.ts';
+import { isSteppedUp } from '../events/capability.ts';
 import type { Principal } from '../events/principal.ts';
+import { approvesByCode } from '../events/scope.ts';
+import type { RequireProof } from './confirmation.ts';
 import { actingName, mayApprove, notAnApprover } from './permission.ts';
 import { alreadyResolved, asksNothing, noSuchEvent, quoted } from './refusals.ts';
 import type { Answered, Store } from './store/store.ts';
+
+/** What judges an answer. */
+export type Answering = { store: Pick<Store, 'answer' | 'event'>; requireProof: RequireProof };
 
 /** An answer that counts. */
 export type GivenAnswer = { response: string; responder: string; via: string; responded_at: string };
@@ -13,12 +19,16 @@ export type GivenAnswer = { response: string; responder: string; via: string; re
  * @throws Fault why this one does not
  */
 export async function answerQuestion(
-  store: Pick<Store, 'answer'>,
+  { store, requireProof }: Answering,
   id: string,
-  { response, responder: named, via, payload_hash, reason }: AnswerBody,
+  { response, responder: named, via, payload_hash, reason, proof }: AnswerBody,
   principal: Principal,
 ): Promise<GivenAnswer> {
   const responder = actingName(principal, named, 'responder') ?? 'human';
+  const question = proof || approvesByCode(principal) ? await store.event(id) : undefined;
+  // What it asks never changes. A no is always let through: nothing is done then.
+  const takesCode = question?.human_state === 'open' && isSteppedUp(question) && response !== question.human_fallback;
+  if (takesCode) requireProof(proof, { question: id, payload_hash: question.payload_hash, person: responder });
   const answer: Answer = {
     response,
     responder,
@@ -26,6 +36,7 @@ export async function answerQuestion(
     payloadHash: payload_hash ?? null,
     mayApprove: mayApprove(principal, responder),
     reason: reason ?? null,
+    confirmedBy: takesCode ? 'code' : null,
   };
   const answered = await store.answer(id, answer);
   if (answered.kind !== 'answered') throw refusal(id, answer, answered, principal);

@@ -3,6 +3,7 @@ import type { CallSecrets } from './call-secrets.ts';
 import type { Calls } from './calls.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Auth } from './config.ts';
+import type { RequireProof } from './confirmation.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Retention } from './retention-loop.ts';
@@ -30,6 +31,8 @@ export type Bus = {
   heartbeats?: Omit<Heartbeats, 'stop'>;
   clock: Clock;
   version: string;
+  /** Judges what proves that a person gave a code. */
+  requireProof: RequireProof;
   /** Whether callers without a token are let in. */
   auth: Auth;
   /** When it started, in milliseconds since the epoch. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Fault } from '../base/fault.ts';
 import type { JsonObject } from '../base/json.ts';
 import {
+  type ApprovalDetails,
   type Asker,
   approvalAction,
   type Call,
@@ -12,6 +13,7 @@ import {
   consequenceId,
   ownerOf,
   payloadHash,
+  stepUpByCode,
 } from '../events/capability.ts';
 import { busAgent, type Event } from '../events/event.ts';
 import { parseAs } from '../events/parse.ts';
@@ -198,7 +200,7 @@ async function askOnce(
   store: CallsDeps['store'],
   { capability, details: prepared, says, call }: Asking,
 ): Promise<void> {
-  const { name, question } = capability;
+  const { name, question, stepUp } = capability;
   if (question === undefined) throw new Fault('asks-nothing', `${name} needs nobody's approval.`);
   const id = questionIdOf(capability, call.id);
   const before = await store.event(id);
@@ -211,7 +213,10 @@ async function askOnce(
   // As its agent will hold them against it after the yes: nobody is asked about what could not be done.
   const place = (pointer: string) => `/arguments${pointer}`;
   const { value } = parseAs(maskedSchema(capability.input), prepared.arguments, 'What was prepared', place);
-  const details = { ...prepared, arguments: value as JsonObject };
+  const details: ApprovalDetails = {
+    ...{ ...prepared, arguments: value as JsonObject },
+    ...(stepUp?.(value as JsonObject) && { step_up: stepUpByCode }),
+  };
   requireSameSecrets(capability, details.arguments, (call.details as CallDetails).arguments);
   await store.publish({
     id,

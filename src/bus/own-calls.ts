@@ -5,7 +5,7 @@ import { type Capability, type ReturnDetails, returnedAction, returnedId } from 
 import { isEventId } from '../events/draft.ts';
 import { busAgent, type Event } from '../events/event.ts';
 import type { Principal } from '../events/principal.ts';
-import { answerQuestion } from './answer-question.ts';
+import { type Answering, answerQuestion } from './answer-question.ts';
 import { seqOf } from './paging.ts';
 import { requireKind } from './permission.ts';
 import type { PendingPlace, Store } from './store/store.ts';
@@ -25,7 +25,10 @@ export type OwnCall = {
 };
 
 /** What the bus does itself, by the name of the capability. */
-export function ownCallsOf(store: Touched): Readonly<Record<string, OwnCall>> {
+export function ownCallsOf(
+  store: Touched,
+  { requireProof }: Pick<Answering, 'requireProof'>,
+): Readonly<Record<string, OwnCall>> {
   return {
     'atlas.respond': {
       async prepare(args, principal) {
@@ -33,7 +36,7 @@ export function ownCallsOf(store: Touched): Readonly<Record<string, OwnCall>> {
         const question = await questionId(store, args.question as string);
         return { args: { ...args, question }, about: question };
       },
-      run: (args, via, principal) => respond(store, args, via, principal),
+      run: (args, via, principal) => respond({ store, requireProof }, args, via, principal),
     },
   };
 }
@@ -91,10 +94,10 @@ export function cutOffSince(store: Pick<Store, 'head' | 'epoch'>) {
   };
 }
 
-async function respond(store: Touched, args: JsonObject, via: string, principal: Principal): Promise<JsonObject> {
+async function respond(answering: Answering, args: JsonObject, via: string, principal: Principal): Promise<JsonObject> {
   const { question, answer, reason, payload_hash } = args as Record<string, string>;
   const body = { response: answer as string, via, reason, payload_hash };
-  const given = await answerQuestion(store, question as string, body, principal).catch((error: unknown) => {
+  const given = await answerQuestion(answering, question as string, body, principal).catch((error: unknown) => {
     throw error instanceof Fault ? asCalled(error) : error;
   });
   const { response, responder: responded_by, via: responded_via, responded_at } = given;

@@ -10,6 +10,7 @@ import { makeCallSecrets } from './call-secrets.ts';
 import { type Calls, makeCalls } from './calls.ts';
 import { startCheckpointer } from './checkpointer.ts';
 import type { BusConfig } from './config.ts';
+import { proofsIn } from './confirmation.ts';
 import { makeGate } from './gate.ts';
 import { isLoopback, makeGuard, requireProtection } from './guard.ts';
 import { type Heartbeats, startHeartbeats } from './heartbeats.ts';
@@ -109,7 +110,8 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
     undo.unshift(() => heartbeats.stop());
     showWaiting(metrics, { waiters, turns, calls, streams, heartbeats });
     let address = { url: '', port: 0 };
-    const about = { version: version ?? 'unknown', auth, startedAt, address: () => address };
+    const requireProof = proofsIn(home, clock);
+    const about = { version: version ?? 'unknown', auth, requireProof, startedAt, address: () => address };
     const bus: Bus = {
       store,
       waiters,
@@ -120,8 +122,7 @@ export async function startBus(config: BusConfig, deps: BusDeps): Promise<Runnin
       streams,
       checkpointer,
       retention,
-      heartbeats,
-      clock,
+      ...{ heartbeats, clock },
       ...about,
     };
     const guard = makeGuard(config.allowedHosts, !isLoopback(host));

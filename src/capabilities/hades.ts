@@ -12,6 +12,9 @@ const outcome = z.object({
   aside: z.array(z.string()).describe('Where lies what was there before'),
 });
 
+/** A tap on a phone that lies about must not change more than what is there to be tried on. */
+const stepUp = ({ target: what }: JsonObject) => what !== 'dev';
+
 /** What HADES offers. */
 export const hadesCapabilities: readonly Capability[] = [
   {
@@ -77,6 +80,7 @@ export const hadesCapabilities: readonly Capability[] = [
     ],
     example: { target: 'dev' },
     withoutBus: 'gaia restore TARGET',
+    stepUp,
     question: (args: JsonObject) => `Roll ${args.target} back to ${args.backup}?`,
   },
   {
@@ -96,6 +100,7 @@ export const hadesCapabilities: readonly Capability[] = [
     phrases: ['undo [last] rollback of {target}'],
     example: { target: 'dev' },
     withoutBus: 'gaia undo TARGET',
+    stepUp,
     question: (args: JsonObject) => `Undo the last rollback of ${args.target}?`,
   },
 ];

@@ -15,6 +15,9 @@ export const answerSchema = z
       .nullish()
       .meta({ description: 'The hash of what was shown to the person; must be the question’s where that has one' }),
     reason: text.nullish().meta({ description: 'Why; stands in the event that tells of the answer' }),
+    proof: text.nullish().meta({
+      description: 'That whoever answers has given a code, as GAIA signed it; a token with approve:code needs it',
+    }),
   })
   .meta({ id: 'Answer' });
 
@@ -34,7 +37,10 @@ export type CancelBody = z.infer<typeof cancelSchema>;
 /** The body with which a channel says that it has shown a question to a person. */
 export const notifiedSchema = z.object({ via: channel }).meta({ id: 'Notified' });
 
-/** `mayApprove`: whoever answers may also answer a question with a `payload_hash`, which is an approval. */
+/**
+ * `mayApprove`: whoever answers may also answer a question with a `payload_hash`, which is an approval. `confirmedBy`: what proved that it
+ * was they.
+ */
 export type Answer = {
   response: string;
   responder: string;
@@ -42,6 +48,7 @@ export type Answer = {
   payloadHash: string | null;
   mayApprove: boolean;
   reason?: string | null;
+  confirmedBy?: 'code' | null;
 };
 
 /** How a question ended: what the loser of a race is told. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { JsonObject } from '../base/json.ts';
-import { busAgent } from './event.ts';
+import { busAgent, type Event } from './event.ts';
 
 /** `read` changes nothing; `write` does; `destructive` may destroy something, so a person approves each call before. */
 export const risks = ['read', 'write', 'destructive'] as const;
@@ -28,6 +28,8 @@ export type Capability = {
   output: z.ZodObject;
   /** Arguments as somebody might send them, for the documentation. */
   example: JsonObject;
+  /** Of a destructive one: whether a yes to just this takes a code too, where whoever says it is not at the server. */
+  stepUp?: (args: JsonObject) => boolean;
   /** What the person is asked who approves a destructive call. */
   question?: (args: JsonObject) => string;
   /** Of a result with a list, which members make its columns, in order. */
@@ -48,6 +50,16 @@ export type Asker = { kind: 'anonymous' | 'agent' | 'person' | 'tool'; name: str
 
 /** The details of the event that is a call. */
 export type CallDetails = { capability: string; arguments: JsonObject; asked_by: Asker; via: string };
+
+/** The details of the question whether a call may be done: the call as its agent has prepared it. */
+export type ApprovalDetails = CallDetails & { step_up?: typeof stepUpByCode };
+/** A yes counts with a code alone, from whoever may approve no other way. */
+export const stepUpByCode = 'code';
+
+/** Whether this question is such an approval of the bus. */
+export function isSteppedUp({ source_agent, details }: Pick<Event, 'source_agent' | 'details'>): boolean {
+  return source_agent === busAgent && details?.step_up === stepUpByCode;
+}
 
 /** The details of the event that says what came of a call. */
 export type ReturnDetails = { capability: string; took_ms: number } & (

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { anonymous, type Principal, type ScopeKind, scopeKinds } from './principal.ts';
-import { allows, isAdmin, mayCall, mayPublish, parseScope } from './scope.ts';
+import { allows, approvesByCode, isAdmin, mayCall, mayPublish, parseScope } from './scope.ts';
 
 const holding = (...scopes: string[]): Principal => ({ kind: 'agent', name: 'ADA', scopes, tokenId: 't' });
 
@@ -24,6 +24,7 @@ describe('a scope', () => {
       ['ask', ['ask']],
       ['answer', ['answer']],
       ['approve', ['answer', 'approve']],
+      ['approve:code', ['answer', 'approve']],
       ['admin', scopeKinds],
       ['admin:self', []],
       ['nonsense', []],
@@ -32,6 +33,13 @@ describe('a scope', () => {
       for (const kind of scopeKinds)
         assert.equal(allows(holding(scope), kind), kinds.includes(kind), `${scope} ${kind}`);
     assert.ok(isAdmin(holding('read', 'admin')) && !isAdmin(holding('read')) && !isAdmin(anonymous));
+  });
+
+  it('has approvals proven by a code where that is all it says', () => {
+    assert.ok(approvesByCode(holding('read', 'approve:code')));
+    for (const none of [['approve'], ['approve', 'approve:code'], ['admin', 'approve:code'], ['answer'], []])
+      assert.ok(!approvesByCode(holding(...none)), none.join(' '));
+    assert.ok(!approvesByCode(anonymous));
   });
 
   it('lets publish what one of its patterns matches', () => {

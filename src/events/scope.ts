@@ -11,10 +11,11 @@ export const scopeForms = [
   'ask',
   'answer',
   'approve',
+  'approve:code',
   'admin',
 ] as const;
 
-const plain: readonly string[] = ['read', 'ack:self', 'ask', 'answer', 'approve', 'admin'];
+const plain: readonly string[] = ['read', 'ack:self', 'ask', 'answer', 'approve', 'approve:code', 'admin'];
 const maxScopeLength = 200;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f]/;
@@ -62,6 +63,12 @@ export function allows(principal: Principal, kind: ScopeKind): boolean {
   if (principal.kind === 'anonymous') return kind !== 'approve';
   const { kinds } = rightsOf(principal.scopes);
   return kinds.has(kind) || kinds.has('admin');
+}
+
+/** Whether what it approves is to be proven by a code, where the approval says so: it has `approve:code`, and no `approve`. */
+export function approvesByCode(principal: Principal): boolean {
+  if (principal.kind === 'anonymous' || isAdmin(principal)) return false;
+  return principal.scopes.includes('approve:code') && !principal.scopes.includes('approve');
 }
 
 /** Whether one of its patterns lets it publish this action. */

@@ -50,7 +50,7 @@ export const newTokenSchema = z
     expires_in_ms: z.int().min(1, 'must lie ahead').nullable(),
   })
   .superRefine(({ kind, scopes }, context) => {
-    if (kind !== 'person' && scopes.includes('approve'))
+    if (kind !== 'person' && scopes.some((scope) => /^approve(:|$)/.test(scope)))
       context.addIssue({ code: 'custom', path: ['scopes'], message: 'has approve, which is for persons alone' });
   });
 

@@ -48,6 +48,8 @@ export type Around = {
   show(drawing: string): void;
   /** Asks at the terminal; undefined when the input ends or Ctrl-C is pressed. */
   ask(question: string): Promise<string | undefined>;
+  /** The first line of what comes in, where no terminal is: from a program that asks. As far as it came. */
+  lineOfInput(): Promise<string>;
   /** Starts `gaia __run …` as a process that outlives this one, its output into the file. */
   startDetached(args: readonly string[], logFile: string, unit: string): Promise<void>;
   /** A process of this number, and those that it has started, end at once. Safe to repeat. */

@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { bootstrap } from './commands/bootstrap.ts';
 import { bot } from './commands/bot.ts';
+import { code } from './commands/code.ts';
 import { deliver } from './commands/deliver.ts';
 import { doctor } from './commands/doctor.ts';
 import { drill } from './commands/drill.ts';
@@ -51,4 +52,5 @@ export const commands: readonly Command[] = [
   bot,
   doctor,
   run,
+  code,
 ];

@@ -31,7 +31,8 @@ export async function prepareRestore(call: Call, named: Target, wanted = asked(c
   const backup = findBackup(place, [target.name], wanted, isDatabases);
   const atMs = around.clock();
   const id = newRunId(atMs);
-  const open = await openBackup(backup.file, knownKey(place.publicKey), openerOf({ place, target }));
+  const opener = { ...openerOf({ place, target }), signal: around.signal };
+  const open = await openBackup(backup.file, knownKey(place.publicKey), opener);
   try {
     const only = flags.only === undefined ? null : String(flags.only);
     const fresh_server = flags['fresh-server'] === true;

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339 } from '../base/clock.ts';
+import { Exit } from '../base/exit.ts';
 import { Fault } from '../base/fault.ts';
 import { diskFault } from '../recovery/disk.ts';
 import { readJournal } from '../recovery/run/journal.ts';
@@ -18,6 +19,7 @@ export async function startRun(call: Call, { atMs, ...wanted }: Wanted): Promise
   const { place, bus } = call.config();
   const cause = causeOf(call);
   requireFree(call);
+  if (call.around.signal.aborted) return { exit: Exit.interrupted, notes: ['Nothing was done: interrupted.'] };
   let folder: string;
   try {
     const tool = `LeverEdge ${call.around.version}`;

@@ -23,6 +23,7 @@ async function main(file: string, url: string): Promise<void> {
     journal,
     sender: {
       send: async ({ chat, shown }) => (await api.sendMessage(chat, shown.html)).message_id,
+      remove: async () => undefined,
       edit: async () => undefined,
     },
     pace: { chatBurst: 60, chatPerSecond: 200, overallPerSecond: 400 },

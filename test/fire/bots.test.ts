@@ -139,6 +139,19 @@ describe('the bots of an installed server', { skip: missing !== undefined, timeo
     assert.deepEqual([await owned('gaia-emergency'), await owned('gaia-runner')], ['gaia-bot', 'root']);
   });
 
+  it('the control bot alone has codes judged', async () => {
+    on.machine.write(
+      '/srv/ask.mjs',
+      `import { connect } from 'node:net';
+      const line = connect('/run/leveredge/codes.sock').setEncoding('utf8');
+      line.on('error', () => process.exit(7)).on('data', (text) => process.exit(text.includes('"ready"') ? 0 : 1));
+      line.write('{"asks":"ready"}\\n');`,
+    );
+    const ask = (user: string) => on.machine.sh(`runuser -u ${user} -- node /srv/ask.mjs`);
+    assert.equal((await ask('leveredge-telegram')).exit, 0);
+    for (const user of ['leveredge-recovery', 'leveredge', 'gaia-bot']) assert.equal((await ask(user)).exit, 7, user);
+  });
+
   it('are all there for init then, and run for doctor', async () => {
     const steps = await on.init(0, '--start');
     assert.deepEqual(

@@ -10,7 +10,7 @@ const agents = ['atlas', 'chronos', 'hades'] as const;
 const services = ['event-bus', ...agents];
 const bots = ['leveredge-telegram', 'gaia-emergency'] as const;
 const written = [...services, ...bots, 'gaia-runner'];
-const bySystemd = [...written.map((name) => `${name}.service`), 'leveredge-gaia.socket'];
+const bySystemd = [...written.map((name) => `${name}.service`), 'leveredge-gaia.socket', 'leveredge-codes.socket'];
 const notYet = ['leveredge-telegram.service', 'gaia-runner.service', 'gaia-emergency.service'];
 
 function assertNothingToDo(steps: readonly InitStep[]): void {

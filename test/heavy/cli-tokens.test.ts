@@ -144,6 +144,7 @@ describe('the token of the command line', () => {
         /the 1st --scope is no scope; there are publish:PATTERN, call:PATTERN, read/,
       ],
       [['A', '--kind', 'agent', '--scope', 'approve'], /--scope has approve, which is for persons alone/],
+      [['A', '--kind', 'tool', '--scope', 'approve:code'], /--scope has approve, which is for persons alone/],
       [['EVENT-BUS', '--kind', 'agent', '--scope', 'read'], /the name is the bus’ own name/],
       [['A', '--kind', 'robot', '--scope', 'read'], /Allowed choices are agent, person, tool/],
       [['A', '--kind', 'agent'], /'--scope <scope>' not specified/],

@@ -243,6 +243,21 @@ describe('the emergency bot', { timeout: 120_000 }, () => {
     await telegram.eventually(() => telegram.said(emergency).some(({ text }) => text.startsWith('second')));
   });
 
+  it('takes a code out of the chat once it is handed on, and lives with it where that is refused', async (t) => {
+    const { telegram, start, asked, requests } = await emergencyBot(t);
+    start();
+    telegram.say('/status', emergency);
+    for (const text of ['123456', '7k2qx-m4dpa']) telegram.say(text, emergency);
+    const left = () => telegram.chat(emergency).messages.map(({ text }) => text);
+    await telegram.eventually(() => left().join() === '/status');
+    telegram.trouble('500', { ...emergency, method: 'deleteMessage' });
+    telegram.say('654321', emergency);
+    telegram.say('/list', emergency);
+    await asked(5);
+    assert.ok(requests().some(({ code }) => code === '654321'));
+    assert.deepEqual(left(), ['/status', '654321', '/list']);
+  });
+
   it('takes no sentence for a backup code', async (t) => {
     const { telegram, start, asked, heard, requests } = await emergencyBot(t);
     start();

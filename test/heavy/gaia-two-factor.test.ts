@@ -96,6 +96,35 @@ describe('gaia 2fa enroll', () => {
       assert.equal(tryCode(on.place, on.files, old, nowMs).kind, 'wrong');
   });
 
+  it('gives the authenticator an entry for each target when told so, each proven by its own code', async (t) => {
+    const on = home(t);
+    const two = `dev: { root: ${on.folder}/dev }, prod: { root: ${on.folder}/prod }`;
+    const config = join(on.folder, 'config.yaml');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/dev: \{ root: [^}]*\}/, two));
+    const keys: Buffer[] = [];
+    const types = () => {
+      keys.push(on.keyShown());
+      return on.code();
+    };
+    assert.equal((await on.gaia((n) => (n < 2 ? types() : '000000'), '2fa', 'enroll', '--each')).exit, 2);
+    assert.equal(existsSync(on.secretFile), false);
+    keys.length = 0;
+    assert.equal((await on.gaia(types, '2fa', 'enroll', '--each')).exit, 0);
+    assert.match(readFileSync(on.secretFile, 'utf8'), /^[A-Z2-7]{32}\neach: prod dev full Approvals\n$/);
+    assert.deepEqual(on.said.filter((line) => /^Entry/.test(line)).slice(-4, -2), [
+      'Entry 1 of 4: prod',
+      'Entry 2 of 4: dev',
+    ]);
+    assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 4);
+    assert.equal(statSync(on.secretFile).mode & 0o777, 0o600);
+    const [prod, dev] = keys.map((key) => codeAt(key, stepAt(nowMs) + 1)) as [string, string];
+    assert.equal(tryCode(on.place, on.files, dev, nowMs, 'prod').kind, 'wrong');
+    assert.equal(tryCode(on.place, on.files, prod, nowMs, 'prod').kind, 'right');
+    // Replaced it stays so.
+    assert.equal((await on.gaia(types, '2fa', 'enroll', '--replace')).exit, 0);
+    assert.match(readFileSync(on.secretFile, 'utf8'), /\neach: prod dev full Approvals\n$/);
+  });
+
   it('needs a terminal, and a file that others cannot read', async (t) => {
     assert.equal((await home(t, { terminal: false }).gaia(() => '', '2fa', 'enroll')).exit, 2);
     const on = home(t);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { people } from '../../src/channels/telegram/fake/world.ts';
+import { type PersonName, people } from '../../src/channels/telegram/fake/world.ts';
 import { asked, startControlBot } from '../control-bot.fixtures.ts';
 
 describe('the control bot and who may speak to it', { timeout: 120_000 }, () => {
@@ -162,13 +162,73 @@ describe('what the control bot tells and does', { timeout: 120_000 }, () => {
     );
   });
 
-  it('lists no command that does nothing, and none that takes a secret', async (t) => {
-    const { fake } = await startControlBot(t);
-    const names = fake.chat().commands.map(({ command }) => command);
+  it('has the phones of those who are listed offer its commands: none that does nothing, and none that takes a secret', async (t) => {
+    const { fake } = await startControlBot(t, { users: ['owner', 'friend'] });
+    const namesFor = (as: PersonName) => fake.chat({ as }).commands.map(({ command }) => command);
+    for (const as of ['owner', 'friend'] as const) await fake.eventually(() => namesFor(as).length > 0);
+    const names = namesFor('owner');
     for (const there of ['start', 'status', 'agents', 'pending', 'respond', 'approve', 'backup', 'restore', 'events'])
       assert.ok(names.includes(there), there);
-    assert.ok(!names.includes('silence'));
+    assert.ok(names.includes('silence'));
     assert.ok(!names.includes('whisper'));
     assert.equal(new Set(names).size, names.length);
+    fake.say('/start', { as: 'stranger' });
+    fake.say('/help');
+    await fake.eventually(() => fake.said().length > 1);
+    assert.deepEqual(namesFor('stranger'), []);
+    assert.deepEqual(fake.chat({ where: 'group' }).commands, []);
+  });
+
+  it('offers its commands to somebody who writes for the first time only later', async (t) => {
+    const { fake, running } = await startControlBot(t, { users: ['owner'], listed: ['owner', 'friend'] });
+    await fake.eventually(() => fake.chat().commands.length > 0);
+    await fake.eventually(() =>
+      fake.refused().some(({ method, refusal }) => method === 'setmycommands' && refusal === 'chat-unknown'),
+    );
+    assert.deepEqual(fake.chat({ as: 'friend' }).commands, []);
+    fake.say('/start', { as: 'friend' });
+    await fake.eventually(() => fake.chat({ as: 'friend' }).commands.length > 0);
+    await running().stop();
+  });
+
+  it('is silent when told to, asks all the same, and says at the end what it held back, also over a restart', async (t) => {
+    const stand = await startControlBot(t, { longestSleepMs: 200 });
+    const { fake, client } = stand;
+    const fails = (target: string) => client.publish({ source_agent: 'CHRONOS', action: 'backup_failed', target });
+    const told = (text: RegExp) =>
+      fake.eventually(() => fake.said().find((each) => text.test(each.text)), String(text));
+    for (const [words, answer] of [
+      ['/silence', /^Nothing is silent\./],
+      ['/silence dev', /^For how long about dev\?/],
+      ['/silence soon enough please', /^That is more than a target and a time\./],
+      ['/silence dev 30m', /^🔕 Silent about dev until .* held back so far: 0\.\nQuestions come all the same/],
+    ] as const) {
+      fake.say(words);
+      await told(answer);
+    }
+    for (let n = 0; n < 3; n++) await fails('dev');
+    await fails('prod');
+    await told(/backup_failed · prod/);
+    await asked(stand, 'Even so?');
+    await stand.restart();
+    fake.say('/silence');
+    await told(/Silent about dev until .* held back so far: 3\./);
+    await stand.running().stop();
+    stand.later(31 * 60_000);
+    await stand.restart();
+    await told(/^🔔 The silence about dev is over\.\nHeld back were:\n• 3 × backup_failed · dev/);
+    await fails('dev');
+    await told(/^⚠️ backup_failed · dev/);
+    assert.equal(fake.said().filter(({ text }) => text.startsWith('⚠️ backup_failed · dev')).length, 1);
+    fake.say('/silence 2h');
+    await told(/^🔕 Silent until/);
+    await fails('prod');
+    await client.publish({ source_agent: 'CHRONOS', action: 'agent_lost', target: null });
+    await fake.eventually(() => /"prod|\\tprod/.test(stand.running().journal.get(`silence ${people.owner.id}`) ?? ''));
+    await fake.eventually(() => /agent_lost/.test(stand.running().journal.get(`silence ${people.owner.id}`) ?? ''));
+    fake.say('/silence off');
+    await told(
+      /^🔔 The silence is over\.\nHeld back were:\n• 1 × backup_failed · prod, last .*\n• 1 × agent_lost, last/,
+    );
   });
 });

@@ -50,6 +50,7 @@ async function withPerson({ terminal, types, pressesCtrlC }: Person, ...argv: st
     telegramRoot: undefined,
     pause: () => undefined,
     fetchStatus: () => Promise.resolve(200),
+    lineOfInput: () => Promise.resolve(''),
   };
   const here = ['restore', 'undo'].includes(argv[0] as string) ? ['--here'] : [];
   return { ...(await run([...argv, ...here], around)), said, asked };

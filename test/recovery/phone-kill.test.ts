@@ -100,6 +100,8 @@ async function opened(t: TestContext, stopAt: string) {
 }
 
 const points = [
+  'phone asked',
+  'phone found',
   'phone resolved',
   'phone answered',
   'phone judges',

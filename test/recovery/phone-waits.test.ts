@@ -15,6 +15,7 @@ async function confirmed(t: TestContext, target = 'prod') {
   const ask = async (what: Record<string, unknown>, user?: number) => {
     stand.ask(what, user);
     await phone.tick();
+    await phone.resolving();
   };
   await ask({ verb: 'restore', target });
   const operation = stand.asked();

@@ -16,14 +16,18 @@ type Test = { after(fn: () => void): void };
 const owner = 123456;
 export const other = 654321;
 
-/** A stand with `dev` and `prod`, a backup of each in its first state, changed since; a second factor, and two who may ask. */
-export async function phoneStand(t: Test) {
+/**
+ * A stand with `dev` and `prod`, a backup of each in its first state, changed since; a second factor, and two who may ask.
+ * @param prepare what is to be so before the backup is made
+ */
+export async function phoneStand(t: Test, prepare: (stand: Stand) => Promise<void> | void = () => undefined) {
   const stand = makeStand(t, { more: 'health: none' });
   const prod = join(stand.home, 'data-plane', 'prod');
   mkdirSync(prod);
   writeFileSync(join(prod, 'notes'), 'the first state\n');
   const yaml = readFileSync(stand.config, 'utf8');
   writeFileSync(stand.config, `${yaml}    prod: { root: ${prod}, health: none }\n`);
+  await prepare(stand);
   const made = await stand.gaia('backup', 'full');
   if (made.exit !== 0) throw new Error(made.stderr);
   for (const root of [stand.root, prod]) writeFileSync(join(root, 'notes'), 'the second state\n');
@@ -102,7 +106,7 @@ export function openPhone(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>
       throw new Error('nothing is confined here');
     },
     ...{ isConfined: true, startsWith: [], credentials: undefined, telegramRoot: undefined },
-    ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200) },
+    ...{ pause: () => undefined, fetchStatus: () => Promise.resolve(200), lineOfInput: () => Promise.resolve('') },
   };
   const call: Call = {
     ...{ around, words: [], flags: {}, json: false, progress: () => undefined },
@@ -114,4 +118,16 @@ export function openPhone(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>
     close();
   });
   return { ...phone, close, log, ended, stop: () => stop.abort() };
+}
+
+/** The runner in this process, for a stand; `ask` waits until what is asked for is found. */
+export function answering(t: Test, stand: Awaited<ReturnType<typeof phoneStand>>) {
+  const phone = openPhone(t, stand);
+  const ask = async (what: Record<string, unknown>, user?: number) => {
+    stand.ask(what, user);
+    await phone.tick();
+    await phone.resolving();
+  };
+  const confirm = (code = stand.code()) => ask({ verb: 'confirm', operation: stand.asked(), code });
+  return { phone, ask, confirm };
 }

@@ -79,7 +79,8 @@ export function makeResticStand(t: Test, layout: ResticLayout = {}): ResticStand
   };
 }
 
-function layEmptyRepository(at: string): void {
+/** Lays one there; its password is `pw`. */
+export function layEmptyRepository(at: string): void {
   for (const name of ['data', 'index', 'keys', 'locks', 'snapshots']) mkdirSync(join(at, name), { recursive: true });
   for (let n = 0; n < 256; n++) mkdirSync(join(at, 'data', n.toString(16).padStart(2, '0')), { recursive: true });
   for (const [name, bytes] of Object.entries(emptyRepository)) writeFileSync(join(at, name), bytes, { mode: 0o600 });

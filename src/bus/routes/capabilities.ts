@@ -71,7 +71,7 @@ const listedSchema = z.object({
 
 /** GET /capabilities, POST /capabilities/{name} for each, GET /calls/{id} and POST /calls/{id}:ask. */
 export function capabilityRoutes(bus: Bus): Route[] {
-  const own = ownCallsOf(bus.store);
+  const own = ownCallsOf(bus.store, bus);
   const work = ownWorkOf(bus.store);
   const ofCalls = bus.calls.capabilities.map((each) => callRoute(bus, each, own[each.name], work));
   return [listCapabilities(bus), ...ofCalls, getCall(bus), ask(bus)];

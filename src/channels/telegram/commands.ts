@@ -10,6 +10,7 @@ const own = {
   pending: 'Show the questions that wait for you',
   respond: 'Answer a question: /respond ID ANSWER',
   approve: 'Say yes to a question: /approve ID',
+  silence: 'Hold back what is told unasked: /silence 2h, /silence dev 30m, /silence off',
 } as const;
 export type OwnCommand = keyof typeof own;
 
@@ -22,7 +23,6 @@ const known: Readonly<Record<string, string>> = {
   backups: 'chronos.list',
   restore: 'hades.rollback',
   rollback: 'hades.rollback',
-  silence: 'hermes.silence',
 };
 
 export type CommandRead =

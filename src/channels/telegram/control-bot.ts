@@ -1,24 +1,30 @@
 import { Api, Bot, type Context, GrammyError } from 'grammy';
-import type { Update, UserFromGetMe } from 'grammy/types';
+import type { Message, Update, UserFromGetMe } from 'grammy/types';
 import type { Clock } from '../../base/clock.ts';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { Capability } from '../../events/capability.ts';
 import { secretMembers } from '../../events/secret.ts';
+import { isAway } from './answer.ts';
 import { faultLines } from './call-lines.ts';
+import type { Codes } from './codes.ts';
 import { commandsOf } from './commands.ts';
-import { call, converse, type Heard, type Reply, readCallData } from './conversation.ts';
+import { call, converse, type Heard, readCallData } from './conversation.ts';
 import { followBus } from './follow-bus.ts';
 import { gatekeeper } from './gatekeeper.ts';
 import type { Journal } from './journal.ts';
 import { html, messagesOf } from './markup.ts';
+import { makeMenu } from './menu.ts';
 import { makeNoticed } from './noticed.ts';
 import { makeOutbox, type Sender } from './outbox.ts';
 import { type Pace, usualPace } from './pace.ts';
 import { isRevoked, noToken, pollUpdates, usualPollSeconds } from './poll-updates.ts';
+import type { Reply } from './reply.ts';
 import type { TelegramSettings } from './settings.ts';
-import { answerTap, isAway } from './tap.ts';
+import { keepSilences } from './silence.ts';
+import type { Who } from './step-up.ts';
+import { answerTap } from './tap.ts';
 import { telegramClient } from './telegram-client.ts';
 
 export type ControlBot = {
@@ -34,6 +40,8 @@ export type ControlBot = {
   /** Reads the log and says what the bot noticed, with the bot's own token. */
   service: Client;
   capabilities: readonly Capability[];
+  /** Judges the codes that some answers take. */
+  codes: Codes;
   journal: Journal;
   log: Log;
   clock: Clock;
@@ -85,26 +93,26 @@ export async function runControlBot(control: ControlBot): Promise<void> {
       }),
   });
   const noticed = makeNoticed({ service, journal, log, clock, bot: me.username });
-  const talking = { client: person, journal, commands, capabilities, person: control.personName, clock };
+  const { codes, personName } = control;
+  const talking = { client: person, journal, codes, commands, capabilities, person: personName, clock };
+  const nameOf = (id: number) => (chats.length > 1 ? settings.users.find((user) => user.id === id)?.name : undefined);
+  const menu = makeMenu({ api: bot.api, menu: commands.menu, chats, log });
   bot.use(gatekeeper(new Set(chats), noticed.stranger));
-  bot.on('callback_query:data', (ctx) => onTap(ctx, { ...control, capabilities }, outbox.wake));
-  bot.on('message', (ctx) => onMessage(ctx, talking, log, outbox.wake));
+  bot.on('message', (ctx, next) => menu.begun(ctx.chat.id).then(next));
+  bot.on('callback_query:data', (ctx) => onTap(ctx, { talking, nameOf, log, wake: outbox.wake }));
+  bot.on('message', (ctx) => onMessage(ctx, { talking, nameOf, log, wake: outbox.wake }));
   const handle = (update: Update) => once(journal, update, () => bot.handleUpdate(update), log);
-  await setMenu(bot, commands.menu, log);
   control.onReady?.(me.username);
   const follow = {
-    client: service,
-    journal,
-    capabilities,
-    person: control.personName,
-    chats,
-    tell: settings.tell,
-    wake: outbox.wake,
+    ...{ client: service, journal, capabilities, person: personName, chats },
+    ...{ tell: settings.tell, wake: outbox.wake },
   };
   const parts = [
+    menu.offer(),
     pollUpdates({ api: polling, pollSeconds, handle, onOtherPoller: noticed.otherPoller, log, signal, sleep }),
     outbox.run().catch((error: unknown) => Promise.reject(isRevoked(error) ? noToken(error) : error)),
     followBus({ ...follow, log, clock, signal, sleep }),
+    keepSilences({ journal, chats, clock, wake: outbox.wake, signal, sleep }),
   ].map((part) =>
     part.catch((error: unknown) => {
       failed.abort(error);
@@ -144,6 +152,9 @@ function senderOf(api: Api): Sender {
   });
   return {
     send: async (saying) => (await api.sendMessage(saying.chat, saying.shown.html, rest(saying))).message_id,
+    remove: async ({ chat, edits }) => {
+      await api.deleteMessage(chat, edits as number);
+    },
     edit: async (saying) => {
       await api.editMessageText(saying.chat, saying.edits as number, saying.shown.html, rest(saying));
     },
@@ -163,16 +174,6 @@ function keyboardOf(keys: readonly { text: string; data: string }[]) {
   return { inline_keyboard: rows };
 }
 
-async function setMenu(bot: Bot, menu: { command: string; description: string }[], log: Log): Promise<void> {
-  try {
-    await bot.api.setMyCommands(menu);
-  } catch (error) {
-    if (isRevoked(error)) throw noToken(error);
-    // The commands work without the menu.
-    log.warn('Telegram did not take the menu of commands', { because: reasonOf(error) });
-  }
-}
-
 /** Handles an update that was not handled before. */
 async function once(journal: Journal, { update_id }: Update, handle: () => Promise<void>, log: Log): Promise<void> {
   const seen = JSON.parse(journal.get('updates') ?? '[]') as number[];
@@ -188,9 +189,9 @@ async function once(journal: Journal, { update_id }: Update, handle: () => Promi
 }
 
 /** Writes down what is said to an update, together with that it was handled. */
-function reply(journal: Journal, update: number, chat: number, { lines, keys = [], also }: Reply): void {
-  const messages = messagesOf(lines);
+function reply(journal: Journal, update: number, chat: number, { lines, doing, keys = [], also }: Reply): void {
   journal.together(() => {
+    const messages = messagesOf([...lines, ...(doing?.() ?? [])]);
     for (const [at, text] of messages.entries())
       journal.say({
         id: `reply ${update} ${at}`,
@@ -204,9 +205,20 @@ function reply(journal: Journal, update: number, chat: number, { lines, keys = [
   });
 }
 
-type Talk = Parameters<typeof converse>[0];
+function answeredBy({ reply_to_message: answered }: Message, me: number): Heard['answers'] {
+  if (answered === undefined) return undefined;
+  return { message: answered.message_id, text: answered.from?.id === me ? (answered.text ?? '') : '' };
+}
 
-async function onMessage(ctx: Context, talking: Talk, log: Log, wake: () => void): Promise<void> {
+type Hearing = {
+  talking: Parameters<typeof converse>[0];
+  /** Who that is, where several are listed. */
+  nameOf(id: number): string | undefined;
+  log: Log;
+  wake(): void;
+};
+
+async function onMessage(ctx: Context, { talking, nameOf, log, wake }: Hearing): Promise<void> {
   const { message, update, me } = ctx;
   if (message === undefined) return;
   const chat = message.chat.id;
@@ -218,7 +230,10 @@ async function onMessage(ctx: Context, talking: Talk, log: Log, wake: () => void
   if (message.forward_origin !== undefined)
     return said({ lines: [html`I do nothing for a forwarded message. Type it, if you mean it.`] });
   if (message.text === undefined) return said({ lines: [html`I understand text alone.`] });
-  const heard: Heard = { text: message.text, chat, key: `telegram-${me.id}-${update.update_id}` };
+  const heard: Heard = {
+    ...{ text: message.text, chat, name: nameOf(chat), key: `telegram-${me.id}-${update.update_id}` },
+    ...{ message: message.message_id, answers: answeredBy(message, me.id), sentMs: message.date * 1000 },
+  };
   // Telegram shows it while the answer is made; whether it did does not matter.
   void ctx.api.sendChatAction(chat, 'typing').catch(() => undefined /* a courtesy */);
   said(await orSorry(log, () => converse(talking, heard)));
@@ -236,22 +251,23 @@ async function orSorry(log: Log, make: () => Promise<Reply>): Promise<Reply> {
   }
 }
 
-async function onTap(
-  ctx: Context,
-  { person, journal, capabilities, log }: ControlBot,
-  wake: () => void,
-): Promise<void> {
+async function onTap(ctx: Context, { talking, nameOf, log, wake }: Hearing): Promise<void> {
   const { callbackQuery, update, from, me } = ctx;
+  const { journal, capabilities } = talking;
   if (callbackQuery?.data === undefined || from === undefined) return;
   const meant = readCallData(callbackQuery.data, capabilities);
   if (meant !== undefined) {
     const key = { chat: from.id, key: `telegram-${me.id}-${update.update_id}` };
     await acknowledge(ctx, { text: '', isAlert: false }, log);
-    const made = () => call({ client: person, capabilities }, meant.capability, meant.arguments, key);
+    const made = () => call(talking, meant.capability, meant.arguments, key);
     reply(journal, update.update_id, from.id, await orSorry(log, made));
     return wake();
   }
-  await acknowledge(ctx, await answerTap({ client: person, journal }, callbackQuery.data), log);
+  const who: Who = { chat: from.id, name: nameOf(from.id) };
+  const answer = await answerTap(talking, callbackQuery.data, who);
+  // What it says beside that.
+  wake();
+  await acknowledge(ctx, answer, log);
 }
 
 /** Ends the waiting mark on the button. Telegram takes this once and for some seconds; later there is nobody to show it to. */

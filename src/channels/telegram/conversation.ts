@@ -1,32 +1,29 @@
-import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { calledAs, readSentence } from '../../capabilities/sentence/read-sentence.ts';
 import type { Client } from '../../client/client.ts';
 import type { Call, Capability } from '../../events/capability.ts';
 import type { PendingQuestion } from '../../events/event.ts';
+import { answerWith, isAway } from './answer.ts';
 import { endOfCall, faultLines } from './call-lines.ts';
 import type { Commands, OwnCommand } from './commands.ts';
 import { sayQuestion } from './follow-bus.ts';
-import type { Journal, Key } from './journal.ts';
+import type { Key } from './journal.ts';
 import { html, type Markup } from './markup.ts';
 import { keyOf, mayAnswer } from './question-message.ts';
-import { answerWith, isAway } from './tap.ts';
+import type { Reply } from './reply.ts';
+import { silence, silenceLines, unsilence } from './silence.ts';
+import { readSilence, type SilenceWanted } from './silence-words.ts';
+import { askForCode, hearCode, type SentText, type StepUpDeps, takesCode } from './step-up.ts';
 
-/** What is said back: written down by the caller, together with what it answers. */
-export type Reply = { lines: Markup[]; keys?: Key[]; also?: (journal: Journal) => void };
-
-export type Talking = {
+export type Talking = StepUpDeps & {
   client: Client;
-  journal: Journal;
   commands: Commands;
   capabilities: readonly Capability[];
-  person: string;
-  clock: Clock;
 };
 
-/** One message: `key` is the same when it comes again, so that what it asks for is done once. */
-export type Heard = { text: string; chat: number; key: string };
+/** One message: `key` is the same when it comes again, so that what it asks for is done once. `name`: of whom, where there are several. */
+export type Heard = SentText & { chat: number; name: string | undefined; key: string };
 
 const readSeconds = 10;
 /** What changes something may take minutes; its end is told when it comes. */
@@ -37,16 +34,18 @@ const maxTargets = 12;
 /** What a person's message comes to. @throws Fault when the bus is away or refuses it */
 export async function converse(talking: Talking, heard: Heard): Promise<Reply> {
   const { commands, capabilities } = talking;
+  const ofCode = await hearCode(talking, heard, heard);
+  if (ofCode !== undefined) return ofCode;
   if (heard.text.startsWith('/')) {
     const read = commands.read(heard.text);
     if (read.kind === 'own') return ownCommand(talking, read.command, read.rest, heard);
     if (read.kind === 'unknown') return { lines: [html`${read.says}`, html`/help says what there is.`] };
-    if (read.kind === 'call') return call(talking, read.capability, read.arguments, heard);
+    if (read.kind === 'call') return done(talking, read.capability, read.arguments, heard);
     const keys = read.missing === 'target' ? await targetKeys(talking, read.capability, heard) : [];
     return { lines: [html`Which ${read.missing}? <code>${read.usage}</code>`], keys };
   }
   const reading = readSentence(heard.text, capabilities);
-  if (reading.kind === 'call') return call(talking, reading.capability, reading.arguments, heard);
+  if (reading.kind === 'call') return done(talking, reading.capability, reading.arguments, heard);
   const near = reading.nearest.map(({ phrase }) => html`• ${phrase}`);
   return {
     lines: [
@@ -54,6 +53,13 @@ export async function converse(talking: Talking, heard: Heard): Promise<Reply> {
       ...(near.length > 0 ? [html`Near it:`, ...near] : [html`/help says what there is.`]),
     ],
   };
+}
+
+/** An answer is given here, in whatever words it comes: it may take a code. */
+async function done(talking: Talking, capability: Capability, args: JsonObject, heard: Heard): Promise<Reply> {
+  if (capability.name !== 'atlas.respond') return call(talking, capability, args, heard);
+  const { question, answer, reason } = args as { question: string; answer: string; reason?: string };
+  return respond(talking, heard, { prefix: question, text: answer, reason });
 }
 
 /** A call with the rights of the person, once however often the message comes. @throws Fault */
@@ -129,9 +135,11 @@ async function ownCommand(talking: Talking, command: OwnCommand, rest: string, h
     case 'pending':
       return pending(talking, heard);
     case 'respond':
-      return respond(talking, /^(\S+)\s+([\s\S]+)$/.exec(rest));
+      return respond(talking, heard, answerIn(/^(\S+)\s+([\s\S]+)$/.exec(rest)));
+    case 'silence':
+      return silenced(talking, heard, rest);
     case 'approve':
-      return respond(talking, /^(\S+)()$/.exec(rest));
+      return respond(talking, heard, answerIn(/^(\S+)()$/.exec(rest)));
   }
 }
 
@@ -167,8 +175,30 @@ async function pending(talking: Talking, { chat, key }: Heard): Promise<Reply> {
   };
 }
 
-async function respond(talking: Talking, parts: RegExpExecArray | null): Promise<Reply> {
-  const [, prefix = '', text = ''] = parts ?? [];
+/** What is told unasked is held back from now on, or is no more. */
+function silenced({ journal, clock }: Talking, { chat }: Heard, rest: string): Reply {
+  const read = readSilence(rest);
+  if (read.kind === 'wrong') return { lines: [html`${read.says}`] };
+  return { lines: [], doing: () => silencing(journal, chat, read, clock()) };
+}
+
+function silencing(journal: StepUpDeps['journal'], chat: number, read: SilenceWanted, now: number): Markup[] {
+  if (read.kind === 'show') {
+    const lines = silenceLines(journal, chat, now);
+    return lines.length > 0 ? lines : [html`Nothing is silent. /silence 2h, or /silence dev 30m.`];
+  }
+  if (read.kind === 'off')
+    return unsilence(journal, chat, read.about) ?? [html`That is not silent. /silence says what is.`];
+  const refused = silence(journal, chat, read.about ?? '', read.forMs, now);
+  if (refused !== undefined) return [html`${refused}`];
+  return [...silenceLines(journal, chat, now), html`Questions come all the same. /silence off ends it before.`];
+}
+
+type Words = { prefix: string; text: string; reason?: string | undefined };
+
+const answerIn = (parts: RegExpExecArray | null): Words => ({ prefix: parts?.[1] ?? '', text: parts?.[2] ?? '' });
+
+async function respond(talking: Talking, heard: Heard, { prefix, text, reason }: Words): Promise<Reply> {
   if (prefix === '')
     return { lines: [html`Say it like this: <code>/respond ID ANSWER</code>, or <code>/approve ID</code>.`] };
   const fitting = (await openOnes(talking)).filter(({ id }) => id === prefix || id.startsWith(prefix));
@@ -182,7 +212,13 @@ async function respond(talking: Talking, parts: RegExpExecArray | null): Promise
       ],
     };
   const answer = text === '' ? 'yes' : optionNamed(exact, text);
-  const { text: says } = await answerWith(talking.client, exact, answer);
+  const event = await talking.client.event(exact.id);
+  // What it asks for is said by itself.
+  if (takesCode(event, answer)) {
+    const { text: asks } = await askForCode(talking, event, answer, heard);
+    return { lines: [html`${asks}`] };
+  }
+  const { text: says } = await answerWith(talking.client, exact, answer, { by: heard.name, reason });
   return { lines: [html`${says}`] };
 }
 

@@ -12,6 +12,7 @@ import { messagesOf } from './markup.ts';
 import { tell, tellsOf } from './notice.ts';
 import { keyOf, mayAnswer, outcomeOf, resolutionOf, showQuestion } from './question-message.ts';
 import { tellEnd } from './settle.ts';
+import { isHeldBack, tellEnded } from './silence.ts';
 
 export type Following = {
   client: Client;
@@ -112,7 +113,7 @@ const ends: readonly string[] = [busActions.humanResponded, busActions.humanTime
 
 /** Everything that is asked of the bus comes first; then what follows is written together with the bookmark. */
 async function hear(following: Following, event: Event, tells: (event: Event) => boolean): Promise<void> {
-  const { client, journal, chats } = following;
+  const { client, journal, chats, clock } = following;
   const isBus = event.source_agent === busAgent;
   const about = isBus ? String(event.details?.event_id ?? '') : '';
   const escalated = isBus && event.action === busActions.humanEscalated ? await eventOrNone(client, about) : undefined;
@@ -123,14 +124,19 @@ async function hear(following: Following, event: Event, tells: (event: Event) =>
   journal.together(() => {
     if (event.requires_human && event.human_state === 'open') put(following, event);
     if (escalated?.human_state === 'open') put(following, escalated);
-    if (isEnd) close(following, about, resolutionIn(event.details ?? {}));
-    if (tells(event)) for (const chat of chats) tell(journal, event, chat);
+    if (isEnd) close(following, about, resolutionIn(event.details ?? {}), textIn(event.details, 'reason'));
+    tellEnded(journal, chats, clock());
+    if (tells(event))
+      for (const chat of chats) if (!isHeldBack(journal, event, chat, clock())) tell(journal, event, chat);
     journal.set('bookmark', event.bookmark);
   });
 }
 
+const textIn = (details: JsonObject | null, key: string) =>
+  typeof details?.[key] === 'string' ? (details[key] as string) : null;
+
 function resolutionIn(details: JsonObject): Resolution {
-  const text = (key: string) => (typeof details[key] === 'string' ? (details[key] as string) : null);
+  const text = (key: string) => textIn(details, key);
   return {
     state: (text('state') ?? 'answered') as Resolution['state'],
     response: text('response'),
@@ -170,9 +176,13 @@ export function sayQuestion(
       });
 }
 
-function close({ journal }: Following, id: string, end: Resolution | undefined): void {
+function close({ journal }: Following, id: string, end: Resolution | undefined, reason: string | null = null): void {
   journal.together(() => {
-    journal.closeQuestion(id, end === undefined ? '🚫 The bus does not know this question any more.' : outcomeOf(end));
+    journal.closeQuestion(
+      id,
+      end === undefined ? '🚫 The bus does not know this question any more.' : outcomeOf(end, reason),
+    );
+    journal.endCodes(id);
     tellEnd(journal, id);
   });
 }

@@ -16,7 +16,7 @@ export type Waiting = {
   shown: Shown;
   /** The question that it shows or whose end it tells. */
   question: string | null;
-  /** Of an edit: the message that changes. */
+  /** Of an edit: the message that changes. Where nothing is shown of it, it goes. */
   edits: number | null;
   attempts: number;
 };
@@ -32,6 +32,14 @@ export type NewSaying = Pick<Waiting, 'id' | 'chat' | 'shown'> & {
 
 /** A question as it was put to somebody. `key` is how buttons name it; `outcome` is HTML, and null while it is open. */
 export type PutQuestion = { id: string; key: string; outcome: string | null };
+/** A yes of somebody that waits for their code, in their chat. `proof`: that there was one; the code itself is kept nowhere. */
+export type AwaitedCode = {
+  chat: number;
+  question: string;
+  response: string;
+  sinceMs: number;
+  proof: string | null;
+};
 /** A message that shows a question. */
 export type ShownAt = { chat: number; message: number; html: string };
 
@@ -63,6 +71,11 @@ export type Journal = {
   openQuestions(): PutQuestion[];
   closeQuestion(id: string, outcome: string): void;
   shownAt(question: string): ShownAt[];
+  /** One for each chat: a newer one takes the place of an older. */
+  awaitCode(awaited: AwaitedCode): void;
+  awaitedCode(chat: number): AwaitedCode | undefined;
+  /** Nobody's code is waited for any more, for this question. */
+  endCodes(question: string): void;
   /** A call whose end is still to be told. */
   addCall(id: string, chat: number): void;
   calls(): { id: string; chat: number }[];
@@ -89,6 +102,8 @@ export function openJournal(file: string, now: () => number): Journal {
     CREATE TABLE IF NOT EXISTS questions (
       id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, outcome TEXT, at INTEGER NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, chat INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS codes (
+      chat INTEGER PRIMARY KEY, question TEXT NOT NULL, response TEXT NOT NULL, since_ms INTEGER NOT NULL, proof TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`);
   db.prepare("DELETE FROM sayings WHERE state <> 'waiting' AND at < ?").run(now() - keptMs);
   db.prepare('DELETE FROM questions WHERE outcome IS NOT NULL AND at < ?').run(now() - keptMs);
@@ -96,6 +111,7 @@ export function openJournal(file: string, now: () => number): Journal {
     ...transactions(db),
     ...sayings(db, now),
     ...questions(db, now),
+    ...codes(db),
     ...notes(db, now),
     close: () => db.close(),
   };
@@ -205,6 +221,22 @@ function questions(
     },
     openQuestions: () => open.all().map(of),
     closeQuestion: (id, outcome) => void close.run(outcome, id),
+  };
+}
+
+function codes(db: DatabaseSync): Pick<Journal, 'awaitCode' | 'awaitedCode' | 'endCodes'> {
+  const put = db.prepare(
+    'INSERT OR REPLACE INTO codes (chat, question, response, since_ms, proof) VALUES (?, ?, ?, ?, ?)',
+  );
+  const find = db.prepare('SELECT chat, question, response, since_ms AS sinceMs, proof FROM codes WHERE chat = ?');
+  const end = db.prepare('DELETE FROM codes WHERE question = ?');
+  return {
+    awaitCode: ({ chat, question, response, sinceMs, proof }) => void put.run(chat, question, response, sinceMs, proof),
+    awaitedCode(chat) {
+      const row = find.get(chat);
+      return row && ({ ...row } as AwaitedCode);
+    },
+    endCodes: (question) => void end.run(question),
   };
 }
 

@@ -39,6 +39,7 @@ describe('the outbox of the control bot', () => {
           sent.push(id);
           return sent.length;
         },
+        remove: async () => undefined,
         edit: async () => assert.fail('nothing is changed'),
       },
       pace: usualPace,

@@ -11,6 +11,8 @@ export type Sender = {
   /** The id of the new message. @throws GrammyError when Telegram refuses it, else what the network says */
   send(saying: Waiting): Promise<number>;
   edit(saying: Waiting): Promise<void>;
+  /** Takes away a message, of whom it may be. */
+  remove(saying: Waiting): Promise<void>;
 };
 
 export type Outbox = {
@@ -97,7 +99,7 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
 
   const takenAs = async (saying: Waiting): Promise<number> => {
     if (saying.edits === null) return sender.send(asSettled(journal, saying));
-    await sender.edit(saying);
+    await (saying.shown.html === '' ? sender.remove(saying) : sender.edit(saying));
     return saying.edits;
   };
 
@@ -141,7 +143,7 @@ function judge(error: unknown, { edits }: Waiting): Verdict {
   if (code === 429 || code >= 500) return { kind: 'again' };
   if (edits !== null) {
     if (/message is not modified/.test(description)) return { kind: 'settled' };
-    if (/message to edit not found|message can't be edited|MESSAGE_ID_INVALID/.test(description))
+    if (/message to (edit|delete) not found|message can't be (edited|deleted)|MESSAGE_ID_INVALID/.test(description))
       return { kind: 'hopeless' };
   }
   // Blocked by its reader or never begun: what was to be said is still to be read on every other channel.

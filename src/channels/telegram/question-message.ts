@@ -19,7 +19,7 @@ type Asked = Pick<
 >;
 
 /** Room for the outcome below a question. */
-const outcomeRoom = 400;
+const outcomeRoom = 500;
 const maxName = 80;
 /** Telegram takes 64 bytes; what stands around the key needs some. */
 const longestKey = 48;
@@ -79,8 +79,11 @@ function left(ms: number): string {
   return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h left` : `${Math.round(minutes / 1440)} days left`;
 }
 
-/** How a question ended, as one line: what, who, where, when. No longer than what is left for it, whatever they are called. */
-export function outcomeOf({ state, response, responded_by, responded_via, resolved_at }: Resolution): string {
+/** How a question ended, as one line: what, who, where, when, and why if that was said. No longer than what is left for it, whatever they are called. */
+export function outcomeOf(
+  { state, response, responded_by, responded_via, resolved_at }: Resolution,
+  reason: string | null = null,
+): string {
   const when = clockTime(resolved_at);
   const where = responded_via === null ? '' : ` (${short(responded_via, maxName)})`;
   const by = responded_by === null ? null : short(responded_by, maxName);
@@ -90,7 +93,8 @@ export function outcomeOf({ state, response, responded_by, responded_via, resolv
     return response === null
       ? html`⌛ Nobody answered until ${when}.`.html
       : html`⌛ Nobody answered until ${when}; taken as: <b>${said}</b>.`.html;
-  return html`✅ <b>${said}</b> — ${by ?? 'somebody'}${where}, ${when}.`.html;
+  const why = reason === null ? '' : html` <i>${short(reason.replaceAll('\n', ' '), maxName)}</i>`;
+  return html`✅ <b>${said}</b> — ${by ?? 'somebody'}${where}, ${when}.${why}`.html;
 }
 
 /** How a question ended, from the event that asked it; undefined while it is open. */

@@ -34,7 +34,9 @@ describe('a tap on a button', () => {
         return { response };
       },
     } as unknown as Pick<Client, 'event' | 'respond'>;
-    for (const id of [approval, foisted]) await answerTap({ client, journal }, dataOf(keyOf(id), 0));
+    const codes = { whyNot: () => assert.fail('no code is wanted'), judge: () => assert.fail('no code is sent') };
+    const deps = { client, journal, codes, person: 'olga', clock: () => 0 };
+    for (const id of [approval, foisted]) await answerTap(deps, dataOf(keyOf(id), 0), { chat: 1, name: undefined });
     assert.deepEqual(answered, [approval, foisted]);
     assert.equal(journal.question(approval)?.outcome, null);
     assert.equal(journal.question(foisted)?.outcome, 'over');

@@ -17,7 +17,7 @@ const retryMs = { first: 1_000, most: 30_000 };
 const takenWithinMs = 15_000;
 
 const noRunner =
-  'Nobody has taken what you ask: the runner on the server does not run, has no room on its disk, or works on what was asked before. There: systemctl status gaia-runner; df -h. By hand: gaia status, gaia restore.';
+  'Nobody has taken what you ask: the runner on the server does not run, or has no room on its disk. There: systemctl status gaia-runner; df -h. By hand: gaia status, gaia restore.';
 
 /** Sends what the runner says, in its order, and what the bot says of itself. Ends with the signal. */
 export async function deliver(deps: BotDeps): Promise<void> {

@@ -27,6 +27,7 @@ const backoff = { firstMs: 1_000, mostMs: 30_000 };
 const conflictPauseMs = 5_000;
 const conflictToldEveryMs = 3_600_000;
 const maxStrangers = 1_000;
+const deleteLimitMs = 5_000;
 
 const theft =
   'Another program receives what you write here, with the token of this bot. If you did not start one, the token may be stolen: revoke it with @BotFather (/revoke), put the new one into the token file on the server, and systemctl restart gaia-emergency. No restore can be confirmed with the token alone.';
@@ -93,11 +94,13 @@ async function hear(deps: BotDeps, update: Update, strangers: Set<number>): Prom
   };
   const meaning = understand(update, { users, operationOf, nowMs: clock() });
   const own = [...memory.now.own];
+  let code: { chat_id: number; message_id: number } | undefined;
   if (meaning.kind === 'unclear') own.push({ to: meaning.user, text: meaning.says });
   if (meaning.kind === 'ask') {
     const { request, query } = meaning;
     const problem = handOn(deps, request);
     if (problem !== undefined) own.push({ to: request.user, text: problem });
+    else if (meaning.code !== undefined) code = { chat_id: request.user, message_id: meaning.code };
     deps.pause('bot asked');
     const text = problem === undefined ? 'Stopping …' : 'That could not be handed on.';
     // Whether it comes too late is nothing that could be mended.
@@ -108,6 +111,8 @@ async function hear(deps: BotDeps, update: Update, strangers: Set<number>): Prom
     log.warn('somebody wrote who is not listed, and got no answer', { user: meaning.user });
   }
   memory.keep({ offset: update.update_id + 1, own });
+  // Not left to whoever has the phone, or Telegram's session, later. Where it cannot be, it has been handed on all the same.
+  if (code !== undefined) await api.call('deleteMessage', code, { limitMs: deleteLimitMs, signal: deps.signal });
   deps.pause('bot heard');
 }
 

@@ -2,7 +2,8 @@ import { isCode, type PhoneAsk, type PhoneRequest } from '../emergency/request.t
 
 /** What an update means to the bot. */
 export type Meaning =
-  | { kind: 'ask'; request: PhoneRequest; query: string | undefined }
+  /** `code`: the message that holds a code. */
+  | { kind: 'ask'; request: PhoneRequest; query: string | undefined; code: number | undefined }
   /** From somebody who may ask, and not to be understood. */
   | { kind: 'unclear'; user: number; says: string }
   /** Gets no answer: an answer tells that here is a bot. */
@@ -46,7 +47,8 @@ export function understand(update: Update, knows: Knows): Meaning {
   const read = askOf(message.text?.trim() ?? '', () => knows.operationOf(user, message.reply_to_message?.message_id));
   if (typeof read === 'string') return { kind: 'unclear', user, says: read };
   const request = { id: `u${update.update_id}`, user, sentMs: message.date * 1000, ...read };
-  return { kind: 'ask', request, query: undefined };
+  const code = read.verb === 'confirm' ? message.message_id : undefined;
+  return { kind: 'ask', request, query: undefined, code };
 }
 
 function tapped(id: number, query: NonNullable<Update['callback_query']>, { users, nowMs }: Knows): Meaning {
@@ -57,7 +59,7 @@ function tapped(id: number, query: NonNullable<Update['callback_query']>, { user
   if (operation === undefined) return { kind: 'nothing' };
   // A tap has no time of its own.
   const request = { id: `u${id}`, user: from.id, sentMs: nowMs, verb: 'cancel' as const, operation };
-  return { kind: 'ask', request, query: query.id };
+  return { kind: 'ask', request, query: query.id, code: undefined };
 }
 
 /** As it is shown and printed. More blanks than that make it a sentence: `restore dev` would be a wrong backup code. */

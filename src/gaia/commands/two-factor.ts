@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
@@ -10,7 +11,7 @@ import type { Call, Command } from '../command.ts';
 import { botUnitName, runnerUnitName } from '../emergency/units.ts';
 import { newBackupCodes } from '../two-factor/backup-codes.ts';
 import { toBase32 } from '../two-factor/base32.ts';
-import { newSecret, readEnrolment, writeEnrolment } from '../two-factor/enrolment.ts';
+import { approvals, newSecret, readEnrolment, secretFor, writeEnrolment } from '../two-factor/enrolment.ts';
 import { beginGuard } from '../two-factor/guard.ts';
 import { judgeCode, otpauthUri } from '../two-factor/totp.ts';
 
@@ -21,13 +22,17 @@ const border = 2;
 export const twoFactor: Command = {
   name: '2fa',
   summary: 'Set up the codes that confirm a restore by phone',
-  usage: 'enroll [--replace]',
+  usage: 'enroll [--each] [--replace]',
   words: [1, 1],
   flags: {
+    each: {
+      says: 'an entry of the authenticator for each target, so that a code says what it confirms',
+    },
     replace: { says: 'a new secret in the place of the one there is: its codes, and its backup codes, count no more' },
   },
   details: [
     'Shows a secret once, as a QR code for an authenticator, and asks for a code of it. Only then it is kept, and ten backup codes are printed: each counts once, for the day on which the phone with the authenticator is lost.',
+    'With --each the authenticator has an entry for dev, for prod, for full and so on, each proven by a code of its own. Then a bot that was broken into cannot show you one question and have your code confirm another.',
     'The secret lies in gaia/.2fa_secret, which only its owner may read. A phone that was stolen knows it: then enroll another with --replace.',
   ],
   example: 'gaia 2fa enroll',
@@ -49,8 +54,8 @@ export const twoFactor: Command = {
       });
     requireNone(call, emergency);
     const secret = newSecret();
-    showSecret(call, toBase32(secret));
-    const step = await provenStep(call, secret);
+    const each = call.flags.each === true || hadEach(emergency) ? entriesOf(call.config()) : undefined;
+    const step = await provenEntries(call, secret, each);
     if (step === undefined)
       return {
         exit: around.signal.aborted ? Exit.interrupted : Exit.usage,
@@ -60,7 +65,7 @@ export const twoFactor: Command = {
         ],
       };
     const codes = newBackupCodes();
-    keep(call, { secret, codes, step });
+    keep(call, { secret, codes, step, each });
     return {
       exit: Exit.ok,
       lines: [
@@ -68,7 +73,7 @@ export const twoFactor: Command = {
         ...codes.map((code) => `  ${code}`),
         'Write them down, and keep them away from the phone.',
       ],
-      json: { enrolled: true, secret_file: emergency.secretFile, backup_codes: codes },
+      json: { enrolled: true, secret_file: emergency.secretFile, entries: each ?? null, backup_codes: codes },
       notes: howToStart(emergency, call.flags.replace === true),
     };
   },
@@ -93,8 +98,44 @@ function requireNone({ flags }: Call, files: RecoveryConfig['emergency']): void 
   });
 }
 
-function showSecret({ around }: Call, text: string): void {
-  const uri = otpauthUri(text, hostname());
+/** Whoever has had an entry for each target does not lose that by a replacement. */
+function hadEach(files: RecoveryConfig['emergency']): boolean {
+  try {
+    return readEnrolment(files)?.each !== undefined;
+  } catch (error) {
+    // Damaged: to be replaced is what mends it.
+    if (error instanceof Fault && error.code === 'damaged') return false;
+    throw error;
+  }
+}
+
+/** What there is an entry for, with `--each`. */
+function entriesOf({ targets }: RecoveryConfig): string[] {
+  const names = targets.map(({ name }) => name);
+  return [...names, ...(names.length > 1 ? ['full'] : []), approvals];
+}
+
+/** Shows each secret and has it proven; the latest step of a code that was typed, undefined where one was not proven. */
+async function provenEntries(
+  call: Call,
+  secret: Buffer,
+  each: readonly string[] | undefined,
+): Promise<number | undefined> {
+  let latest = 0;
+  for (const [n, what] of (each ?? [undefined]).entries()) {
+    const of = what === undefined ? secret : secretFor({ secret, each }, what);
+    assert(of !== undefined);
+    if (what !== undefined) call.around.say(`Entry ${n + 1} of ${each?.length}: ${what}`);
+    showSecret(call, toBase32(of), what);
+    const step = await provenStep(call, of);
+    if (step === undefined) return undefined;
+    latest = Math.max(latest, step);
+  }
+  return latest;
+}
+
+function showSecret({ around }: Call, text: string, what?: string): void {
+  const uri = otpauthUri(text, what === undefined ? hostname() : `${what} ${hostname()}`);
   const { size } = encode(uri, { border });
   if (size <= around.terminal.columns) around.show(qrLines(uri, around.color).join('\n'));
   else around.say(`This terminal has fewer than ${size} columns, so there is no QR code.`);
@@ -120,12 +161,14 @@ async function provenStep({ around }: Call, secret: Buffer): Promise<number | un
   return undefined;
 }
 
-function keep(call: Call, { secret, codes, step }: { secret: Buffer; codes: readonly string[]; step: number }): void {
+type Proven = { secret: Buffer; codes: readonly string[]; step: number; each: readonly string[] | undefined };
+
+function keep(call: Call, { secret, codes, step, each }: Proven): void {
   const { place, emergency } = call.config();
   const lock = takeLock(place, '2fa enroll', call.around.clock);
   try {
     // The guard comes between: killed there, no code of either secret counts, and enrolling again mends it.
-    writeEnrolment(emergency, secret, codes, () => beginGuard(place, secret, step));
+    writeEnrolment(emergency, secret, codes, () => beginGuard(place, secret, step), each);
   } finally {
     lock.release();
   }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { reasonOf } from '../../base/fault.ts';
 import { showSpan } from '../amounts.ts';
+import { maxStaleMs } from './carry-out.ts';
 import { delayMs } from './confirm-code.ts';
 import { everybody } from './everybody.ts';
 import type { Operation } from './operation.ts';
@@ -10,8 +11,6 @@ import { takeRequests } from './take-requests.ts';
 
 /** Who looks four times a second is this late only when the machine slept, its clock jumped, or something else took long. */
 const maxLateMs = 15_000;
-/** What was confirmed longer ago was meant for the state of then. */
-const maxStaleMs = 15 * 60_000;
 
 /** What becomes of a confirmed operation that waits. `ended`: why, for people. */
 export type Start =

@@ -1,4 +1,5 @@
 import { showSpan } from '../amounts.ts';
+import { entryOf } from '../two-factor/enrolment.ts';
 import { tryCode, type Verdict } from '../two-factor/guard.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import { type Operation, tagOf } from './operation.ts';
@@ -28,6 +29,8 @@ export function confirmCode(deps: HandlerDeps, sent: Sent): void {
 }
 
 function whyNotTried({ callFor, clock }: HandlerDeps, current: Operation | undefined, sent: Sent): string | undefined {
+  if (current?.state === 'resolving' && current.user === sent.user)
+    return `${tagOf(current)} waits for no code yet: its backup is being looked at. That code was not looked at.`;
   if (current?.state !== 'pending' || current.user !== sent.user)
     return 'Nothing waits for a code of yours; it was not looked at.';
   const tag = tagOf(current);
@@ -41,10 +44,11 @@ function judge({ replies, ...deps }: HandlerDeps, current: Operation, { user, co
   const { place, emergency } = callFor([], {}).config();
   const now = clock();
   pause('phone judges');
-  const verdict: Verdict = tryCode(place, emergency, code, now);
+  const verdict: Verdict = tryCode(place, emergency, code, now, current.target);
   pause('phone judged');
   log.info('a code was tried', { id: current.id, user, verdict: verdict.kind });
-  if (verdict.kind !== 'right') replies.say({ to: user, lines: refusedCode(verdict, now) });
+  if (verdict.kind !== 'right')
+    replies.say({ to: user, lines: refusedCode(verdict, now, entryOf(emergency, current)) });
   else
     begin({ replies, ...deps }, current, [
       ...(verdict.by === 'backup code' ? [`That was a backup code; ${verdict.left} are left.`] : []),

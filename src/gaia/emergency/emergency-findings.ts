@@ -4,9 +4,8 @@ import { readPrivately } from '../../base/private-file.ts';
 import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { requireToken } from '../bot/api.ts';
 import type { Finding } from '../disk-findings.ts';
-import { readEnrolment } from '../two-factor/enrolment.ts';
-import { guardOf } from '../two-factor/guard.ts';
 import { authorizedUsers } from './authorized-users.ts';
+import { requireFactor } from './require-factor.ts';
 
 const what = 'phone';
 
@@ -29,17 +28,6 @@ export function emergencyFindings({ emergency, place }: RecoveryConfig): Finding
   const { size } = authorizedUsers(emergency);
   const who = `${size} ${size === 1 ? 'person' : 'persons'} may ask`;
   return [{ what, level: 'ok', says: `restores by phone are set up, ${who}` }];
-}
-
-function requireFactor(files: RecoveryConfig['emergency'], place: RecoveryConfig['place']): void {
-  const enrolled = readEnrolment(files);
-  if (enrolled === undefined) throw new Fault('not-found', 'no second factor is set up', { hint: 'gaia 2fa enroll' });
-  const { isLocked, enrolled: known } = guardOf(place);
-  if (isLocked) throw new Fault('forbidden', 'locked after ten wrong codes', { hint: 'gaia unlock' });
-  if (known !== null && known !== enrolled.fingerprint)
-    throw new Fault('conflict', 'an older second factor came back with a restore', {
-      hint: 'gaia 2fa enroll --replace',
-    });
 }
 
 function faultOf(look: () => unknown): Finding[] {

@@ -4,28 +4,23 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { showBytes, showSpan } from '../amounts.ts';
 import { stateOf } from '../commands/list.ts';
 import { runbook } from '../commands/runbook.ts';
-import { status } from '../commands/status.ts';
 import { targetNamed, targetsNamed } from '../targets.ts';
-import { readEnrolment } from '../two-factor/enrolment.ts';
-import { guardOf } from '../two-factor/guard.ts';
 import { cancelOperation } from './cancel-operation.ts';
 import { confirmCode } from './confirm-code.ts';
+import { anything, limits, requireSeldom } from './how-often.ts';
 import { newOperationId, type Operation, type OutcomeKind } from './operation.ts';
 import type { PhoneDeps } from './phone.ts';
 import { tooOld } from './phone-clock.ts';
-import { help, pendingReply, titleOf } from './phone-words.ts';
+import { help, titleOf } from './phone-words.ts';
 import type { PhoneAsk, PhoneRequest } from './request.ts';
-import { resolveRestore } from './resolve-restore.ts';
+import { requireFactor } from './require-factor.ts';
+import { statusLines } from './status-lines.ts';
 
 export type HandlerDeps = PhoneDeps & { finish(operation: Operation, kind: OutcomeKind, says: string): void };
 
-/** So long an operation waits for its code. */
-const expiresMs = 5 * 60_000;
-/** A bot that was broken into cannot have this machine do nothing else. */
-const maxAnHour = 20;
-const hourMs = 3_600_000;
+/** So long its backup may be looked at. */
+const resolvedWithinMs = 5 * 60_000;
 const listed = { each: 3, one: 10 };
-const maxStatusLines = 14;
 
 type Ask<V extends PhoneAsk['verb']> = PhoneRequest & { verb: V };
 
@@ -46,10 +41,11 @@ export function handlerOf(deps: HandlerDeps): (request: PhoneRequest) => Promise
       case 'start':
         return say([...stateLines(deps), ...help], { title: `GAIA on ${callFor([], {}).around.host.name}` });
       case 'status':
-        return say(await statusLines(deps), { title: 'Status' });
+        return say(statusLines(deps), { title: 'Status' });
       case 'list':
         return say(listLines(callFor([], {}).config(), request.target, clock()), { title: 'Newest backups' });
       case 'runbook': {
+        oneOf(callFor([], {}).config(), request.target);
         const { raw = '' } = await runbook.run(callFor(['latest'], { target: request.target }));
         return say([], { title: `By hand: ${request.target}`, script: raw });
       }
@@ -68,24 +64,33 @@ export function handlerOf(deps: HandlerDeps): (request: PhoneRequest) => Promise
 
 /** What keeps restores by phone from working, said before they are needed. */
 function stateLines({ callFor }: HandlerDeps): string[] {
-  const { emergency, place } = callFor([], {}).config();
-  if (readEnrolment(emergency) === undefined) return ['No restore by phone yet: on the server, gaia 2fa enroll'];
-  return guardOf(place).isLocked ? ['LOCKED after ten wrong codes: on the server, gaia unlock'] : [];
+  const problem = factorProblem(callFor([], {}).config());
+  return problem === undefined ? [] : [`No restore by phone now: ${problem}`];
 }
 
-async function statusLines({ callFor, operations }: HandlerDeps): Promise<string[]> {
-  const { lines = [] } = await status.run(callFor([], {}));
-  const current = operations.current();
-  const last = operations.all().at(-1);
-  const shown = current ?? last;
-  const all = [...(shown === undefined ? [] : [titleOf(shown)]), ...lines];
-  return all.length > maxStatusLines ? [...all.slice(0, maxStatusLines), 'More: gaia status'] : all;
+function factorProblem({ emergency, place }: RecoveryConfig, target?: string): string | undefined {
+  try {
+    requireFactor(emergency, place, target);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return `${error.message} On the server: ${error.hint}`;
+    throw error;
+  }
+}
+
+/** @throws Fault `not-found`, `usage` */
+function oneOf(config: RecoveryConfig, name: string): void {
+  if (name !== 'full') targetNamed(config, name);
+  else
+    throw new Fault('usage', 'That is done for one target at a time.', {
+      hint: `There are: ${config.targets.map((each) => each.name).join(', ')}`,
+    });
 }
 
 function listLines(config: RecoveryConfig, target: string | null, nowMs: number): string[] {
-  const targets = target === null ? config.targets : [targetNamed(config, target)];
+  const targets = target === null ? config.targets : targetsNamed(config, target);
   return targets.flatMap(({ name }) => {
-    const backups = listBackups(config.place, [name]).slice(0, target === null ? listed.each : listed.one);
+    const backups = listBackups(config.place, [name]).slice(0, targets.length > 1 ? listed.each : listed.one);
     if (backups.length === 0) return [`${name}: none`];
     return backups.map(
       (backup) =>
@@ -94,67 +99,53 @@ function listLines(config: RecoveryConfig, target: string | null, nowMs: number)
   });
 }
 
-async function askForCode(deps: HandlerDeps, { id, user, target }: Ask<'restore'>): Promise<void> {
-  const { operations, replies, clock, callFor, log, pause } = deps;
-  const before = operations.ofRequest(id);
+/** A question of its own; the code is asked for once it is known what it would be done from. */
+function askForCode(deps: HandlerDeps, { id, user, target }: Ask<'restore'>): void {
+  const { operations, clock, callFor, log, pause } = deps;
   // A file that is there again after the runner was killed, or was put there again.
-  if (before !== undefined && before.state !== 'pending') return;
-  const call = callFor([target], {});
-  requireFactor(call.config());
+  if (operations.ofRequest(id) !== undefined) return;
+  const config = callFor([], {}).config();
+  targetsNamed(config, target);
+  const problem = factorProblem(config, target);
+  if (problem !== undefined) throw new Fault('forbidden', `No restore by phone: ${problem}`);
   requireNothingElse(deps);
-  const { parts, lines } = await resolveRestore(call, target);
-  // Meanwhile there may be a newer backup than the one that was shown.
-  const isSame = before === undefined || JSON.stringify(before.parts) === JSON.stringify(parts);
-  const waiting = operations.current();
-  if (waiting !== undefined && (waiting.id !== before?.id || !isSame)) deps.finish(waiting, 'replaced', '');
-  if (!isSame) throw new Fault('conflict', 'The newest backup is another one by now.', { hint: 'Ask again.' });
-  const now = clock();
-  const operation = before ?? operations.put({ ...fresh(id, user, target, now), verb: 'restore', parts });
-  pause('phone resolved');
+  const operation = operations.put({ ...fresh(id, user, target, clock()), verb: 'restore' });
+  pause('phone asked');
   log.info('a restore was asked for', { id: operation.id, user, target });
-  replies.say(pendingReply(operation, lines, now));
 }
 
 function fresh(request: string, user: number, target: string, now: number): Omit<Operation, 'verb'> {
   return {
-    ...{ id: newOperationId(now), request, user, target, parts: [], state: 'pending', createdMs: now },
-    ...{ expiresMs: now + expiresMs, startMs: null, stopping: false, done: [], outcome: null },
+    ...{ id: newOperationId(now), request, user, target, parts: [], state: 'resolving', createdMs: now },
+    ...{ expiresMs: now + resolvedWithinMs, startMs: null, asks: null, aliveMs: null },
+    ...{ stopping: false, done: [], outcome: null },
   };
 }
 
-/** @throws Fault `forbidden` where no code could be right */
-function requireFactor({ emergency }: RecoveryConfig): void {
-  if (readEnrolment(emergency) !== undefined) return;
-  throw new Fault('forbidden', 'No restore by phone: no second factor is set up.', {
-    hint: 'On the server: gaia 2fa enroll',
-  });
-}
-
 /** One thing at a time. What only waits for its code gives way. @throws Fault `locked`, `rate-limited` */
-function requireNothingElse({ operations, clock }: HandlerDeps): void {
+function requireNothingElse(deps: HandlerDeps): void {
+  const { operations, clock, finish } = deps;
   const current = operations.current();
-  if (current !== undefined && current.state !== 'pending')
+  if (current !== undefined && current.state !== 'pending' && current.state !== 'resolving')
     throw new Fault('locked', `${titleOf(current)}. Only one thing is done at a time.`, { hint: 'Stop it: /cancel' });
-  const now = clock();
-  // What the clock says is still to come was asked before it was set right.
-  const lately = operations.all().filter(({ createdMs }) => createdMs <= now && now - createdMs < hourMs);
-  const [oldest] = lately.slice(-maxAnHour);
-  if (oldest === undefined || lately.length < maxAnHour) return;
-  throw new Fault('rate-limited', `${lately.length} things were asked for in an hour; no more for now.`, {
-    hint: `The next one counts in ${showSpan(oldest.createdMs + hourMs - now)}. On the server nothing limits it: gaia restore`,
-  });
+  requireSeldom(operations.all(), anything, clock());
+  if (current !== undefined) finish(current, 'replaced', '');
 }
 
-async function beginWork(deps: HandlerDeps, { id, user, verb, target }: Ask<'backup' | 'drill'>): Promise<void> {
+function beginWork(deps: HandlerDeps, { id, user, verb, target }: Ask<'backup' | 'drill'>): void {
   const { operations, replies, clock, callFor, log } = deps;
   if (operations.ofRequest(id) !== undefined) return;
   const config = callFor([], {}).config();
-  if (verb === 'drill') targetNamed(config, target);
+  if (verb === 'drill') oneOf(config, target);
   else targetsNamed(config, target);
+  requireSeldom(
+    operations.all().filter((each) => each.verb === verb),
+    limits[verb],
+    clock(),
+  );
   requireNothingElse(deps);
-  const waiting = operations.current();
-  if (waiting !== undefined) deps.finish(waiting, 'replaced', '');
-  const operation = operations.put({ ...fresh(id, user, target, clock()), verb, state: 'running' });
+  const now = clock();
+  const operation = operations.put({ ...fresh(id, user, target, now), verb, state: 'running', aliveMs: now });
   log.info('a task was asked for', { id: operation.id, user, verb, target });
   replies.progress(operation.id, { to: user, key: operation.id, title: titleOf(operation), lines: ['It begins.'] });
 }

@@ -25,11 +25,18 @@ export type Operation = {
   /** A target, or `full`. */
   target: string;
   parts: readonly Part[];
-  /** `pending`: waits for a code. `waiting`: confirmed, and can still be stopped before it begins. */
-  state: 'pending' | 'waiting' | 'running' | 'ended';
+  /**
+   * `resolving`: its backup is still looked at. `pending`: waits for a code. `waiting`: confirmed, and can still be stopped before
+   * it begins.
+   */
+  state: 'resolving' | 'pending' | 'waiting' | 'running' | 'ended';
   createdMs: number;
   expiresMs: number;
   startMs: number | null;
+  /** What is to be asked, and was not said yet. */
+  asks: readonly string[] | null;
+  /** When a runner last looked after it while it ran. */
+  aliveMs: number | null;
   /** Somebody wants it stopped. */
   stopping: boolean;
   done: readonly PartDone[];
@@ -37,7 +44,8 @@ export type Operation = {
   outcome: { kind: OutcomeKind; says: string; atMs: number; toTell: readonly number[] } | null;
 };
 
-export type OutcomeKind = 'done' | 'failed' | 'cancelled' | 'expired' | 'replaced';
+/** `partly`: of several parts some are done, and the others were not begun. `refused`: nothing could be asked. */
+export type OutcomeKind = 'done' | 'partly' | 'failed' | 'cancelled' | 'expired' | 'replaced' | 'refused';
 
 const tagLetters = '23456789ABCDEFGHJKMNPQRSTVWXYZ';
 const keptMs = 30 * 24 * 3_600_000;
@@ -114,10 +122,11 @@ function parse(text: string): Operation | undefined {
     const operation = JSON.parse(text) as Operation;
     const { state, user, parts, done, createdMs, expiresMs, outcome } = operation;
     const isWhole =
-      ['pending', 'waiting', 'running', 'ended'].includes(state) &&
+      ['resolving', 'pending', 'waiting', 'running', 'ended'].includes(state) &&
       [user, createdMs, expiresMs].every(Number.isSafeInteger) &&
       [parts, done, outcome?.toTell ?? []].every(Array.isArray);
-    return isWhole ? operation : undefined;
+    // One of an older version has not all of them.
+    return isWhole ? { ...operation, asks: operation.asks ?? null, aliveMs: operation.aliveMs ?? null } : undefined;
   } catch {
     return undefined; // No JSON.
   }

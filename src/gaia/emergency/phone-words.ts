@@ -18,7 +18,7 @@ export const help = [
 ] as const;
 
 /** The message that asks for a code. */
-export function pendingReply(operation: Operation, lines: readonly string[], nowMs: number): Reply {
+export function pendingReply(operation: Operation, lines: readonly string[], nowMs: number, entry?: string): Reply {
   const { id, user, target, expiresMs } = operation;
   const everything = target === 'full' ? 'everything' : target;
   return {
@@ -26,7 +26,7 @@ export function pendingReply(operation: Operation, lines: readonly string[], now
     lines: [
       ...lines,
       'What is there now is put aside for some days, and gaia undo brings it back.',
-      `To do it, send the code of your authenticator within ${showSpan(expiresMs - nowMs)}.`,
+      `To do it, send the code ${entry === undefined ? '' : `of the entry “${entry}” `}of your authenticator within ${showSpan(expiresMs - nowMs)}.`,
     ],
     buttons: [cancelButton(operation, 'Cancel')],
   };
@@ -36,7 +36,7 @@ export function pendingReply(operation: Operation, lines: readonly string[], now
 export const cancelButton = ({ id }: Pick<Operation, 'id'>, text: string) => ({ text, data: `cancel:${id}` });
 
 /** A code that was not taken, for whoever sent it. Tells no more than that, and what the clock here says. */
-export function refusedCode(verdict: Exclude<Verdict, { kind: 'right' }>, nowMs: number): string[] {
+export function refusedCode(verdict: Exclude<Verdict, { kind: 'right' }>, nowMs: number, entry?: string): string[] {
   const clock = `This server's clock says ${rfc3339(nowMs).slice(11, 19)} UTC; the phone must agree with it.`;
   switch (verdict.kind) {
     case 'wrong':
@@ -46,6 +46,7 @@ export function refusedCode(verdict: Exclude<Verdict, { kind: 'right' }>, nowMs:
         ];
       return [
         `That code is wrong (${verdict.failures} of 10).`,
+        ...(entry === undefined ? [] : [`It must be that of the entry “${entry}”.`]),
         clock,
         ...(verdict.untilMs === undefined ? [] : [`The next one counts in ${showSpan(verdict.untilMs - nowMs)}.`]),
       ];
@@ -66,6 +67,8 @@ const outcomes = {
   done: 'done',
   failed: 'FAILED',
   cancelled: 'cancelled',
+  partly: 'DONE IN PART',
+  refused: 'cannot be done',
   expired: 'expired, nothing was done',
   replaced: 'replaced by a newer one, nothing was done',
 } as const satisfies Record<NonNullable<Operation['outcome']>['kind'], string>;
@@ -75,7 +78,13 @@ export function titleOf(operation: Operation): string {
   const { verb, target, outcome, state } = operation;
   const at =
     outcome === null
-      ? { pending: 'waits for a code', waiting: 'waits', running: 'runs', ended: 'over' }[state]
+      ? {
+          resolving: 'looks at the backup',
+          pending: 'waits for a code',
+          waiting: 'waits',
+          running: 'runs',
+          ended: 'over',
+        }[state]
       : outcomes[outcome.kind];
   return `${tagOf(operation)} ${verb} ${target}: ${at}`;
 }

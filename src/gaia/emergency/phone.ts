@@ -1,12 +1,14 @@
 import { Fault, reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
 import { isStale, startOf, waitAnew } from './begin-waiting.ts';
-import { type CallMaker, sentenceOf } from './carry-out.ts';
+import type { CallMaker } from './carry-out.ts';
 import { everybody } from './everybody.ts';
 import { handlerOf } from './handle-request.ts';
 import type { Operation, Operations, OutcomeKind } from './operation.ts';
+import { sentenceOf } from './phone-fault.ts';
 import { titleOf } from './phone-words.ts';
 import type { Replies } from './replies.ts';
+import { resolverOf, showQuestion } from './resolve-beside.ts';
 import type { Spool } from './spool.ts';
 import { dropRequest, takeRequests } from './take-requests.ts';
 import { workerOf } from './worker.ts';
@@ -32,24 +34,32 @@ export type Phone = {
   tick(): Promise<void>;
   /** Resolves when what works now has ended, or at once. */
   working(): Promise<void>;
+  /** The same of what looks for a backup. */
+  resolving(): Promise<void>;
 };
 
 const sweepEveryMs = 3_600_000;
+const noAnswer =
+  'Its backup could not be looked at within 5 min: what holds it does not answer. On the server: gaia plan shows more.';
 
-/** The runner: everything that is asked by phone comes through here, one after the other. */
+/** The runner: everything that is asked by phone comes through here, one after the other, and nothing of it takes long. */
 export function openPhone(deps: PhoneDeps): Phone {
   const { operations, replies, clock } = deps;
   const end = (operation: Operation, kind: OutcomeKind, says: string) => finish(deps, operation, kind, says);
   const take = intake(deps, handlerOf({ ...deps, finish: end }));
   const worker = workerOf({ ...deps, finish: end });
+  const resolver = resolverOf({ ...deps, finish: end });
   let sweptMs = 0;
   for (const ended of operations.untold()) tellEnd(deps, ended);
+  const unsaid = operations.current();
+  if (unsaid?.state === 'pending') showQuestion(deps, unsaid);
   rearm(deps);
 
   function due(operation: Operation): void {
     const now = clock();
     const { state, expiresMs } = operation;
     if (state === 'pending' && now >= expiresMs) end(operation, 'expired', '');
+    else if (state === 'resolving' && now >= expiresMs) end(operation, 'refused', noAnswer);
     else if (state === 'waiting') start(operation);
     else if (state === 'running') worker.look(operation);
   }
@@ -68,6 +78,7 @@ export function openPhone(deps: PhoneDeps): Phone {
         // What runs is looked at also where nothing can be taken, or no answer written.
         const current = operations.current();
         if (current !== undefined) due(current);
+        resolver.look(operations.current());
       }
       if (clock() - sweptMs < sweepEveryMs) return;
       sweptMs = clock();
@@ -75,6 +86,7 @@ export function openPhone(deps: PhoneDeps): Phone {
       operations.sweep(clock());
     },
     working: worker.working,
+    resolving: resolver.resolving,
   };
 }
 
@@ -92,7 +104,7 @@ function intake({ spool, replies, log, pause }: PhoneDeps, handle: ReturnType<ty
         } catch (error) {
           const { user, verb } = taken.request;
           if (!(error instanceof Fault)) log.error('a request failed', { verb, because: reasonOf(error) });
-          const says = error instanceof Fault ? sentenceOf(error) : `This is a fault of ours: ${reasonOf(error)}`;
+          const says = error instanceof Fault ? sentenceOf(error, '') : `This is a fault of ours: ${reasonOf(error)}`;
           replies.say({ to: user, lines: says.split('\n') });
         }
       pause('phone answered');
@@ -112,7 +124,7 @@ function rearm(deps: PhoneDeps): void {
 function finish(deps: PhoneDeps, operation: Operation, kind: OutcomeKind, says: string): void {
   const { operations, clock, log, pause } = deps;
   const { id, verb, target, user } = operation;
-  const isQuiet = operation.state === 'pending' || verb !== 'restore';
+  const isQuiet = ['resolving', 'pending'].includes(operation.state) || verb !== 'restore';
   const outcome = { kind, says, atMs: clock(), toTell: isQuiet ? [user] : everybody(deps, operation) };
   const ended = operations.put({ ...operation, state: 'ended', outcome });
   pause('phone ended');
@@ -122,13 +134,15 @@ function finish(deps: PhoneDeps, operation: Operation, kind: OutcomeKind, says: 
 
 /** A kill in between makes it be told twice, and never not at all. */
 function tellEnd({ operations, replies }: PhoneDeps, ended: Operation): void {
-  const { id, outcome } = ended;
+  const { id, outcome, verb, parts } = ended;
   if (outcome === null) return;
   const { kind, says, toTell } = outcome;
   for (const to of toTell) {
     // What became of it is a message of its own, so that the phone rings; the one with the buttons loses them.
     if (kind !== 'replaced') replies.say({ to, title: titleOf(ended), lines: says === '' ? [] : says.split('\n') });
-    replies.progress(id, { to, key: id, title: titleOf(ended), lines: [], buttons: [] });
+    // Nothing with a button was shown before its backup was known.
+    if (verb !== 'restore' || parts.length > 0)
+      replies.progress(id, { to, key: id, title: titleOf(ended), lines: [], buttons: [] });
   }
   operations.put({ ...ended, outcome: { ...outcome, toTell: [] } });
 }

@@ -27,7 +27,7 @@ export async function resolveRestore(call: Call, target: string): Promise<Resolv
     const prepared = await prepareRestore(call, each, 'latest');
     requireNothingInTheWay(prepared);
     parts.push(partOf(prepared));
-    lines.push(...wordsOf(prepared, call.around.clock()));
+    lines.push(...wordsOf(prepared, call.around.clock()), '');
   }
   if (parts.length === 0) throw new Fault('not-found', 'The configuration names no target to restore.');
   return { parts, lines };
@@ -45,7 +45,8 @@ function wordsOf({ target, backup, prepared: { plan } }: PreparedRestore, nowMs:
   return [
     `${target.name} from ${backup.name}`,
     `  ${showBytes(backup.bytes)}, digest ${backup.manifest?.archive.sha256.slice(0, 16)}`,
-    `  taken ${showTime(backup.atMs)} UTC. Lost is what came in the ${ago} since.`,
+    `  taken ${showTime(backup.atMs)} UTC`,
+    `  Lost is what came since: ${ago}.`,
     `  ${drillText(backup)}`,
     ...plan.stops.map((what) => `  stops ${what}, and starts it again`),
     ...plan.warnings.map((text) => `  WARNING: ${text}`),

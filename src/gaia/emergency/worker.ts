@@ -1,8 +1,9 @@
 import { reasonOf } from '../../base/fault.ts';
+import { isMadeFor } from '../../recovery/run/cause.ts';
 import { isAlive } from '../../recovery/run/live-process.ts';
 import { statusOf } from '../../recovery/run/status.ts';
 import { runnerOf } from '../follow-run.ts';
-import { carryOut, type Watch } from './carry-out.ts';
+import { awayMs, carryOut, type Watch } from './carry-out.ts';
 import { everybody } from './everybody.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import { type HowFar, howFar } from './how-far.ts';
@@ -28,6 +29,7 @@ export type Worker = {
 };
 
 const tellEveryMs = 3_000;
+const aliveEveryMs = 60_000;
 /** From here on a run goes to its end. */
 const leaving = ['swap', 'start', 'health', 'commit', 'take back', 'end'];
 
@@ -49,11 +51,12 @@ export function workerOf(deps: HandlerDeps): Worker {
   return {
     begin(operation) {
       pause('phone begins');
-      work(operations.put({ ...operation, state: 'running' }));
+      work(operations.put({ ...operation, state: 'running', aliveMs: clock() }));
     },
     look(operation) {
       if (now === undefined) return work(operation);
       if (operation.stopping) stop(deps, operation, now);
+      keepAlive(deps, operation);
       if (clock() - now.toldMs < tellEveryMs) return;
       now.toldMs = clock();
       tellHowFar(deps, operation, now);
@@ -69,21 +72,28 @@ async function carry(deps: HandlerDeps, { id, verb }: Operation, working: Workin
   const watch = (target: string): Watch => {
     working.target = target;
     working.far = howFar(target, deps.clock);
-    // Of a restore the process that watches ends, and not the run.
-    return { say: working.far.say, progress: working.far.step, signal: verb === 'drill' ? signal : deps.signal };
+    // Of a restore that ends the looking at its backup, or the watching, and never the run.
+    return { say: working.far.say, progress: working.far.step, signal: verb === 'backup' ? deps.signal : signal };
   };
   const goesBack = () => {
     working.goesBack = true;
   };
   try {
     const put = (next: Operation) => void operations.put(next);
-    const result = await carryOut({ callFor, watch, current, goesBack, put });
+    const result = await carryOut({ callFor, watch, current, goesBack, put, clock: deps.clock });
     pause('phone worked');
     if (result !== undefined) finish(current(), result.kind, result.says);
   } catch (error) {
     log.error('an operation failed', { id, because: reasonOf(error) });
     finish(current(), 'failed', `This is a fault of ours: ${reasonOf(error)}`);
   }
+}
+
+/** Written down now and then, so that a time in which nobody could stop it is known. A gap that is too long stays. */
+function keepAlive({ operations, clock }: HandlerDeps, operation: Operation): void {
+  const now = clock();
+  if (awayMs(operation, now) > 0 || Math.abs(now - (operation.aliveMs ?? 0)) < aliveEveryMs) return;
+  operations.put({ ...operation, aliveMs: now });
 }
 
 function tellHowFar(deps: HandlerDeps, operation: Operation, { far }: Working): void {
@@ -100,6 +110,8 @@ function stop({ callFor, endGroup }: HandlerDeps, operation: Operation, working:
   const cause = causeOf(operation, working.target);
   const { place } = callFor([], {}).config();
   const run = statusOf(place).runs.find(({ request, state }) => request.cause === cause && state === 'running');
+  // Its backup is still looked at, perhaps where nobody answers.
+  if (run === undefined && !isMadeFor(place, cause)) working.stop.abort();
   if (run === undefined || run.inSwap || leaving.includes(run.step)) return;
   const runner = runnerOf(run.folder);
   if (runner !== undefined && isAlive(runner)) endGroup(runner.pid);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fault } from '../../base/fault.ts';
@@ -19,7 +19,12 @@ export type Enrolment = {
   fingerprint: string;
   /** None where the file is of another secret, or lost. */
   codes: HashedCodes;
+  /** What there is an entry of its own for in the authenticator; undefined where one is for all. */
+  each: readonly string[] | undefined;
 };
+
+/** The entry for what is no restore of a target. No target is called so: their names are in small letters. */
+export const approvals = 'Approvals';
 
 /** As RFC 4226 wants it: as long as the hash. */
 const secretBytes = 20;
@@ -35,13 +40,29 @@ export const newSecret = () => randomBytes(secretBytes);
 export function readEnrolment({ secretFile, codesFile }: FactorFiles): Enrolment | undefined {
   const text = readPrivately(secretFile)?.trim();
   if (text === undefined || text === '') return undefined;
-  const secret = fromBase32(text);
+  const [, base32 = text, each] = /^(.*)\neach: (.+)$/s.exec(text) ?? [];
+  const secret = fromBase32(base32);
   if (secret === undefined || secret.length < leastSecretBytes)
     throw new Fault('damaged', `${secretFile} holds no secret of an authenticator.`, {
       hint: 'Make a new one: gaia 2fa enroll --replace',
     });
   const fingerprint = fingerprintOf(secret);
-  return { secret, fingerprint, codes: codesIn(codesFile, fingerprint) };
+  return { secret, fingerprint, codes: codesIn(codesFile, fingerprint), each: each?.split(' ') };
+}
+
+/**
+ * The secret whose codes confirm something; undefined where the authenticator has no entry for that. A code of one entry is none of
+ * another: so it says what it confirms, whatever a bot that lies has shown.
+ */
+export function secretFor({ secret, each }: Pick<Enrolment, 'secret' | 'each'>, what: string): Buffer | undefined {
+  if (each === undefined) return secret;
+  if (!each.includes(what)) return undefined;
+  return createHmac('sha256', secret).update(`LeverEdge code for ${what}`).digest().subarray(0, secretBytes);
+}
+
+/** The entry of the authenticator whose codes confirm a restore; undefined where it has but one. */
+export function entryOf(files: FactorFiles, { target }: { target: string }): string | undefined {
+  return readEnrolment(files)?.each === undefined ? undefined : target;
 }
 
 /** Writes a secret and its backup codes, codes first; what was there is replaced. On disk when it returns. */
@@ -50,6 +71,7 @@ export function writeEnrolment(
   secret: Buffer,
   codes: readonly string[],
   between: () => void,
+  each?: readonly string[],
 ): void {
   const { secretFile, codesFile } = files;
   for (const file of [secretFile, codesFile]) makeFolder(dirname(file), 0o700);
@@ -57,7 +79,8 @@ export function writeEnrolment(
   const text = JSON.stringify({ format: 1, of: fingerprintOf(secret), ...hashed });
   writeSecretly(codesFile, `${text}\n`);
   between();
-  writeSecretly(secretFile, `${toBase32(secret)}\n`);
+  const entries = each === undefined ? '' : `each: ${each.join(' ')}\n`;
+  writeSecretly(secretFile, `${toBase32(secret)}\n${entries}`);
 }
 
 /** Of 160 random bits: nobody finds them from it. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Fault } from '../../base/fault.ts';
 import { newBackupCodes } from './backup-codes.ts';
-import { newSecret, writeEnrolment } from './enrolment.ts';
+import { newSecret, secretFor, writeEnrolment } from './enrolment.ts';
 import { beginGuard, guardOf, tryCode, unlockGuard, type Verdict } from './guard.ts';
 import { codeAt, stepAt } from './totp.ts';
 
@@ -88,6 +88,26 @@ describe('codes from the phone', () => {
     assert.equal(on.try('AAAAA-AAAAA').kind, 'wrong');
     const lies = readFileSync(on.files.codesFile, 'utf8');
     for (const code of on.codes) assert.ok(!lies.includes(code) && !lies.includes(code.replace('-', '')));
+  });
+
+  it('of an entry for one target count for that one alone, once, and backup codes for any', (t) => {
+    const on = machine(t);
+    const each = ['dev', 'prod', 'Approvals'];
+    writeEnrolment(on.files, on.secret, on.codes, () => beginGuard(on.place, on.secret, 0), each);
+    const tried = (typed: string, what?: string) => tryCode(on.place, on.files, typed, on.nowMs, what).kind;
+    const code = (what: string, away = 0) =>
+      codeAt(secretFor({ secret: on.secret, each }, what) as Buffer, stepAt(on.nowMs) + away);
+    assert.equal(new Set([on.code(), ...each.map((what) => code(what))]).size, 4);
+    // That of the secret they all come from is in no authenticator.
+    for (const typed of [on.code(), code('dev')]) assert.equal(tried(typed, 'prod'), 'wrong');
+    assert.equal(guardOf(on.place).failures, 2);
+    assert.deepEqual([tried(code('prod'), 'prod'), tried(code('prod'), 'prod')], ['right', 'used']);
+    assert.equal(tried(code('Approvals', 1)), 'right');
+    assert.match(
+      JSON.stringify(tryCode(on.place, on.files, code('dev'), on.nowMs, 'full')),
+      /no entry for full.*--each/,
+    );
+    assert.equal(tried(on.codes[0] as string, 'dev'), 'right');
   });
 
   it('of an older secret that came back with a restore count no more, and neither do its backup codes', (t) => {

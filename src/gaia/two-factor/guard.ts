@@ -6,7 +6,8 @@ import { writeWhole } from '../../recovery/archive/manifest-file.ts';
 import { syncFolder } from '../../recovery/disk.ts';
 import type { Place } from '../../recovery/place.ts';
 import { findCode, isBackupCode } from './backup-codes.ts';
-import { type Enrolment, type FactorFiles, fingerprintOf, readEnrolment } from './enrolment.ts';
+import { approvals, type Enrolment, type FactorFiles, fingerprintOf, readEnrolment, secretFor } from './enrolment.ts';
+import { alone } from './guard-lock.ts';
 import { judgeCode } from './totp.ts';
 
 /**
@@ -47,18 +48,35 @@ const fileOf = (place: Pick<Place, 'state'>) => join(folderOf(place), 'guard.jso
 /**
  * Judges a code that somebody sent. A try is written down as a wrong one before it is looked at, and a right one as used before
  * this returns: whatever is killed when, no code counts twice and no try is free.
+ * @param what it is to confirm: a target, or `full`
  * @throws Fault `damaged` when nobody knows what was used, `forbidden` when others can read the secret, the system's error
  */
-export function tryCode(place: Pick<Place, 'state'>, files: FactorFiles, typed: string, nowMs: number): Verdict {
+export function tryCode(
+  place: Pick<Place, 'state'>,
+  files: FactorFiles,
+  typed: string,
+  nowMs: number,
+  what = approvals,
+): Verdict {
   const enrolment = readEnrolment(files);
-  if (enrolment === undefined)
-    return { kind: 'no factor', says: 'No second factor is set up. On the server: gaia 2fa enroll' };
+  const unfit = whyUnfit(place, enrolment);
+  if (enrolment === undefined || unfit !== undefined) return { kind: 'no factor', says: unfit ?? '' };
+  const secret = secretFor(enrolment, what);
+  if (secret === undefined) return { kind: 'no factor', says: noEntryFor(what) };
+  makeFolder(folderOf(place), 0o700);
+  return alone(folderOf(place), () => tried(place, { ...enrolment, secret }, typed, nowMs));
+}
+
+/** Why no code of this secret can be right; undefined when nothing speaks against it. @throws Fault `damaged` */
+export function whyUnfit(place: Pick<Place, 'state'>, enrolment: Enrolment | undefined): string | undefined {
+  if (enrolment === undefined) return 'No second factor is set up. On the server: gaia 2fa enroll';
+  const { enrolled } = readGuard(place);
+  if (enrolled === null || enrolled === enrolment.fingerprint) return undefined;
+  return 'The secret here is not the one that was enrolled last: an older one came back with a restore. On the server: gaia 2fa enroll --replace';
+}
+
+function tried(place: Pick<Place, 'state'>, enrolment: Enrolment, typed: string, nowMs: number): Verdict {
   const state = readGuard(place);
-  if (state.enrolled !== null && state.enrolled !== enrolment.fingerprint)
-    return {
-      kind: 'no factor',
-      says: 'The secret here is not the one that was enrolled last: an older one came back with a restore. On the server: gaia 2fa enroll --replace',
-    };
   if (state.failures >= lockedFrom) return { kind: 'locked', untilMs: undefined };
   if (nowMs < state.locked_until_ms) return { kind: 'locked', untilMs: state.locked_until_ms };
   const failures = state.failures + 1;
@@ -71,18 +89,26 @@ export function tryCode(place: Pick<Place, 'state'>, files: FactorFiles, typed: 
   return judged.verdict;
 }
 
+/** Where a target came into the configuration after the codes. */
+const noEntryFor = (what: string) =>
+  `The authenticator has no entry for ${what}. On the server: gaia 2fa enroll --each --replace`;
+
 type Found = { verdict: Verdict; next?: GuardState };
 
-function judge({ secret, codes }: Enrolment, state: GuardState, typed: string, nowMs: number): Found | undefined {
+function judge(
+  { secret, codes, fingerprint }: Enrolment,
+  state: GuardState,
+  typed: string,
+  nowMs: number,
+): Found | undefined {
   const unlocked = { failures: 0, locked_until_ms: 0 };
   if (/^\d{6}$/.test(typed)) {
     const judged = judgeCode(secret, typed, nowMs, state.last_step);
     if (judged.kind === 'wrong') return undefined;
     if (judged.kind === 'used') return { verdict: { kind: 'used' } };
-    const enrolled = fingerprintOf(secret);
     return {
       verdict: { kind: 'right', by: 'code' },
-      next: { ...state, ...unlocked, enrolled, last_step: judged.step },
+      next: { ...state, ...unlocked, enrolled: fingerprint, last_step: judged.step },
     };
   }
   const hash = isBackupCode(typed) ? findCode(codes, typed) : undefined;
@@ -101,14 +127,18 @@ function lockAfter(failures: number, nowMs: number): number | undefined {
 
 /** From now on codes of this secret count, and that of the step it was proven with does not. On disk when it returns. */
 export function beginGuard(place: Pick<Place, 'state'>, secret: Uint8Array, step: number): void {
-  write(place, { ...fresh, enrolled: fingerprintOf(secret), last_step: step });
+  makeFolder(folderOf(place), 0o700);
+  alone(folderOf(place), () => write(place, { ...fresh, enrolled: fingerprintOf(secret), last_step: step }));
 }
 
 /** Lets codes be tried again. Answers how many wrong ones there were. @throws the system's error */
 export function unlockGuard(place: Pick<Place, 'state'>): number {
-  const state = readGuard(place);
-  if (state.failures > 0 || state.locked_until_ms > 0) write(place, { ...state, failures: 0, locked_until_ms: 0 });
-  return state.failures;
+  if (!existsSync(fileOf(place))) return 0;
+  return alone(folderOf(place), () => {
+    const state = readGuard(place);
+    if (state.failures > 0 || state.locked_until_ms > 0) write(place, { ...state, failures: 0, locked_until_ms: 0 });
+    return state.failures;
+  });
 }
 
 /** What `gaia doctor` and the phone say of it. @throws Fault `damaged` */

@@ -6,6 +6,7 @@ import { type RetentionPolicy, usualRetention } from '../catalog/retention.ts';
 import { readRecipients } from '../encryption/age-key.ts';
 import type { RecoveryConfig } from './config.ts';
 import { type Located, Mistakes, parseLocated } from './located.ts';
+import { isMidSwap, putAside } from './put-aside.ts';
 import { busIn } from './read-bus.ts';
 import { endpointsIn } from './read-health.ts';
 import { scheduleIn } from './read-schedule.ts';
@@ -38,7 +39,11 @@ const maxKept = 10_000;
  */
 export function readConfig(named: string | undefined, home: string): RecoveryConfig {
   const file = named === undefined ? usualFile(home) : resolve(named);
-  return parseConfig(file, textOf(file), home);
+  const aside = isThere(file) ? undefined : putAside(file);
+  if (aside === undefined) return parseConfig(file, textOf(file), home);
+  const config = parseConfig(file, aside.text, home);
+  // Killed between the two renames that give gaia/ back its own, nothing else could tell where that restore is to be finished.
+  return isMidSwap(aside, config.place) ? config : parseConfig(file, textOf(file), home);
 }
 
 function usualFile(home: string): string {

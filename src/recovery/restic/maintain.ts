@@ -23,8 +23,9 @@ export type OwnSnapshot = {
 };
 
 /** All snapshots of ours, oldest first. @throws Fault */
-export async function ownSnapshots(at: ResticRepository): Promise<OwnSnapshot[]> {
-  const { stdout } = await runRestic(at, ['snapshots', '--json', '--tag', ownTag], { reads: true });
+export async function ownSnapshots(at: ResticRepository, signal?: AbortSignal): Promise<OwnSnapshot[]> {
+  const run = { reads: true, ...(signal === undefined ? {} : { signal }) };
+  const { stdout } = await runRestic(at, ['snapshots', '--json', '--tag', ownTag], run);
   const found = resticJson(at, stdout) as { id: string; time: string; tags?: string[]; paths?: string[] }[] | null;
   return (found ?? []).map(({ id, time, tags = [], paths = [] }) => ({
     id,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import { type ResticRepository, resticEnv, shownRepository } from './repository.ts';
 import { resticFault } from './restic-fault.ts';
+import { startedBy } from './started-by.ts';
 import { usualStallMs, watchStall } from './watch-stall.ts';
 
 export type ResticRun = {
@@ -67,6 +68,7 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
   let isStalled = false;
   let stopWatching: () => void = () => undefined;
   let isOver = false;
+  let endStarted: () => void = () => undefined;
   void (run.heldUntil ?? Promise.resolve()).then(() => {
     if (isOver) return;
     stopWatching = watchStall({
@@ -74,12 +76,16 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
       givenBytes: () => bytes + told,
       end() {
         isStalled = true;
+        endStarted = startedBy(child.pid ?? 0);
         child.kill('SIGKILL');
       },
     });
   });
   // Of this one it removes its lock, in every version.
-  const interrupt = () => child.kill('SIGINT');
+  const interrupt = () => {
+    endStarted = startedBy(child.pid ?? 0);
+    child.kill('SIGINT');
+  };
   run.signal?.addEventListener('abort', interrupt, { once: true });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     told += text.length;
@@ -90,7 +96,8 @@ async function once(at: ResticRepository, args: readonly string[], run: ResticRu
     child.on('error', (error: NodeJS.ErrnoException) => reject(cannotStart(error)));
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
-  ended.catch(() => undefined /* thrown below */);
+  // Not before: it may still need them to take its lock with it.
+  ended.then(() => endStarted()).catch(() => undefined /* thrown below */);
   const pieces: Buffer[] = [];
   try {
     for await (const piece of child.stdout as AsyncIterable<Buffer>) {

@@ -16,12 +16,13 @@ export async function readSnapshotList(
   at: ResticRepository,
   { name, snapshot, list: promised }: Manifest,
   place?: Pick<Place, 'state'>,
+  signal?: AbortSignal,
 ): Promise<Listed[]> {
   const kept = place === undefined ? undefined : keptList(place, promised.sha256);
   if (kept !== undefined) return parsed([kept], promised) ?? [];
   const file = join(dirname((snapshot as ManifestSnapshot).set), 'list', 'FILES.ndjson');
   // By restic's own search for the latest, one damaged snapshot of whatever backup would be in the way.
-  const found = (await ownSnapshots(at)).filter(({ isCatalogue, backup }) => isCatalogue && backup === name);
+  const found = (await ownSnapshots(at, signal)).filter(({ isCatalogue, backup }) => isCatalogue && backup === name);
   if (found.length === 0)
     throw new Fault(
       'not-found',
@@ -37,7 +38,11 @@ export async function readSnapshotList(
     const pieces: Buffer[] = [];
     const out = (piece: Buffer) => void pieces.push(piece);
     try {
-      await runRestic(at, [...how, 'dump', id, file], { out, reads: true });
+      await runRestic(at, [...how, 'dump', id, file], {
+        out,
+        reads: true,
+        ...(signal === undefined ? {} : { signal }),
+      });
     } catch (error) {
       // Another one that says the same of itself may be it.
       if (!(error instanceof Fault) || error.code !== 'damaged' || found.length === 1) throw error;

@@ -44,7 +44,13 @@ export type OpenBackup =
   | { kind: 'old'; file: string; close(): Promise<void> };
 
 /** What opens backups: keys for those that are encrypted, and the repository for those that lie in one. */
-export type Opener = { unlock?: Unlock; restic?: ResticRepository | undefined; place?: Pick<Place, 'state'> };
+export type Opener = {
+  unlock?: Unlock;
+  restic?: ResticRepository | undefined;
+  place?: Pick<Place, 'state'>;
+  /** Ends the asking of a repository that does not answer. */
+  signal?: AbortSignal;
+};
 
 /** What this machine has to open the backups of a target with. */
 export function openerOf({ place, target }: { place: Place; target: Target }): Opener {
@@ -59,7 +65,7 @@ export function openerOf({ place, target }: { place: Place; target: Target }): O
 export async function openBackup(
   file: string,
   known: KeyObject | undefined,
-  { unlock, restic, place }: Opener = {},
+  { unlock, restic, place, signal }: Opener = {},
 ): Promise<OpenBackup> {
   if (!isOwnArchive(file)) return { kind: 'old', file, close: async () => undefined };
   const signed = readManifest(file, known);
@@ -69,7 +75,7 @@ export async function openBackup(
     });
   if (signed.manifest.snapshot !== undefined) {
     const at = requireRepository(restic, signed.manifest.name);
-    const list = await readSnapshotList(at, signed.manifest, place);
+    const list = await readSnapshotList(at, signed.manifest, place, signal);
     return { kind: 'own', file, signed, list, ...snapshotSource(at, signed.manifest, list) };
   }
   return openArchive(file, signed, unlock);

@@ -31,6 +31,11 @@ export function isOfRequest({ kind, target, backup, only, plan }: Asked, request
   return isBackup && (only ?? null) === request.only && (plan ?? request.plan_hash) === request.plan_hash;
 }
 
+/** Whether anything was made for a cause that does it, or is about to. */
+export function isMadeFor(place: Pick<Place, 'state'>, cause: string): boolean {
+  return runFolders(place).some((folder) => requestOf(folder)?.cause === cause);
+}
+
 /** Folders of runs that were asked for by a cause and have not begun: whoever asked was killed, or they are about to. */
 export function unbegunOf(place: Pick<Place, 'state'>, cause: string): string[] {
   return runFolders(place).filter(

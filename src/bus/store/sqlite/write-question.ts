@@ -97,6 +97,7 @@ export function questionWriterOf(ledger: Ledger, events: () => EventWriter): Que
         response: answer.response,
         shownHash: answer.payloadHash,
         reason: answer.reason ?? null,
+        confirmedBy: answer.confirmedBy ?? null,
       });
       if (resolution) return { kind: 'answered', resolution };
       return late(settle(id));
@@ -177,13 +178,19 @@ function enderOf(ledger: Ledger, announce: Announce): EndQuestion {
       if (state === 'answered') details.answered_payload_hash = said.shownHash ?? null;
     }
     if (said.reason) details.reason = said.reason;
+    if (said.confirmedBy) details.confirmed_by = said.confirmedBy;
     announce(row, actionOf[state], { ...details, ...resolution });
     return resolution;
   };
 }
 
 /** `shownHash`: the hash that came with the answer, which is the question's or none. */
-type End = { response: string | null; reason?: string | null; shownHash?: string | null };
+type End = {
+  response: string | null;
+  reason?: string | null;
+  shownHash?: string | null;
+  confirmedBy?: string | null;
+};
 type Settled = { kind: 'unknown' } | { kind: 'asks-nothing' } | { kind: 'already-resolved'; resolution: Resolution };
 
 /** The clock passed the deadline between two looks at it: the second look tells how the question ended. */

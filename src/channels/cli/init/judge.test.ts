@@ -65,6 +65,7 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     { '/c': folder(0o700, [entry('GAIA.token', 0o600, 0)]) },
     'there',
   ],
+  ['the key of GAIA, who is root', secret, { '/c': folder(0o700, [entry('gaia-confirms.pub', 0o644, 0)]) }, 'there'],
   ['a file where a folder should be', secret, { '/c': file() }, /is a file, and no folder.*mv \/c ELSEWHERE/],
   ['a link to nothing', secret, { '/c': { kind: 'dangling' } }, /leads nowhere/],
   ['a folder that cannot be looked at', secret, { '/c': { kind: 'hidden', code: 'EACCES' } }, /EACCES/],

@@ -103,9 +103,9 @@ describe('the plan of init', () => {
     assert.deepEqual(services, [
       ...['event-bus.service', 'leveredge-gaia.socket'],
       ...['atlas.service', 'chronos.service', 'hades.service'],
-      ...['leveredge-telegram.service', 'gaia-runner.service', 'gaia-emergency.service'],
+      ...['leveredge-codes.socket', 'leveredge-telegram.service', 'gaia-runner.service', 'gaia-emergency.service'],
     ]);
-    assert.ok(!paths(plan({ units: 'user' })).some((path) => /leveredge-gaia|gaia-runner/.test(path)));
+    assert.ok(!paths(plan({ units: 'user' })).some((path) => /leveredge-gaia|leveredge-codes|gaia-runner/.test(path)));
   });
 
   it('makes the tokens once the bus has its database up to date, and before what reads them', () => {
@@ -142,7 +142,7 @@ describe('the plan of init', () => {
     const [page] = plan().flatMap((step) =>
       step.kind === 'file' && step.path === `${home}/README.md` ? step.text : [],
     );
-    assert.match(page ?? '', /enable --now event-bus\.service .* hades\.service$/m);
+    assert.match(page ?? '', /enable --now event-bus\.service .* hades\.service leveredge-codes\.socket$/m);
     assert.match(page ?? '', /leveredge telegram setup --home \/opt\/leveredge/);
     assert.doesNotMatch(
       plan({ bots: false })

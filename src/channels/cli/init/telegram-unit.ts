@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { closedOff, commandLine, fewCalls, inBoth, unitWord } from '../../../base/systemd-unit.ts';
 import { handedOver, telegramPlaces } from '../../telegram/places.ts';
 import { busUnitName } from './bus-unit.ts';
+import { codesSocketFile, codesSocketName } from './code-units.ts';
 import type { Systemd } from './step.ts';
 import { type UnitPlace, unitHead } from './unit-text.ts';
 
@@ -37,8 +38,8 @@ function systemUnit({ home, node, program, user }: UnitPlace): string {
   return `${unitHead}
 [Unit]
 Description=LeverEdge control bot (Telegram)
-After=network-online.target ${busUnitName}
-Wants=network-online.target ${busUnitName}
+After=network-online.target ${busUnitName} ${codesSocketName}
+Wants=network-online.target ${busUnitName} ${codesSocketName}
 ${onceSetUp(home)}
 StartLimitIntervalSec=300
 StartLimitBurst=5
@@ -46,6 +47,7 @@ StartLimitBurst=5
 [Service]
 Type=exec
 User=${user}
+Environment=GAIA_CODES_SOCKET=${codesSocketFile}
 # Its tokens stay whose they are: systemd hands copies to this service alone.
 ${files.join('\n')}
 ExecStart=${botCommand({ home, node, program })}

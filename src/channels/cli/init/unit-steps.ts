@@ -4,6 +4,7 @@ import { agentScopes } from '../../../capabilities/agent-scopes.ts';
 import type { AgentName } from '../door.ts';
 import { agentTokenFile, agentUnit, agentUnitName, agentUser } from './agent-unit.ts';
 import { busUnit, busUnitName } from './bus-unit.ts';
+import { codesServiceName, codesServiceUnit, codesSocketName, codesSocketUnit } from './code-units.ts';
 import { gaiaRunnerName, gaiaRunnerUnit, gaiaSocketName, gaiaSocketUnit } from './gaia-units.ts';
 import type { Server, Step, Systemd } from './step.ts';
 import { telegramFiles, telegramUnit, telegramUnitName, telegramUser } from './telegram-unit.ts';
@@ -51,6 +52,12 @@ export function unitFiles(
       const place = { home, node, program, user: agentUser(user, name) };
       return file(agentUnitName(name), agentUnit(manager, name, place));
     }),
+    ...(bots && manager === 'system'
+      ? [
+          file(codesSocketName, codesSocketUnit(telegramUser(user))),
+          file(codesServiceName, codesServiceUnit({ home, node, gaia: programs.gaia })),
+        ]
+      : []),
     ...(bots ? [file(telegramUnitName, telegramUnit(manager, { home, node, program, user: telegramUser(user) }))] : []),
   ];
 }
@@ -73,6 +80,9 @@ export function serviceSteps({ home, manager, agents, bots, url }: UnitsWanted):
       ...({ kind: 'service', unit: agentUnitName(name), manager, url } as const),
       heard: { agent: name.toUpperCase() },
     })),
+    ...(bots && manager === 'system'
+      ? [{ kind: 'service', unit: codesSocketName, manager, url, heard: 'socket' } as const]
+      : []),
     ...(bots ? [{ ...telegramService(home), manager, url }] : []),
   ];
 }

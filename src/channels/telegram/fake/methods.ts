@@ -1,4 +1,5 @@
 import { type Args, jsonArg, numberArg, textArg, type UploadedFile } from './body.ts';
+import { deleteCommands, getCommands, setCommands } from './commands.ts';
 import { type Entity, parseHtml } from './html.ts';
 import { markupOf } from './keyboard.ts';
 import { Refused } from './refusals.ts';
@@ -9,7 +10,6 @@ export type Method = (world: World, bot: Bot, args: Args) => unknown;
 const maxText = 4096;
 const maxCaption = 1024;
 const maxAnswer = 200;
-const maxCommands = 100;
 const maxFileBytes = 50 * 1000 * 1000;
 const deletableSeconds = 48 * 3600;
 const typingMs = 5000;
@@ -35,12 +35,9 @@ export const methods: Readonly<Record<string, Method>> = {
     if (['true', 'True', '1'].includes(String(args.drop_pending_updates))) bot.queue.length = 0;
     return true;
   },
-  getmycommands: (_world, bot) => bot.commands,
+  getmycommands: getCommands,
   setmycommands: setCommands,
-  deletemycommands(_world, bot) {
-    bot.commands = [];
-    return true;
-  },
+  deletemycommands: deleteCommands,
   getchat: (_world, bot, args) => ({ ...chatArg(bot, args), accent_color_id: 0, max_reaction_count: 11 }),
   sendmessage: sendMessage,
   senddocument: sendDocument,
@@ -167,6 +164,8 @@ function deleteMessage(world: World, bot: Bot, args: Args): true {
   const at = bot.messages.findIndex((each) => each.message_id === id && each.chat.id === chat.id);
   const message = bot.messages[at];
   if (!message) throw new Refused('delete-unknown');
+  // In the group the bot is no administrator.
+  if (chat.type === 'group' && message.from.id !== bot.user.id) throw new Refused('delete-of-others');
   if (seconds(world.clock) - message.date >= deletableSeconds) throw new Refused('delete-too-late');
   bot.messages.splice(at, 1);
   world.changed();
@@ -181,18 +180,5 @@ function answerQuery(world: World, bot: Bot, args: Args): true {
   if (isOver) throw new Refused('query-over');
   query.answer = { text, show_alert: ['true', 'True', '1'].includes(String(args.show_alert)) };
   world.changed();
-  return true;
-}
-
-function setCommands(_world: World, bot: Bot, args: Args): true {
-  const commands = jsonArg(args, 'commands');
-  if (!Array.isArray(commands)) throw new Refused('command-invalid');
-  if (commands.length > maxCommands) throw new Refused('commands-too-many');
-  for (const { command, description } of commands as { command?: unknown; description?: unknown }[]) {
-    if (typeof command !== 'string' || !/^[a-z0-9_]{1,32}$/.test(command)) throw new Refused('command-invalid');
-    if (typeof description !== 'string' || description.length < 1 || description.length > 256)
-      throw new Refused('command-undescribed');
-  }
-  bot.commands = commands as Bot['commands'];
   return true;
 }

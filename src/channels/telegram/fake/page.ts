@@ -45,7 +45,7 @@ code,pre{font-family:ui-monospace,monospace;font-size:.88em}
 const script = `
 'use strict';
 const $ = (id) => document.getElementById(id);
-const who = { owner: ['owner', 'private'], stranger: ['stranger', 'private'], group: ['owner', 'group'] };
+const who = { owner: ['owner', 'private'], friend: ['friend', 'private'], stranger: ['stranger', 'private'], group: ['owner', 'group'] };
 let version = 0;
 let turn = 0;
 let told = '';
@@ -224,7 +224,7 @@ export const page = `<!doctype html>
 <header>
 <h1>Fake Telegram</h1>
 <label>Bot <select id="bot"></select></label>
-<label>I am <select id="who"><option value="owner">Olga, the owner</option><option value="stranger">Sam, a stranger</option><option value="group">Olga, in a group</option></select></label>
+<label>I am <select id="who"><option value="owner">Olga, the owner</option><option value="friend">Bert, a friend</option><option value="stranger">Sam, a stranger</option><option value="group">Olga, in a group</option></select></label>
 </header>
 <div id="frame">
 <main id="talk">

@@ -13,7 +13,7 @@ const message_id = z.int();
 const longestWaitSeconds = 50;
 
 const bodies = {
-  say: z.strictObject({ bot, as: person, where, text }),
+  say: z.strictObject({ bot, as: person, where, text, answers: message_id.optional() }),
   forward: z.strictObject({ bot, as: person, where, text, from: person.default('stranger') }),
   edit: z.strictObject({ bot, as: person, message_id, text }),
   tap: z.strictObject({

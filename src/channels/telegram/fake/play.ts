@@ -1,4 +1,5 @@
 import { Fault } from '../../../base/fault.ts';
+import { commandsIn } from './commands.ts';
 import {
   type Bot,
   chatOf,
@@ -16,7 +17,8 @@ type Who = { as: PersonName; where: Where };
 
 /** What a person does at their phone. Each becomes the updates that a bot gets of it. */
 export type Play = {
-  say(bot: Bot, who: Who & { text: string }): Message;
+  /** `answers`: a message of the chat, which it is an answer to. @throws Fault `not-found` when that is not there */
+  say(bot: Bot, who: Who & { text: string; answers?: number | undefined }): Message;
   /** A message of somebody else, passed on. */
   forward(bot: Bot, who: Who & { text: string; from: PersonName }): Message;
   /** @throws Fault `not-found` when there is no such message of this person */
@@ -56,7 +58,8 @@ export function makePlay(world: World): Play {
     return message;
   };
   return {
-    say: (bot, { text, ...who }) => write(bot, who, { text, ...commandIn(text) }),
+    say: (bot, { text, answers, ...who }) =>
+      write(bot, who, { text, ...commandIn(text), ...(answers === undefined ? {} : answered(bot, who, answers)) }),
     forward: (bot, { text, from, ...who }) =>
       write(bot, who, {
         text,
@@ -118,6 +121,15 @@ export function makePlay(world: World): Play {
   };
 }
 
+/** As Telegram sends it along: without what that one answered. */
+function answered(bot: Bot, { as, where }: Who, id: number): Pick<Message, 'reply_to_message'> {
+  const chat = chatOf(people[as], where);
+  const message = bot.messages.find((each) => each.message_id === id && each.chat.id === chat.id);
+  if (!message) throw new Fault('not-found', `There is no message ${id} in that chat.`);
+  const { reply_to_message: _, ...alone } = message;
+  return { reply_to_message: structuredClone(alone) };
+}
+
 function tap(world: World, bot: Bot, as: PersonName, message: Message, data: string): Query {
   const query: Query = {
     id: String(4_000_000_000_000 + bot.nextUpdate),
@@ -171,6 +183,6 @@ export function viewOf(world: World, bot: Bot, as: PersonName, where: Where) {
     })),
     is_typing: (bot.typing.get(id) ?? 0) > world.clock(),
     is_blocked: bot.blockedBy.has(id),
-    commands: bot.commands,
+    commands: commandsIn(bot, chatOf(people[as], where)),
   };
 }

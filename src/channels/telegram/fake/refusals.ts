@@ -177,6 +177,12 @@ export const refusals = {
     because: 'A message can only be deleted if it was sent less than 48 hours ago.',
     at: 'api',
   },
+  'delete-of-others': {
+    code: 400,
+    says: "Bad Request: message can't be deleted",
+    because: 'If the bot is an administrator of a group, it can delete any message there.',
+    at: 'api',
+  },
   'query-over': {
     code: 400,
     says: 'Bad Request: query is too old and response timeout expired or query ID is invalid',
@@ -201,6 +207,13 @@ export const refusals = {
     says: 'Bad Request: BOT_COMMANDS_TOO_MUCH',
     because:
       "A JSON-serialized list of bot commands to be set as the list of the bot's commands. At most 100 commands can be specified.",
+    at: 'api',
+  },
+  'scope-unknown': {
+    code: 400,
+    says: "Bad Request: can't parse BotCommandScope: Unsupported type specified",
+    because:
+      'This object represents the scope to which bot commands are applied. Currently, the following 7 scopes are supported:',
     at: 'api',
   },
   'action-unknown': {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
+import { viewOf } from './play.ts';
 import { type RefusalName, refusals } from './refusals.ts';
 import { fakeBots, startFakeTelegram } from './start.ts';
 import { people } from './world.ts';
@@ -131,6 +132,10 @@ const naive: { [name in RefusalName]: (stand: Stand) => Promise<Answer> } = {
     later(48 * 3_600_000);
     return call('deleteMessage', { chat_id: owner, message_id: 1 });
   },
+  'delete-of-others'({ fake, bot, call }) {
+    const { message_id } = fake.play.say(bot, { as: 'owner', where: 'group', text: '123456' });
+    return call('deleteMessage', { chat_id: group, message_id });
+  },
   async 'query-over'(stand) {
     const id = await tapped(stand);
     await stand.call('answerCallbackQuery', { callback_query_id: id });
@@ -145,6 +150,7 @@ const naive: { [name in RefusalName]: (stand: Stand) => Promise<Answer> } = {
     call('setMyCommands', {
       commands: Array.from({ length: 101 }, (_, at) => ({ command: `c${at}`, description: 'x' })),
     }),
+  'scope-unknown': ({ call }) => call('setMyCommands', { commands: [], scope: { type: 'friends' } }),
   'action-unknown': ({ call }) => call('sendChatAction', { chat_id: owner, action: 'thinking' }),
   'document-missing': ({ call }) => call('sendDocument', { chat_id: owner, document: 'log.txt' }),
   'caption-too-long': ({ send }) =>
@@ -276,6 +282,43 @@ describe('the fake Telegram', { timeout: 60_000 }, () => {
       asked.on('error', reject).end();
     });
     assert.equal(status, 400);
+  });
+
+  it('lets what somebody wrote be taken away in their own chat, once', async (t) => {
+    const { fake, bot, call } = await standing(t);
+    const { message_id } = fake.play.say(bot, { as: 'owner', where: 'private', text: '123456' });
+    assert.equal((await call('deleteMessage', { chat_id: owner, message_id })).ok, true);
+    assert.match((await call('deleteMessage', { chat_id: owner, message_id })).description, /to delete not found/);
+    assert.deepEqual(
+      bot.messages.map(({ text }) => text),
+      ['/start'],
+    );
+  });
+
+  it('shows the commands of a chat there, before those of all chats, and takes none for a chat that nobody began', async (t) => {
+    const { fake, bot, call } = await standing(t);
+    const commands = (command: string) => ({ commands: [{ command, description: 'x' }] });
+    const shown = (as: 'owner' | 'stranger', where: 'private' | 'group' = 'private') =>
+      viewOf(fake.world, bot, as, where).commands.map(({ command }) => command);
+    await call('setMyCommands', commands('all'));
+    assert.deepEqual([shown('owner'), shown('stranger'), shown('owner', 'group')], [['all'], ['all'], ['all']]);
+    await call('setMyCommands', { ...commands('one'), scope: { type: 'chat', chat_id: owner } });
+    assert.deepEqual([shown('owner'), shown('stranger')], [['one'], ['all']]);
+    await call('deleteMyCommands');
+    assert.deepEqual([shown('owner'), shown('stranger')], [['one'], []]);
+    const { status } = await call('setMyCommands', { ...commands('x'), scope: { type: 'chat', chat_id: stranger } });
+    assert.equal(status, 400);
+    assert.equal(fake.world.refused.at(-1)?.refusal, 'chat-unknown');
+  });
+
+  it('sends along the message that one answers', async (t) => {
+    const { fake, bot, call, say } = await standing(t);
+    const { result } = await say('Your code?');
+    fake.play.say(bot, { as: 'owner', where: 'private', text: '123456', answers: result.message_id });
+    const updates = (await call('getUpdates')).result as never as {
+      message: { reply_to_message?: { message_id: number; text: string } };
+    }[];
+    assert.equal(updates.at(-1)?.message.reply_to_message?.text, 'Your code?');
   });
 
   it('serves a page that runs its own script alone', async (t) => {

@@ -20,6 +20,7 @@ export type Message = {
   document?: { file_id: string; file_name: string; file_size: number };
   reply_markup?: Markup;
   edit_date?: number;
+  reply_to_message?: Omit<Message, 'reply_to_message'>;
   forward_origin?: { type: 'user'; sender_user: User; date: number };
 };
 
@@ -51,7 +52,8 @@ export type Bot = {
   /** Updates of these kinds alone come; undefined is all. */
   allowed: readonly string[] | undefined;
   poll: Poll | undefined;
-  commands: { command: string; description: string }[];
+  /** By their scope. */
+  commands: Record<string, { command: string; description: string }[]>;
   /** Chats in which it may speak. */
   knownChats: Set<number>;
   blockedBy: Set<number>;
@@ -64,6 +66,7 @@ export type Bot = {
 /** The people that there are, by the name under which one plays them. */
 export const people = {
   owner: { id: 5_550_001, is_bot: false, first_name: 'Olga', username: 'olga_owner' },
+  friend: { id: 5_550_003, is_bot: false, first_name: 'Bert', username: 'bert_friend' },
   stranger: { id: 5_550_002, is_bot: false, first_name: 'Sam', username: 'sam_stranger' },
 } as const satisfies Readonly<Record<string, User>>;
 export type PersonName = keyof typeof people;
@@ -156,7 +159,7 @@ function newBot(name: string, user: User, token: string, flood: Flood): Bot {
     nextUpdate: 100_001,
     allowed: undefined,
     poll: undefined,
-    commands: [],
+    commands: {},
     knownChats: new Set(),
     blockedBy: new Set(),
     messages: [],
