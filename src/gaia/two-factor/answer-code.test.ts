@@ -8,7 +8,7 @@ import { readStatement } from '../../base/signed-statement.ts';
 import { readConfig } from '../../recovery/config/read-config.ts';
 import { answerCode } from './answer-code.ts';
 import { newBackupCodes } from './backup-codes.ts';
-import { newSecret, writeEnrolment } from './enrolment.ts';
+import { newSecret, secretFor, writeEnrolment } from './enrolment.ts';
 import { beginGuard, tryCode, unlockGuard } from './guard.ts';
 import { codeAt, stepAt } from './totp.ts';
 
@@ -63,6 +63,16 @@ describe('a code that the control bot sends on', () => {
     assert.match(saysOf(on.judge(on.code())), /used already/);
     assert.match(saysOf(on.judge(on.paper[0] as string)), /backup code; 9 are left/);
     assert.ok(!on.log().includes(on.code()) && !on.log().includes(on.paper[0] as string), on.log());
+  });
+
+  it('is that of the entry for approvals, where the authenticator has one for each target', (t) => {
+    const on = home(t);
+    const secret = newSecret();
+    const each = ['dev', 'Approvals'];
+    writeEnrolment(on.emergency, secret, on.paper, () => beginGuard(on.place, secret, 0), each);
+    const of = (what: string) => codeAt(secretFor({ secret, each }, what) as Buffer, stepAt(now));
+    assert.match(saysOf(on.judge(of('dev'))), /is wrong \(1 of 10\)\.\nIt must be that of the entry “Approvals”/);
+    assert.equal(on.judge(of('Approvals')).kind, 'right');
   });
 
   it('has the same locks as one at the emergency bot', (t) => {

@@ -10,7 +10,7 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { diskFault } from '../../recovery/disk.ts';
 import { clockProblem } from '../emergency/phone-clock.ts';
 import { refusedCode } from '../emergency/phone-words.ts';
-import { readEnrolment } from './enrolment.ts';
+import { approvals, entryOf, readEnrolment } from './enrolment.ts';
 import { guardOf, tryCode, whyUnfit } from './guard.ts';
 
 /** What the control bot asks, as it stands in the one line: whether a code could count at all, or whether this one does. */
@@ -84,7 +84,8 @@ function judge(asked: ToJudge, config: RecoveryConfig, { home, now, log }: Deps)
   showKey(join(home, 'shared', 'credentials', 'gaia-confirms.pub'), readFileSync(config.place.publicKey, 'utf8'));
   const verdict = tryCode(config.place, config.emergency, code.replace(/\s/g, ''), now);
   log.info('a code was tried', { question, person, verdict: verdict.kind });
-  if (verdict.kind !== 'right') return { kind: 'refused', says: refusedCode(verdict, now) };
+  const entry = entryOf(config.emergency, { target: approvals });
+  if (verdict.kind !== 'right') return { kind: 'refused', says: refusedCode(verdict, now, entry) };
   return {
     kind: 'right',
     proof: signStatement('confirmation', { question, payload_hash, person, at_ms: now }, signer.sign),
