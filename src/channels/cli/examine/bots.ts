@@ -37,20 +37,16 @@ export function checkBots(door: Door, installation: Installation, server: Server
   ];
   const secrets = emergency === undefined ? [] : openSecrets(emergency, home, server);
   const findings = all.flatMap((bot) => judged(bot, door, installation, server));
-  const isSetUp =
-    lacking(
-      control.flatMap((service) => service.needs ?? []),
-      server,
-    ).length === 0;
-  const wrong = [
+  const needs = control.flatMap((service) => service.needs ?? []);
+  const told = [
     ...secrets,
     ...findings.flatMap(({ finding }) => finding ?? []),
-    ...(isSetUp ? unnamed(home, server) : []),
+    ...(lacking(needs, server).length === 0 ? unnamed(home, server) : []),
   ];
   const running = findings.filter(({ runs }) => runs).map(({ name }) => name);
-  if (running.length === 0) return wrong;
+  if (running.length === 0) return told;
   const says = `${running.join(' and ')} ${running.length === 1 ? 'runs' : 'run'}`;
-  return [{ check, state: 'fine', says }, ...wrong];
+  return [{ check, state: 'fine', says }, ...told];
 }
 
 type Bot = { name: string; services: readonly Service[]; setUp?: string };
