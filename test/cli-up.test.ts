@@ -141,6 +141,13 @@ describe('leveredge up', { concurrency: 2 }, () => {
     assert.ok(!(stdout + stderr).includes(fakeBots.control.slice(8)));
   });
 
+  it('says of a setting that is none which agent does not run for it', async (t) => {
+    const up = await running(t, temporaryFolder(t), { CHRONOS_BEGINS_AFTER_MS: 'soon' });
+    await up.says('stderr', /an agent cannot go on.*CHRONOS.*CHRONOS_BEGINS_AFTER_MS is .*soon.*no number/);
+    up.child.kill('SIGTERM');
+    assert.equal((await up.ended).exit, 0);
+  });
+
   it('says once what is wrong with the settings of the control bot, and goes on', async (t) => {
     const home = temporaryFolder(t);
     const { settings } = telegramPlaces(home);

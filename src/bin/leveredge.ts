@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import manifest from '../../package.json' with { type: 'json' };
 import { systemClock } from '../base/clock.ts';
 import { Exit } from '../base/exit.ts';
@@ -72,7 +73,11 @@ const around: Surroundings = {
   busAddress: async (flags) =>
     (await import('./bus-settings.ts')).busAddress(flags, around.findHome(flags.home).dir, env),
   runBus: async (flags, look) => (await import('./run-bus.ts')).runBus(runningHere(flags, look)),
-  runUp: async (flags, look) => (await import('./run-up.ts')).runUp(runningHere(flags, look)),
+  runUp: async (flags, look) => {
+    // Before anything large is loaded: what is young never gets much room, so garbage does not keep it.
+    setFlagsFromString('--semi-space-growth-factor=1');
+    return (await import('./run-up.ts')).runUp(runningHere(flags, look));
+  },
   runAgent: async (name, flags, client, { json, quiet }) => {
     const { runAgent } = await import('./run-agent.ts');
     const home = around.findHome(flags.home).dir;

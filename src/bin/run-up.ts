@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { systemClock } from '../base/clock.ts';
 import { Fault, reasonOf } from '../base/fault.ts';
 import { makeLog } from '../base/log.ts';
@@ -38,18 +37,14 @@ export function runUp(running: RunningHere): Promise<Conclusion> {
       // What is wrong with the home is the bus' to say.
       say(`No example target could be made: ${reasonOf(error)}.`);
     }
-  // All of it waits nearly all the time. With the bot, which needs room of its own, there is none for much garbage.
-  if (hasBot(home.dir)) setFlagsFromString('--semi-space-growth-factor=1');
   return runBus(running, async (bus) => {
     await Promise.all([...agentNames.map((name) => runBeside(name, bus, running)), runBot(bus, running)]);
   });
 }
 
-const hasBot = (home: string) => existsSync(telegramPlaces(home).settings);
-
 /** The control bot, where it is set up. Whatever it cannot do is its own: a token that was revoked takes nobody else down. */
 async function runBot({ url }: RunningBus, { home, env, signal, json, quiet }: RunningHere): Promise<void> {
-  if (!hasBot(home.dir)) return;
+  if (!existsSync(telegramPlaces(home.dir).settings)) return;
   try {
     // Loaded when it is needed: most homes have no bot.
     const { runTelegramBot } = await import('./run-telegram.ts');

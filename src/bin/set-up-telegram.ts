@@ -1,5 +1,5 @@
 import { renameSync, rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { Exit } from '../base/exit.ts';
 import { Fault } from '../base/fault.ts';
 import { writePrivately } from '../base/private-file.ts';
@@ -11,6 +11,7 @@ import { telegramPlaces } from '../channels/telegram/places.ts';
 import { personScopes, serviceScopes } from '../channels/telegram/scopes.ts';
 import { confirmUser, isBotToken } from '../channels/telegram/set-up.ts';
 import { type TelegramSettings, usuallyTold } from '../channels/telegram/settings.ts';
+import { askSecret } from './ask-secret.ts';
 import type { Env } from './bus-settings.ts';
 import { telegramFiles, tokenIn } from './telegram-files.ts';
 
@@ -69,7 +70,7 @@ export async function setUpTelegram(here: Here, user: number | undefined): Promi
 
 /** The token: as the environment or the file has it, else typed, and then written down. */
 async function firstStep(
-  { env, say }: Here,
+  { env, say, signal }: Here,
   written: () => string | undefined,
   file: string,
   ask: (question: string) => Promise<string | undefined>,
@@ -81,7 +82,8 @@ async function firstStep(
     return there;
   }
   say('1. In Telegram, write /newbot to @BotFather. It gives your bot a name and a token.');
-  const typed = (await ask('   Paste the token here: '))?.trim();
+  const question = '   Paste the token here (it is not shown): ';
+  const typed = ((await askSecret(question, signal)) ?? (await ask(question)))?.trim();
   if (!typed || !isBotToken(typed))
     throw new Fault('usage', 'That is no token of a Telegram bot.', {
       hint: 'It is one line such as 123456:ABC…, as @BotFather says it.',
@@ -101,17 +103,20 @@ function insteadOf(file: string, { message, cause }: Fault): Fault {
 
 /** The lines of standard input, one for each question, which goes to stderr. */
 function linesTyped(signal: AbortSignal) {
-  const input = createInterface({ input: process.stdin, terminal: false });
-  const lines = input[Symbol.asyncIterator]();
-  signal.addEventListener('abort', () => input.close(), { once: true });
+  let input: Interface | undefined;
+  let lines: AsyncIterator<string, undefined> | undefined;
+  signal.addEventListener('abort', () => input?.close(), { once: true });
   return {
     async ask(question: string): Promise<string | undefined> {
+      // Not before the first question: until then the terminal is that of the token.
+      input ??= createInterface({ input: process.stdin, terminal: false });
+      lines ??= input[Symbol.asyncIterator]();
       process.stderr.write(question);
       const { value, done } = await lines.next();
       return done ? undefined : value;
     },
     close() {
-      input.close();
+      input?.close();
       process.stdin.unref?.();
     },
   };

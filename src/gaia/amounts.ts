@@ -23,6 +23,9 @@ export function showSpan(ms: number): string {
   return `${Math.floor(hours / 24)} days`;
 }
 
+/** `1 file`, `2 files`. */
+export const showCount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 /** In UTC, to the second: `2026-01-16 10:30:00`. */
 export function showTime(ms: number): string {
   return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');

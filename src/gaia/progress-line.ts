@@ -1,5 +1,5 @@
 import type { Progress, ProgressStep } from '../recovery/progress.ts';
-import { showBytes, showSpan } from './amounts.ts';
+import { showBytes, showCount, showSpan } from './amounts.ts';
 import type { Around } from './command.ts';
 
 const onTerminalMs = 200;
@@ -48,7 +48,7 @@ function describe({ phase, doneBytes, totalBytes, doneFiles, says }: ProgressSte
   const speed = rate === undefined ? '' : `, ${showBytes(rate)}/s`;
   const isLeft = rate !== undefined && rate > 0 && totalBytes !== undefined && totalBytes >= doneBytes;
   const left = isLeft ? `, ${showSpan((((totalBytes as number) - doneBytes) / (rate as number)) * 1000)} left` : '';
-  return `${phase}: ${showBytes(doneBytes)}${total}, ${doneFiles} files${speed}${left}`;
+  return `${phase}: ${showBytes(doneBytes)}${total}, ${showCount(doneFiles, 'file')}${speed}${left}`;
 }
 
 function jsonOf({ phase, doneBytes, totalBytes, doneFiles }: ProgressStep) {

@@ -123,8 +123,6 @@ async function install(machine: Machine): Promise<void> {
   // Its user and its units are made as without init.
   await machine.well('userdel gaia-bot && rm /etc/systemd/system/gaia-*.service && systemctl daemon-reload');
   await machine.well(`cd /usr/local/bin && rm gaia && install -m 0755 ${program}/dist/gaia gaia`);
-  // As where it was not written a moment ago: then more of it would lie in memory.
-  await machine.well('sync && dd if=/usr/local/bin/gaia iflag=nocache count=0 2>/dev/null');
 }
 
 async function setUp(machine: Machine, token: string, phone: PhoneServer['phone']): Promise<void> {

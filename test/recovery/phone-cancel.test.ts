@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { holderOf } from '../../src/recovery/run/lock.ts';
@@ -126,6 +126,28 @@ describe('in the middle, by phone', { timeout: 300_000 }, () => {
     await phone.working();
     assert.match(stand.text(), /full: DONE IN PART\nprod: .*\nNot begun, since the server was away/);
     assert.equal(notesOf(stand.root), 'the second state\n');
+  });
+
+  it('what was killed just before it began is not begun long afterwards', async (t) => {
+    const stand = await phoneStand(t);
+    const { phone, ask, confirm } = answering(t, stand);
+    await ask({ verb: 'restore', target: 'prod' });
+    await confirm();
+    phone.stop();
+    phone.close();
+    // As the runner leaves it that is killed between the two.
+    const file = join(stand.place.state, 'emergency', 'operations', `${stand.asked()}.json`);
+    const operation = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify({ ...operation, state: 'running', aliveMs: stand.now() }));
+    stand.shiftMs += 16 * minute;
+    const next = openPhone(t, stand);
+    await next.tick();
+    await next.working();
+    assert.match(
+      stand.text(),
+      /restore prod: expired, nothing was done\nNot begun, since the server was away for more than a quarter of an hour: prod\. Ask for it again: \/restore prod/,
+    );
+    assert.equal(notesOf(stand.prod), 'the second state\n');
   });
 
   it('what takes no code is done only so often, and it is said why', async (t) => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { Stand } from './gaia.fixtures.ts';
+import { gaiaLauncher, type Stand } from './gaia.fixtures.ts';
 import { answering, other, phoneStand } from './phone.fixtures.ts';
 import { emergency, notesOf, until, whole } from './phone-real.fixtures.ts';
 import { layEmptyRepository, notHere } from './restic.fixtures.ts';
@@ -159,5 +160,26 @@ describe('a repository that does not answer', { timeout: 300_000, skip: missing 
     await phone.working();
     assert.match(stand.text(), /restore prod: done/);
     assert.equal(notesOf(stand.prod), 'the first state\n');
+  });
+
+  it('is left by Ctrl-C at a terminal, and nothing begins', async (t) => {
+    const server = await silent(t);
+    const stand = await phoneStand(t, intoRepository);
+    hang(stand, server.address);
+    const child = spawn(process.execPath, [gaiaLauncher, 'restore', 'prod', '--yes', '--config', stand.config], {
+      env: { PATH: process.env.PATH, LEVEREDGE_HOME: stand.home },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(() => void child.kill('SIGKILL'));
+    let says = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      says += text;
+    });
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    await until('restic asks', () => server.asked() > 0);
+    child.kill('SIGINT');
+    assert.equal(await ended, 130, says);
+    assert.match(says, /Nothing was done: interrupted/);
+    assert.deepEqual((await stand.json(0, 'status')).runs, []);
   });
 });

@@ -196,6 +196,21 @@ describe('a restore by phone', { timeout: 900_000 }, () => {
     await endsOnce(t, stand);
   });
 
+  it('that is killed itself, and its runner is not, is finished once', async (t) => {
+    const { stand, first } = await opened(t, 'after swap begin');
+    const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
+    const isStopped = () => stateOf(holder()?.pid ?? 0) === 'T';
+    await untilOver(stand, () => text(stand), isStopped);
+    process.kill(holder()?.pid as number, 'SIGKILL');
+    await untilOver(
+      stand,
+      () => text(stand),
+      () => false,
+    );
+    await kill(first);
+    await endsOnce(t, stand);
+  });
+
   it('has one runner', async (t) => {
     const { stand } = await opened(t, 'never');
     await until('an answer', () => stand.asked() !== undefined);

@@ -133,7 +133,7 @@ function rollbackBy(effects: HadesEffects): Handler {
         says: [
           // First: what is beyond the longest question is cut off.
           ...plan.warnings,
-          `It was taken ${created_at.slice(0, 19).replace('T', ' ')} UTC, and has ${plan.files} files of ${plan.bytes} bytes.`,
+          `It was taken ${created_at.slice(0, 19).replace('T', ' ')} UTC, and has ${plan.files} ${plan.files === 1 ? 'file' : 'files'} of ${plan.bytes} bytes.`,
           `It replaces ${plan.replaces.join(', ')}; what is there now is put aside.`,
           ...(plan.stops.length > 0 ? [`Stopped meanwhile: ${plan.stops.join(', ')}.`] : []),
         ],

@@ -13,7 +13,7 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { bootId, uptimeSeconds } from '../../recovery/run/live-process.ts';
 import { type Lock, takeLock } from '../../recovery/run/lock.ts';
 import type { Target } from '../../recovery/target.ts';
-import { showBytes, showSpan } from '../amounts.ts';
+import { showBytes, showCount, showSpan } from '../amounts.ts';
 import { causeFlag, causeOf } from '../cause.ts';
 import type { Call, Command, Conclusion } from '../command.ts';
 import { keyReminders, lostRecipients, requireEncryption } from '../key-reminders.ts';
@@ -265,7 +265,7 @@ function conclude(all: readonly Made[], failed: readonly Failed[]): Conclusion {
     lines: [
       ...all.flatMap(({ made: { file, manifest }, ms }) => [
         file,
-        `  ${readBackText(manifest)}: ${manifest.totals.files} files and ${manifest.databases.length + (manifest.postgres ?? []).length} databases, ${showBytes(manifest.totals.bytes)} in ${showBytes(bytesOf(manifest))}, in ${showSpan(ms)}.`,
+        `  ${readBackText(manifest)}: ${showCount(manifest.totals.files, 'file')} and ${showCount(manifest.databases.length + (manifest.postgres ?? []).length, 'database')}, ${showBytes(manifest.totals.bytes)} in ${showBytes(bytesOf(manifest))}, in ${showSpan(ms)}.`,
       ]),
       ...failures.flatMap(({ target, error }) => [
         `${target}: FAILED. ${error.message}`,

@@ -8,9 +8,10 @@ import { requireToken, telegramApi, telegramRoot } from '../bot/api.ts';
 import { deliver } from '../bot/deliver.ts';
 import { memoryIn } from '../bot/memory.ts';
 import { poll } from '../bot/poll.ts';
-import type { Around, Call, Command } from '../command.ts';
+import type { Around, Call, Command, Conclusion } from '../command.ts';
 import { authorizedUsers, usersIn } from '../emergency/authorized-users.ts';
-import { type Spool, spoolIn } from '../emergency/spool.ts';
+import { closedWay } from '../emergency/closed-way.ts';
+import { botUser, type Spool, spoolIn } from '../emergency/spool.ts';
 import { botUnit, unitPlace } from '../emergency/units.ts';
 
 /** Names under which systemd hands the two files over (LoadCredential). */
@@ -42,8 +43,7 @@ export const bot: Command = {
   isApart: true,
   async run(call) {
     const { around } = call;
-    if (call.flags.unit === true)
-      return { exit: Exit.ok, raw: botUnit(unitPlace(around.startsWith, around.home, call.config())) };
+    if (call.flags.unit === true) return printUnit(call);
     const where = placesOf(call);
     const spool = spoolIn(where.spool);
     requireSpool(spool);
@@ -70,6 +70,21 @@ export const bot: Command = {
     return { exit: Exit.ok };
   },
 };
+
+/** What would keep it from starting is said beside it. */
+function printUnit({ around, config }: Call): Conclusion {
+  const place = unitPlace(around.startsWith, around.home, config());
+  const folder = closedWay([...place.program, place.spool]);
+  const raw = botUnit(place);
+  if (folder === undefined) return { exit: Exit.ok, raw };
+  return {
+    ...{ exit: Exit.ok, raw },
+    wrong: [
+      `${botUser} may not pass ${folder}, so this unit would not start.`,
+      `  Put the program elsewhere, as gaia to /usr/local/bin, or: chmod o+x ${folder}`,
+    ],
+  };
+}
 
 /** What it needs, from the command line, else from systemd, else from the configuration. */
 function placesOf({ flags, around, config }: Call): { spool: string; tokenFile: string; usersFile: string } {

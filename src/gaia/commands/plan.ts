@@ -1,6 +1,6 @@
 import { Exit, exitCodeOf } from '../../base/exit.ts';
 import type { RestorePlan } from '../../recovery/restore/plan.ts';
-import { showBytes, showSpan, showTime } from '../amounts.ts';
+import { showBytes, showCount, showSpan, showTime } from '../amounts.ts';
 import { type Command, identityFlag } from '../command.ts';
 import { prepareRestore } from '../prepare-restore.ts';
 import { targetNamed } from '../targets.ts';
@@ -55,7 +55,8 @@ export function planLines(shown: RestorePlan, nowMs: number): string[] {
     backup.created_at === null
       ? ''
       : `, taken ${showTime(Date.parse(backup.created_at))} UTC, ${showSpan(nowMs - Date.parse(backup.created_at))} ago`;
-  const amount = backup.format === 'own' ? `${files} files, ${showBytes(bytes)}` : 'how much is known once it is read';
+  const amount =
+    backup.format === 'own' ? `${showCount(files, 'file')}, ${showBytes(bytes)}` : 'how much is known once it is read';
   return [
     `Restore ${shown.target}${only === null ? '' : `, only ${only},`} from ${backup.name}${taken}.`,
     `  Brings:    ${amount}`,

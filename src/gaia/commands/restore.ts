@@ -67,7 +67,8 @@ async function single(call: Call, target: Target): Promise<Conclusion> {
   const { backup, only, plan: hash } = call.flags as Record<string, string | undefined>;
   const done = await doneFor(call, { kind: 'restore', target: target.name, backup, only, plan: hash });
   if (done !== undefined) return done;
-  const prepared = await ready(call, target);
+  const prepared = await unlessInterrupted(call, ready(call, target));
+  if (prepared === undefined) return interrupted;
   const { plan } = prepared.prepared;
   if (call.flags.plan !== undefined && call.flags.plan !== plan.hash)
     throw new Fault('conflict', `The plan is ${plan.hash} now, and not ${call.flags.plan}.`, {
@@ -86,6 +87,18 @@ async function ready(call: Call, target: Target, wanted?: string): Promise<Prepa
   const prepared = await prepareRestore(call, target, wanted);
   requireNothingInTheWay(prepared);
   return prepared;
+}
+
+const interrupted: Conclusion = { exit: Exit.interrupted, notes: ['Nothing was done: interrupted.'] };
+
+/** Undefined once Ctrl-C was pressed: what was asked for the backup is ended with it, and says so in words of its own. */
+async function unlessInterrupted<T>({ around }: Call, preparing: Promise<T>): Promise<T | undefined> {
+  try {
+    return await preparing;
+  } catch (error) {
+    if (around.signal.aborted) return undefined;
+    throw error;
+  }
 }
 
 function start(
@@ -128,7 +141,11 @@ async function full(call: Call): Promise<Conclusion> {
     throw new Fault('usage', 'A cause is for one target, and not for full.', { hint: 'Name one target.' });
   const wanted = backupsOfAll(config, call);
   const all: PreparedRestore[] = [];
-  for (const { target, backup } of wanted) all.push(await ready(call, target, backup.file));
+  for (const { target, backup } of wanted) {
+    const prepared = await unlessInterrupted(call, ready(call, target, backup.file));
+    if (prepared === undefined) return interrupted;
+    all.push(prepared);
+  }
   const phrase = 'RESTORE EVERYTHING';
   const shown = all.flatMap(({ prepared: { plan } }) => planLines(plan, call.around.clock()));
   if (!(await confirm(call, phrase, shown))) return notConfirmed(phrase, call);

@@ -14,7 +14,7 @@ import { unlockOf } from '../../recovery/encryption/unlock.ts';
 import { sentence } from '../../recovery/events/event.ts';
 import { verifySnapshot } from '../../recovery/restic/verify-snapshot.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
-import { showBytes, showSpan } from '../amounts.ts';
+import { showBytes, showCount, showSpan } from '../amounts.ts';
 import { causeOf, toldOnceFlag } from '../cause.ts';
 import { type Call, type Command, type Conclusion, identityFlag } from '../command.ts';
 import { targetNamed } from '../targets.ts';
@@ -113,7 +113,7 @@ async function look(backup: Backup, { config, progress, flags }: Call): Promise<
   if (backup.kind === 'unverified' || !isOwnArchive(backup.name)) {
     const verdict = await verifyOld(backup.file);
     if (verdict.kind === 'damaged') return { state: 'damaged', says: verdict.reason, member: verdict.member ?? null };
-    const says = `whole as far as it can be told, in a format that is not verified further: ${verdict.files} files, ${showBytes(verdict.bytes)}`;
+    const says = `whole as far as it can be told, in a format that is not verified further: ${showCount(verdict.files, 'file')}, ${showBytes(verdict.bytes)}`;
     return { state: 'unverified-format', says, member: null };
   }
   const { place, targets } = config();
@@ -140,7 +140,11 @@ async function look(backup: Backup, { config, progress, flags }: Call): Promise<
       says: `sealed: it is the file that was written${signer}; no key here opens it, so nothing in it was read`,
       member: null,
     };
-  return { state: 'sound', says: `sound: ${verdict.files} files, ${showBytes(verdict.bytes)}${signer}`, member: null };
+  return {
+    state: 'sound',
+    says: `sound: ${showCount(verdict.files, 'file')}, ${showBytes(verdict.bytes)}${signer}`,
+    member: null,
+  };
 }
 
 function remember({ backup, state, says }: Finding, { around, config }: Call): void {

@@ -92,7 +92,7 @@ function runOf(call: Call, { target }: Part, { current }: Work): RunState | unde
 
 type Ended = PartDone | 'not begun' | undefined;
 
-async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean): Promise<Ended> {
+async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean, isAgain = false): Promise<Ended> {
   // Only what was not begun may be left as it is.
   const isLeft = () => work.current().stopping && !isMadeFor(call.config().place, causeOf(work.current(), part.target));
   try {
@@ -104,6 +104,9 @@ async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean)
     if (isLeft()) return 'not begun';
     const begun = runOf(call, part, work);
     if (work.current().stopping && begun?.state === 'interrupted') return takeBack(work, call, part);
+    // Its process was killed, and whoever has only a phone can type no gaia resume: it is finished, if that goes at the second try.
+    if (error instanceof Fault && begun?.state === 'interrupted' && !isAgain)
+      return restorePart(work, call, part, true, true);
     if (error instanceof Fault) return { target: part.target, exit: Exit.failed, says: sentenceOf(error, part.target) };
     throw error;
   }
