@@ -3,6 +3,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { Exit } from '../base/exit.ts';
 import { Fault } from '../base/fault.ts';
 import { writePrivately } from '../base/private-file.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { Tokens } from '../channels/cli/door.ts';
@@ -79,7 +80,7 @@ async function olderNotes({ home, user, tokens }: Here, database: string): Promi
   return [
     'The bot has a token of before, with which a yes needs no code of your authenticator. For a new one:',
     ...older.map(({ id }) => `  leveredge token revoke ${id}`),
-    `  mv ${telegramPlaces(home).personToken} ~; leveredge telegram setup`,
+    `  mv ${shellWord(telegramPlaces(home).personToken)} ~; leveredge telegram setup`,
   ];
 }
 
