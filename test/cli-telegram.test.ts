@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { systemClock } from '../src/base/clock.ts';
+import { listTokens, revokeTokens } from '../src/bus/store/sqlite/token-file.ts';
 import { people } from '../src/channels/telegram/fake/world.ts';
 import { telegramPlaces } from '../src/channels/telegram/places.ts';
+import { personScopes } from '../src/channels/telegram/scopes.ts';
 import { startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
+import { tokenFor } from './bus-token.fixtures.ts';
 import { start } from './cli-run.fixtures.ts';
 import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
 
@@ -76,6 +81,28 @@ describe('leveredge telegram', { timeout: 120_000 }, () => {
     const nowhere = await run(['setup', '--user', olga], { TELEGRAM_API_ROOT: 'http://127.0.0.1:9' }).ended;
     assert.equal(nowhere.exit, 4);
     assert.match(nowhere.stderr, /Telegram cannot be asked/);
+  });
+
+  it('says of a token of before, which approves without a code, how a new one is made', async (t) => {
+    const { bus, run, places } = await standing(t);
+    const env = { TELEGRAM_CONTROL_BOT_TOKEN: fakeBots.control };
+    const scopes = ['read', 'answer', 'approve', 'call:*'];
+    const { secret, id } = await tokenFor(bus, { name: userInfo().username, kind: 'person', scopes });
+    mkdirSync(dirname(places.personToken), { recursive: true });
+    writeFileSync(places.personToken, `${secret}\n`, { mode: 0o600 });
+    const { exit, stderr } = await run(['setup', '--user', olga], env).ended;
+    assert.equal(exit, 0, stderr);
+    assert.match(stderr, new RegExp(`needs no code of your authenticator[\\s\\S]*leveredge token revoke ${id}\n`));
+    rmSync(places.personToken);
+    await revokeTokens(bus.databaseFile, id, systemClock);
+    for (let n = 0; n < 2; n++) {
+      const again = await run(['setup', '--user', olga], env).ended;
+      assert.ok(again.exit === 0 && !again.stderr.includes('no code'), again.stderr);
+    }
+    const made = (await listTokens(bus.databaseFile, systemClock)).find(
+      ({ kind, revokedAt }) => kind === 'person' && revokedAt === null,
+    );
+    assert.deepEqual(made?.scopes, [...personScopes]);
   });
 
   it('confirms nobody whose number is not typed', async (t) => {

@@ -22,7 +22,7 @@ export function codesHere({ home, env, signal }: { home: string; env: Env; signa
       const text = await (socket ? atSocket(socket, asked, within) : asProcess(home, env, asked, within));
       return JSON.parse(text) as Ready | Judged;
     } catch (error) {
-      signal.throwIfAborted();
+      // Also where the bot is stopped meanwhile: whoever sent the code is told so at its next start.
       throw new Fault('unavailable', `GAIA cannot be asked about codes: ${reasonOf(error)}.`, {
         hint: socket
           ? 'On the server: systemctl status leveredge-codes.socket'

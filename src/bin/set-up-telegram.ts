@@ -3,6 +3,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { Exit } from '../base/exit.ts';
 import { Fault } from '../base/fault.ts';
 import { writePrivately } from '../base/private-file.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { databaseFileIn } from '../bus/database-file.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import type { Tokens } from '../channels/cli/door.ts';
@@ -62,11 +63,28 @@ export async function setUpTelegram(here: Here, user: number | undefined): Promi
       exit: Exit.ok,
       lines: [`@${confirmed.bot} listens to ${confirmed.user.id} alone.`, `Its settings lie in ${places.settings}`],
       json: { bot: confirmed.bot, user: confirmed.user.id, settings: places.settings, made },
+      notes: made.includes(places.personToken) ? [] : await olderNotes(here, database),
     };
   } finally {
     lines.close();
   }
 }
+
+/** Of a token that approves without a code, which no newer one does. It is kept: it may have been made so on purpose. */
+async function olderNotes({ home, user, tokens }: Here, database: string): Promise<string[]> {
+  const older = (await tokens.list(database)).filter(
+    ({ name, kind, scopes, revokedAt }) =>
+      name === user && kind === 'person' && revokedAt === null && [...scopes].sort().join() === olderScopes,
+  );
+  if (older.length === 0) return [];
+  return [
+    'The bot has a token of before, with which a yes needs no code of your authenticator. For a new one:',
+    ...older.map(({ id }) => `  leveredge token revoke ${id}`),
+    `  mv ${shellWord(telegramPlaces(home).personToken)} ~; leveredge telegram setup`,
+  ];
+}
+
+const olderScopes = ['answer', 'approve', 'call:*', 'read'].join();
 
 /** The token: as the environment or the file has it, else typed, and then written down. */
 async function firstStep(

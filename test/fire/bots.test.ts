@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { readStatement } from '../../src/base/signed-statement.ts';
 import { people } from '../../src/channels/telegram/fake/world.ts';
+import { fromBase32 } from '../../src/gaia/two-factor/base32.ts';
+import { codeAt, stepAt } from '../../src/gaia/two-factor/totp.ts';
 import { fakeBots } from '../fake-telegram.fixtures.ts';
 import { installedHome as home, type Installed, installProgram } from './installed.fixtures.ts';
 import { noMachine } from './machine.fixtures.ts';
@@ -9,6 +12,7 @@ const missing = noMachine();
 if (missing !== undefined) console.log(`NOT RUN: the bots on a server need a machine in a container: ${missing}`);
 
 const owner = people.owner.id;
+const secret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const program = '/usr/local/lib/leveredge/bin/leveredge.mjs';
 const fakeUrl = 'http://127.0.0.1:8081';
 const credentials = `${home}/shared/credentials`;
@@ -128,7 +132,7 @@ describe('the bots of an installed server', { skip: missing !== undefined, timeo
     );
     const [, bot] = (await findings()).filter(({ check }) => check === 'bots');
     assert.deepEqual([bot?.state, bot?.todo], ['note', 'gaia 2fa enroll']);
-    await well(`umask 077; echo JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP >${home}/gaia/.2fa_secret`);
+    await well(`umask 077; echo ${secret} >${home}/gaia/.2fa_secret`);
     const steps = await on.init(0, '--start');
     assert.deepEqual(
       steps.flatMap(({ state, name }) => (state === 'there' ? [] : `${state}: ${name}`)),
@@ -139,17 +143,36 @@ describe('the bots of an installed server', { skip: missing !== undefined, timeo
     assert.deepEqual([await owned('gaia-emergency'), await owned('gaia-runner')], ['gaia-bot', 'root']);
   });
 
-  it('the control bot alone has codes judged', async () => {
+  it('the control bot alone has codes judged, by a key that the bus can read', async () => {
     on.machine.write(
       '/srv/ask.mjs',
       `import { connect } from 'node:net';
       const line = connect('/run/leveredge/codes.sock').setEncoding('utf8');
-      line.on('error', () => process.exit(7)).on('data', (text) => process.exit(text.includes('"ready"') ? 0 : 1));
-      line.write('{"asks":"ready"}\\n');`,
+      line.on('error', () => process.exit(7)).on('data', (text) => process.stdout.write(text));
+      line.write(process.argv[2] + '\\n');`,
     );
-    const ask = (user: string) => on.machine.sh(`runuser -u ${user} -- node /srv/ask.mjs`);
-    assert.equal((await ask('leveredge-telegram')).exit, 0);
-    for (const user of ['leveredge-recovery', 'leveredge', 'gaia-bot']) assert.equal((await ask(user)).exit, 7, user);
+    const ask = async (user: string, asked: object) => {
+      const line = JSON.stringify(asked);
+      return on.machine.sh(`runuser -u ${user} -- node /srv/ask.mjs '${line}'`);
+    };
+    const ready = { asks: 'ready' };
+    assert.match((await ask('leveredge-telegram', ready)).stdout, /"ready"/);
+    for (const user of ['leveredge-recovery', 'leveredge', 'gaia-bot'])
+      assert.equal((await ask(user, ready)).exit, 7, user);
+    const judge = (code: string) => {
+      const about = { question: 'q1', payload_hash: 'h', person: 'olga', sent_ms: Date.now() };
+      return ask('leveredge-telegram', { asks: 'judge', code, ...about });
+    };
+    const code = codeAt(fromBase32(secret) as Buffer, stepAt(Date.now()));
+    const wrong = code === '000000' ? '000001' : '000000';
+    assert.match((await judge(wrong)).stdout, /That code is wrong \(1 of 10\)/);
+    const { proof } = JSON.parse((await judge(code)).stdout) as { proof: string };
+    const key = await well(`runuser -u leveredge -- cat ${credentials}/gaia-confirms.pub`);
+    assert.equal(readStatement('confirmation', proof, key)?.question, 'q1');
+    assert.match((await judge(code)).stdout, /used already/);
+    const { stdout } = await on.machine.sh('journalctl -u "leveredge-codes@*" -o cat');
+    assert.match(stdout, /a code was tried/);
+    assert.ok(!stdout.includes(code) && !stdout.includes(wrong));
   });
 
   it('are all there for init then, and run for doctor', async () => {

@@ -75,6 +75,11 @@ describe('a yes at the control bot that takes a code', { timeout: 240_000, concu
       );
     const { events } = await client.events({ action: 'human_responded' });
     assert.equal(events[0]?.details?.confirmed_by, 'code');
+    const tried = (await client.events({ action: 'telegram_code_refused' })).events;
+    assert.deepEqual(
+      tried.map(({ source_agent, details }) => [source_agent, details?.question]),
+      [['TELEGRAM', id]],
+    );
     assert.equal(factor.failures(), 0);
     assert.deepEqual(fake.refused(), []);
     const told = [stand.log(), stand.bus.log(), JSON.stringify((await client.events({ limit: 500 })).events)].join('');

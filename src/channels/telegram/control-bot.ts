@@ -16,7 +16,7 @@ import { gatekeeper } from './gatekeeper.ts';
 import type { Journal } from './journal.ts';
 import { html, messagesOf } from './markup.ts';
 import { makeMenu } from './menu.ts';
-import { makeNoticed } from './noticed.ts';
+import { makeNoticed, type RefusedCode } from './noticed.ts';
 import { makeOutbox, type Sender } from './outbox.ts';
 import { type Pace, usualPace } from './pace.ts';
 import { isRevoked, noToken, pollUpdates, usualPollSeconds } from './poll-updates.ts';
@@ -94,7 +94,11 @@ export async function runControlBot(control: ControlBot): Promise<void> {
   });
   const noticed = makeNoticed({ service, journal, log, clock, bot: me.username });
   const { codes, personName } = control;
-  const talking = { client: person, journal, codes, commands, capabilities, person: personName, clock };
+  const onRefused = (refused: RefusedCode) => void noticed.codeRefused(refused);
+  const talking = {
+    ...{ client: person, journal, codes, commands, capabilities, person: personName },
+    ...{ clock, onRefused },
+  };
   const nameOf = (id: number) => (chats.length > 1 ? settings.users.find((user) => user.id === id)?.name : undefined);
   const menu = makeMenu({ api: bot.api, menu: commands.menu, chats, log });
   bot.use(gatekeeper(new Set(chats), noticed.stranger));

@@ -9,10 +9,15 @@ import type { Journal } from './journal.ts';
 /** As whom the bot says what it noticed. */
 export const telegramAgent = 'TELEGRAM';
 
+/** Whose message that was, by Telegram's numbers, and what it was to confirm. */
+export type RefusedCode = { user: number; message: number; question: string };
+
 /** What the bot notices by itself, as events: each once, however often it comes. */
 export type Noticed = {
   /** Once a day for each. */
   stranger(stranger: Stranger): Promise<void>;
+  /** A code that did not confirm what somebody said yes to. Without the code. */
+  codeRefused(refused: RefusedCode): Promise<void>;
   /** Once an hour: whoever reads this bot's updates has its token. */
   otherPoller(): Promise<void>;
 };
@@ -55,6 +60,13 @@ export function makeNoticed({ service, journal, log, clock, bot }: Deps): Notice
         user_id: id,
         username: name,
         where,
+      });
+    },
+    async codeRefused({ user, message, question }) {
+      await publish(`telegram-code-refused-${bot}-${user}-${message}`, 'telegram_code_refused', {
+        says: 'A code was not taken, so that nothing was decided.',
+        user_id: user,
+        question,
       });
     },
     async otherPoller() {

@@ -28,9 +28,10 @@ function stand(t: TestContext) {
     rmSync(folder, { recursive: true });
   });
   const judged: SentCode[] = [];
+  const refused: object[] = [];
   const answered: { response: string; proof?: string | null | undefined }[] = [];
   const deps = {
-    ...{ journal, person: 'olga', clock: () => on.nowMs },
+    ...{ journal, person: 'olga', clock: () => on.nowMs, onRefused: (code: object) => void refused.push(code) },
     client: {
       async event() {
         if (on.isAway) throw new Fault('unreachable', 'No bus.');
@@ -61,7 +62,7 @@ function stand(t: TestContext) {
     return reply?.lines.map(({ html }) => html).join('\n');
   };
   return Object.assign(on, {
-    ...{ journal, judged, answered, hear },
+    ...{ journal, judged, answered, refused, hear },
     tap: async () => (await askForCode(deps, question, 'yes', olga)).text,
     said: () => journal.next().map(({ shown }) => shown.html),
   });
@@ -86,6 +87,7 @@ describe('a yes that waits for its code', () => {
     assert.equal(await on.tap(), 'Now your code.');
     assert.match(on.said()[0] ?? '', /Roll prod back\?[\s\S]*code of your authenticator \(its entry Approvals\)/);
     assert.equal(await on.hear('111111'), 'Wrong.');
+    assert.deepEqual(on.refused, [{ user: 1, message: 9, question: 'q1' }]);
     assert.equal(await on.hear('123456'), 'Stored: yes');
     const { code: _, ...asked } = on.judged[1] as SentCode;
     assert.deepEqual(asked, { question: 'q1', payload_hash: 'h', person: 'olga', sent_ms: on.nowMs });

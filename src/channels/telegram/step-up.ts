@@ -7,6 +7,7 @@ import { alert, answerWith, isAway, type TapAnswer } from './answer.ts';
 import { type Codes, looksLikeCode } from './codes.ts';
 import type { AwaitedCode, Journal } from './journal.ts';
 import { html, messagesOf, short } from './markup.ts';
+import type { RefusedCode } from './noticed.ts';
 import type { Reply } from './reply.ts';
 
 /** Who has tapped or written, in their own private chat. `name`: as they are listed, where there are several. */
@@ -27,6 +28,8 @@ export type StepUpDeps = {
   /** As whom everybody here answers. */
   person: string;
   clock: Clock;
+  /** A code was not taken. */
+  onRefused(refused: RefusedCode): void;
 };
 
 /** So long a yes waits for its code. */
@@ -116,7 +119,10 @@ async function judged(deps: StepUpDeps, awaited: AwaitedCode, sent: SentText, wh
     const { id: question, payload_hash } = event;
     const code = { code: sent.text.trim(), question, payload_hash: payload_hash ?? '', person, sent_ms: sent.sentMs };
     const verdict = await codes.judge(code).catch(refusedFor);
-    if (verdict.kind === 'refused') return refused(verdict.says);
+    if (verdict.kind === 'refused') {
+      deps.onRefused({ user: who.chat, message: sent.message, question });
+      return refused(verdict.says);
+    }
     // On disk before the bus is told: killed in between, nobody has to wait for another code.
     journal.awaitCode({ ...awaited, proof: verdict.proof });
     const { text } = await settle(deps, event, { ...awaited, proof: verdict.proof }, who);

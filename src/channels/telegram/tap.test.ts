@@ -35,7 +35,7 @@ describe('a tap on a button', () => {
       },
     } as unknown as Pick<Client, 'event' | 'respond'>;
     const codes = { ready: () => assert.fail('no code is wanted'), judge: () => assert.fail('no code is sent') };
-    const deps = { client, journal, codes, person: 'olga', clock: () => 0 };
+    const deps = { client, journal, codes, person: 'olga', clock: () => 0, onRefused: () => undefined };
     for (const id of [approval, foisted]) await answerTap(deps, dataOf(keyOf(id), 0), { chat: 1, name: undefined });
     assert.deepEqual(answered, [approval, foisted]);
     assert.equal(journal.question(approval)?.outcome, null);
