@@ -103,6 +103,12 @@ const cases: readonly [says: string, step: Step, found: Record<string, Found>, e
     { '/p/gaia.mjs': file('', '/p/gaia.mjs'), '/usr/local/bin/gaia': file('', '/opt/else') },
     /something else \(\/opt\/else\), and is left alone/,
   ],
+  [
+    'the executable that bootstrap.sh has left',
+    link,
+    { '/p/gaia.mjs': file('', '/p/gaia.mjs'), '/usr/local/bin/gaia': file('', '/usr/local/bin/gaia') },
+    /"there","remark":"it is a program of its own/,
+  ],
   ['a link to a program that is gone', link, { '/usr/local/bin/gaia': { kind: 'dangling' } }, /something else/],
 ];
 

@@ -175,6 +175,11 @@ function judgeLink({ path, to }: Extract<Step, { kind: 'link' }>, server: Lookin
   const real = found.kind === 'file' ? found.real : undefined;
   const own = server.look(to);
   if (real !== undefined && own.kind === 'file' && own.real === real) return { kind: 'there' };
+  if (basename(path) === 'gaia' && real === path)
+    return {
+      kind: 'there',
+      remark: `it is a program of its own, as bootstrap.sh leaves one, and stays; to have that of this version, move it away and run init again`,
+    };
   return {
     kind: 'wrong',
     says: `is something else${real === undefined || real === path ? '' : ` (${real})`}, and is left alone`,
