@@ -176,10 +176,9 @@ describe('the emergency bot on a server', { skip: missing !== undefined, timeout
       `rm ${services.map((name) => `/etc/systemd/system/${name}.service`).join(' ')} && systemctl daemon-reload`,
     );
     await breakProd();
-    // Whoever asks it starts it again, through its socket.
-    await well('systemctl stop -q docker');
+    await well('systemctl stop -q docker.socket docker');
     const asks = await ask('/restore prod', /Restore prod\?/);
-    assert.match(asks, /prod from prod-.*\n.*digest [0-9a-f]{16}\n.*taken /);
+    assert.match(asks, /Docker did not run, and was started\.\n+prod from prod-.*\n.*digest [0-9a-f]{16}\n.*taken /);
     const beganMs = performance.now();
     on.say(await on.code());
     await on.heard(/restore prod: waits\n.*begins in 1 min/);

@@ -2,6 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import { digestBeside } from '../../recovery/archive/manifest-file.ts';
 import type { Backup } from '../../recovery/catalog/catalog.ts';
 import { findBackup } from '../../recovery/catalog/catalog.ts';
+import { wakeDocker } from '../../recovery/compose/wake-docker.ts';
 import { showBytes, showSpan, showTime } from '../amounts.ts';
 import type { Call } from '../command.ts';
 import { type PreparedRestore, prepareRestore, requireNothingInTheWay } from '../prepare-restore.ts';
@@ -13,7 +14,7 @@ import type { Part } from './operation.ts';
 export type Resolved = { parts: Part[]; lines: string[] };
 
 /**
- * Finds the exact backups, and sees that nothing is in the way of any; nothing is touched.
+ * Finds the exact backups, and sees that nothing is in the way of any; nothing is touched, but Docker started where it is down.
  * @throws Fault as `gaia restore` would
  */
 export async function resolveRestore(call: Call, target: string): Promise<Resolved> {
@@ -22,7 +23,8 @@ export async function resolveRestore(call: Call, target: string): Promise<Resolv
   requireFree(call);
   for (const { name } of targets) requireNoInterrupted(config.place, name);
   const parts: Part[] = [];
-  const lines: string[] = [];
+  const isWoken = targets.some(({ compose = [] }) => compose.length > 0) && (await wakeDocker());
+  const lines = isWoken ? ['Docker did not run, and was started.', ''] : [];
   for (const each of targets) {
     const prepared = await prepareRestore(call, each, 'latest');
     requireNothingInTheWay(prepared);
