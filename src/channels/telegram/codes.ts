@@ -29,3 +29,12 @@ const form = /^(\d{3}[ -]?\d{3}|(?=.*[\d-])[0-9a-z]{5}[ -]?[0-9a-z]{5})$/i;
 
 /** Whether a text is meant as a code. */
 export const looksLikeCode = (text: string) => form.test(text.trim());
+
+/**
+ * One among other words, as it is printed: backup codes have no I, L, O and U. Ids and names of backups have such pieces too, but with
+ * more before or behind them.
+ */
+const within = /(?<![\w-])(\d{3}[ -]?\d{3}|[0-9a-hjkmnp-tv-z]{5}-[0-9a-hjkmnp-tv-z]{5})(?![\w-])/i;
+
+/** Whether a text may have a code among other words, which is then said again nowhere. */
+export const holdsCode = (text: string) => within.test(text);

@@ -6,6 +6,7 @@ import type { Call, Capability } from '../../events/capability.ts';
 import type { PendingQuestion } from '../../events/event.ts';
 import { answerWith, isAway } from './answer.ts';
 import { endOfCall, faultLines } from './call-lines.ts';
+import { holdsCode } from './codes.ts';
 import type { Commands, OwnCommand } from './commands.ts';
 import { sayQuestion } from './follow-bus.ts';
 import type { Key } from './journal.ts';
@@ -14,7 +15,7 @@ import { keyOf, mayAnswer } from './question-message.ts';
 import type { Reply } from './reply.ts';
 import { silence, silenceLines, unsilence } from './silence.ts';
 import { readSilence, type SilenceWanted } from './silence-words.ts';
-import { askForCode, hearCode, type SentText, type StepUpDeps, takesCode } from './step-up.ts';
+import { askForCode, hearCode, type SentText, type StepUpDeps, takesCode, without } from './step-up.ts';
 
 export type Talking = StepUpDeps & {
   client: Client;
@@ -34,7 +35,10 @@ const maxTargets = 12;
 /** What a person's message comes to. @throws Fault when the bus is away or refuses it */
 export async function converse(talking: Talking, heard: Heard): Promise<Reply> {
   const { commands, capabilities } = talking;
-  const ofCode = await hearCode(talking, heard, heard);
+  const reading = readSentence(heard.text, capabilities);
+  // `drill prod1` has the form of a backup code.
+  const isSentence = reading.kind === 'call' && heard.answers === undefined;
+  const ofCode = isSentence ? undefined : await hearCode(talking, heard, heard);
   if (ofCode !== undefined) return ofCode;
   if (heard.text.startsWith('/')) {
     const read = commands.read(heard.text);
@@ -44,8 +48,9 @@ export async function converse(talking: Talking, heard: Heard): Promise<Reply> {
     const keys = read.missing === 'target' ? await targetKeys(talking, read.capability, heard) : [];
     return { lines: [html`Which ${read.missing}? <code>${read.usage}</code>`], keys };
   }
-  const reading = readSentence(heard.text, capabilities);
   if (reading.kind === 'call') return done(talking, reading.capability, reading.arguments, heard);
+  // It would be said again.
+  if (holdsCode(heard.text)) return without(heard, heard);
   const near = reading.nearest.map(({ phrase }) => html`• ${phrase}`);
   return {
     lines: [
@@ -200,7 +205,7 @@ const answerIn = (parts: RegExpExecArray | null): Words => ({ prefix: parts?.[1]
 
 async function respond(talking: Talking, heard: Heard, { prefix, text, reason }: Words): Promise<Reply> {
   if (prefix === '')
-    return { lines: [html`Say it like this: <code>/respond ID ANSWER</code>, or <code>/approve ID</code>.`] };
+    return without(heard, heard, html`Say it like this: <code>/respond ID ANSWER</code>, or <code>/approve ID</code>.`);
   const fitting = (await openOnes(talking)).filter(({ id }) => id === prefix || id.startsWith(prefix));
   const exact = fitting.find(({ id }) => id === prefix) ?? (fitting.length === 1 ? fitting[0] : undefined);
   if (exact === undefined)
@@ -215,6 +220,9 @@ async function respond(talking: Talking, heard: Heard, { prefix, text, reason }:
   const event = await talking.client.event(exact.id);
   // What it asks for is said by itself.
   if (takesCode(event, answer)) {
+    // Before a code is asked for: one that is given for no answer would be used up.
+    const options = event.human_options ?? [];
+    if (!options.includes(answer)) return without(heard, heard, html`It can be answered with: ${options.join(', ')}.`);
     const { text: asks } = await askForCode(talking, event, answer, heard);
     return { lines: [html`${asks}`] };
   }

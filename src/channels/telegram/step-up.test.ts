@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Fault } from '../../base/fault.ts';
 import type { Event } from '../../events/event.ts';
-import { looksLikeCode, type SentCode } from './codes.ts';
+import { holdsCode, looksLikeCode, type SentCode } from './codes.ts';
 import { openJournal } from './journal.ts';
 import { askForCode, hearCode, type StepUpDeps, takesCode } from './step-up.ts';
 
@@ -80,6 +80,21 @@ describe('a yes that waits for its code', () => {
       assert.ok(looksLikeCode(code), code);
     for (const words of ['check aegis', 'everything', '12345', '1234567', '/status', 'yes', '', '12 34 56'])
       assert.ok(!looksLikeCode(words), words);
+  });
+
+  it('finds a code among words, and takes no id and no name of a backup for one', () => {
+    for (const text of ['the code is 7K2QX-M4DPA', 'code: 123456', '/respond q1 yes 123 456', '(7k2qx-m4dpa)'])
+      assert.ok(holdsCode(text), text);
+    const id = 'event-bus-ca9226ca4a9186441e8e24c3605079c6ad74f4cb';
+    for (const text of [
+      'prod-2026-11-29-154521.tar.zst',
+      id,
+      'say hello-world',
+      'drill server1234',
+      'drill prod1',
+      '12345',
+    ])
+      assert.ok(!holdsCode(text), text);
   });
 
   it('is decided with the proof of its code, for that question and that person', async (t) => {

@@ -4,9 +4,9 @@ import type { Client } from '../../client/client.ts';
 import { isSteppedUp } from '../../events/capability.ts';
 import type { Event } from '../../events/event.ts';
 import { alert, answerWith, isAway, type TapAnswer } from './answer.ts';
-import { type Codes, looksLikeCode } from './codes.ts';
+import { type Codes, holdsCode, looksLikeCode } from './codes.ts';
 import type { AwaitedCode, Journal } from './journal.ts';
-import { html, messagesOf, short } from './markup.ts';
+import { html, type Markup, messagesOf, short } from './markup.ts';
 import type { RefusedCode } from './noticed.ts';
 import type { Reply } from './reply.ts';
 
@@ -144,6 +144,16 @@ async function settle(deps: StepUpDeps, event: Event, awaited: AwaitedCode, { na
     journal.endCodes(event.id);
     return alert(`Not stored: ${error.message}`);
   }
+}
+
+/**
+ * What is said to a text that is none that is understood here. With a code in it that is taken away too; a caller says nothing of such a
+ * text again, since what is said is kept.
+ */
+export function without(sent: SentText, who: Who, ...lines: Markup[]): Reply {
+  if (!holdsCode(sent.text)) return { lines };
+  const alone = html`A code stands alone in its message, after I have asked for it. This one was not looked at.`;
+  return { lines: [...lines, alone], also: forgetting(sent, who) };
 }
 
 /** What a code was, nobody is to read in the chat: it is taken away, whatever became of it. */
