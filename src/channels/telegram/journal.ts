@@ -76,6 +76,8 @@ export type Journal = {
   awaitedCode(chat: number): AwaitedCode | undefined;
   /** Nobody's code is waited for any more, for this question. */
   endCodes(question: string): void;
+  /** The code of this chat is not waited for any more; those of others are. */
+  endCode(chat: number): void;
   /** A call whose end is still to be told. */
   addCall(id: string, chat: number): void;
   calls(): { id: string; chat: number }[];
@@ -224,12 +226,13 @@ function questions(
   };
 }
 
-function codes(db: DatabaseSync): Pick<Journal, 'awaitCode' | 'awaitedCode' | 'endCodes'> {
+function codes(db: DatabaseSync): Pick<Journal, 'awaitCode' | 'awaitedCode' | 'endCodes' | 'endCode'> {
   const put = db.prepare(
     'INSERT OR REPLACE INTO codes (chat, question, response, since_ms, proof) VALUES (?, ?, ?, ?, ?)',
   );
   const find = db.prepare('SELECT chat, question, response, since_ms AS sinceMs, proof FROM codes WHERE chat = ?');
   const end = db.prepare('DELETE FROM codes WHERE question = ?');
+  const endOne = db.prepare('DELETE FROM codes WHERE chat = ?');
   return {
     awaitCode: ({ chat, question, response, sinceMs, proof }) => void put.run(chat, question, response, sinceMs, proof),
     awaitedCode(chat) {
@@ -237,6 +240,7 @@ function codes(db: DatabaseSync): Pick<Journal, 'awaitCode' | 'awaitedCode' | 'e
       return row && ({ ...row } as AwaitedCode);
     },
     endCodes: (question) => void end.run(question),
+    endCode: (chat) => void endOne.run(chat),
   };
 }
 

@@ -15,12 +15,20 @@ const question = {
 } as unknown as Event;
 const minute = 60_000;
 const olga = { chat: 1, name: undefined };
+const bert = { chat: 2, name: undefined };
 
 /** A bot with a journal of its own, a bus that may be away, and somebody who judges codes as told. */
 function stand(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'leveredge-step-up-'));
-  const on: { nowMs: number; isAway: boolean; isJudging: boolean; right: string; afterwards?: () => void } = {
-    ...{ nowMs: 1_800_000_000_000, isAway: false, isJudging: true, right: '123456' },
+  const on: {
+    nowMs: number;
+    isAway: boolean;
+    isFull: boolean;
+    isJudging: boolean;
+    right: string;
+    afterwards?: () => void;
+  } = {
+    ...{ nowMs: 1_800_000_000_000, isAway: false, isFull: false, isJudging: true, right: '123456' },
   };
   const journal = openJournal(join(folder, 'bot.db'), () => on.nowMs);
   t.after(() => {
@@ -39,6 +47,7 @@ function stand(t: TestContext) {
       },
       async respond(_: string, answer: { response: string; proof?: string | null }) {
         if (on.isAway) throw new Fault('unreachable', 'No bus.');
+        if (on.isFull) throw new Fault('storage-full', 'The disk is full.');
         answered.push(answer);
         return answer;
       },
@@ -56,14 +65,14 @@ function stand(t: TestContext) {
       },
     },
   } as unknown as StepUpDeps;
-  const hear = async (text: string, answers?: { message: number; text: string }) => {
-    const reply = await hearCode(deps, { text, message: 9, answers, sentMs: on.nowMs }, olga);
+  const hear = async (text: string, answers?: { message: number; text: string }, who = olga) => {
+    const reply = await hearCode(deps, { text, message: 9, answers, sentMs: on.nowMs }, who);
     reply?.also?.(journal);
     return reply?.lines.map(({ html }) => html).join('\n');
   };
   return Object.assign(on, {
     ...{ journal, judged, answered, refused, hear },
-    tap: async () => (await askForCode(deps, question, 'yes', olga)).text,
+    tap: async (who = olga) => (await askForCode(deps, question, 'yes', who)).text,
     said: () => journal.next().map(({ shown }) => shown.html),
   });
 }
@@ -122,6 +131,26 @@ describe('a yes that waits for its code', () => {
     assert.equal(await on.tap(), 'Stored: yes');
     assert.equal(on.judged.length, 1);
     assert.equal(on.answered[0]?.proof, 'proven');
+  });
+
+  it('needs none either where the bus has no room just then', async (t) => {
+    const on = stand(t);
+    await on.tap();
+    on.isFull = true;
+    assert.match((await on.hear('123456')) ?? '', /^Your code was right, and not stored yet/);
+    on.isFull = false;
+    assert.equal(await on.tap(), 'Stored: yes');
+    assert.equal(on.judged.length, 1);
+  });
+
+  it('waits on, whatever becomes of that of somebody else', async (t) => {
+    const on = stand(t);
+    await on.tap();
+    on.nowMs += 4 * minute;
+    assert.equal(await on.tap(bert), 'Now your code.');
+    on.nowMs += 2 * minute;
+    assert.match((await on.hear('123456')) ?? '', /^That was more than 5 minutes/);
+    assert.equal(await on.hear('123456', undefined, bert), 'Stored: yes');
   });
 
   it('is asked for anew when the proof is too old, and when the clock was set back', async (t) => {

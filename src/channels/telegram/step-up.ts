@@ -37,6 +37,9 @@ const waitsMs = 5 * 60_000;
 /** So long a code that was right is good, where the bus was away just then. */
 const provenMs = 10 * 60_000;
 
+/** What a bus says that has no room or no time just now. */
+const passing: readonly string[] = ['unavailable', 'rate-limited', 'queue-full', 'storage-full', 'internal'];
+
 /** Whether this answer counts with a code alone. A no, which is what happens anyway, does not need one. */
 export const takesCode = (event: Event, response: string) =>
   event.human_state === 'open' && isSteppedUp(event) && response !== event.human_fallback;
@@ -96,8 +99,8 @@ export async function hearCode(deps: StepUpDeps, sent: SentText, who: Who): Prom
     return says(
       'That was an answer to another message, so the code was not looked at. Answer to the one that asks for it.',
     );
-  if (awaited.proof === null && !isWithin(awaited, deps.clock(), waitsMs)) {
-    journal.endCodes(awaited.question);
+  if (!isWithin(awaited, deps.clock(), awaited.proof === null ? waitsMs : provenMs)) {
+    journal.endCode(who.chat);
     return says('That was more than 5 minutes after your tap, so the code was not looked at. Tap the answer again.');
   }
   return judged(deps, awaited, sent, who);
@@ -141,7 +144,10 @@ async function settle(deps: StepUpDeps, event: Event, awaited: AwaitedCode, { na
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (isAway(error)) return alert('Your code was right, but the bus does not answer. Tap again when it is back.');
-    journal.endCodes(event.id);
+    // It has decided nothing: the proof is still good.
+    if (passing.includes(error.code))
+      return alert(`Your code was right, and not stored yet; tap again later. ${error.message}`);
+    journal.endCode(awaited.chat);
     return alert(`Not stored: ${error.message}`);
   }
 }
