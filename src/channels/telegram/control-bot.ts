@@ -116,7 +116,7 @@ export async function runControlBot(control: ControlBot): Promise<void> {
     pollUpdates({ api: polling, pollSeconds, handle, onOtherPoller: noticed.otherPoller, log, signal, sleep }),
     outbox.run().catch((error: unknown) => Promise.reject(isRevoked(error) ? noToken(error) : error)),
     followBus({ ...follow, log, clock, signal, sleep }),
-    keepSilences({ journal, chats, clock, wake: outbox.wake, signal, sleep }),
+    keepSilences({ journal, chats, clock, wake: outbox.wake, log, signal, sleep }),
   ].map((part) =>
     part.catch((error: unknown) => {
       failed.abort(error);

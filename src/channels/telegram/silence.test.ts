@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Event } from '../../events/event.ts';
 import { parseHtml } from './fake/html.ts';
-import { isHeldBack, silence, silenceLines, tellEnded, unsilence } from './silence.ts';
+import type { Journal } from './journal.ts';
+import { isHeldBack, keepSilences, silence, silenceLines, tellEnded, unsilence } from './silence.ts';
 import { readSilence } from './silence-words.ts';
 
 const minute = 60_000;
@@ -74,6 +75,28 @@ describe('a silence', () => {
     assert.match(off()?.join('\n') ?? '', /• 2 × <b>x_failed<\/b> · prod|• 2 × <b>x_failed<\/b> · dev/);
     assert.equal(off(), undefined);
     assert.equal(off('dev'), undefined);
+  });
+
+  it('is told when there is room again, where the disk was full at its end', async () => {
+    const { journal, on, said } = chat();
+    on('', 10);
+    const stop = new AbortController();
+    let refusals = 0;
+    await keepSilences({
+      journal: {
+        ...journal,
+        together(write: () => number) {
+          if (refusals++ < 3) throw new Error('database or disk is full');
+          return write();
+        },
+      } as unknown as Journal,
+      ...{ chats: [1], clock: () => start + 10 * minute, wake: () => undefined, signal: stop.signal },
+      log: { info() {}, warn() {}, error() {} },
+      async sleep() {
+        if (said.length > 0 || refusals > 10) stop.abort();
+      },
+    });
+    assert.match(said[0] ?? '', /The silence is over/);
   });
 
   it('fits into one message whatever there was, and goes on counting when it is made longer', () => {

@@ -1,4 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
+import { reasonOf } from '../../base/fault.ts';
+import type { Log } from '../../base/log.ts';
 import type { Event } from '../../events/event.ts';
 import type { Journal } from './journal.ts';
 import { html, type Markup, messagesOf, short } from './markup.ts';
@@ -77,15 +79,21 @@ type Keeping = {
   chats: readonly number[];
   clock: Clock;
   wake(): void;
+  log: Log;
   signal: AbortSignal;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
 
-/** Ends silences when their time is over, until the signal. */
-export async function keepSilences({ journal, chats, clock, wake, signal, sleep }: Keeping): Promise<void> {
+/** Ends silences when their time is over, until the signal. While the disk takes no note of that they go on. */
+export async function keepSilences({ journal, chats, clock, wake, log, signal, sleep }: Keeping): Promise<void> {
   while (!signal.aborted) {
-    const nextMs = journal.together(() => tellEnded(journal, chats, clock()));
-    wake();
+    let nextMs = lookMs;
+    try {
+      nextMs = journal.together(() => tellEnded(journal, chats, clock()));
+      wake();
+    } catch (error) {
+      log.error('the end of a silence cannot be noted; trying again', { because: reasonOf(error) });
+    }
     await sleep(Math.max(nextMs, 1), signal).catch(() => undefined /* the loop looks at the signal */);
   }
 }
