@@ -105,6 +105,14 @@ describe('leveredge telegram', { timeout: 120_000 }, () => {
     assert.deepEqual(made?.scopes, [...personScopes]);
   });
 
+  it('says where the bot runs meanwhile that it is to be stopped', async (t) => {
+    const { fake, run } = await standing(t);
+    fake.trouble('409', { method: 'getUpdates' });
+    const { exit, stderr } = await run(['setup'], { TELEGRAM_CONTROL_BOT_TOKEN: fakeBots.control }).ended;
+    assert.notEqual(exit, 0);
+    assert.match(stderr, /Another program reads the messages of this bot[\s\S]*stop it, run setup/);
+  });
+
   it('confirms nobody whose number is not typed', async (t) => {
     const { fake, run } = await standing(t);
     const setup = run(['setup'], { TELEGRAM_CONTROL_BOT_TOKEN: fakeBots.control });

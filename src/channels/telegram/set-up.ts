@@ -1,4 +1,4 @@
-import { Api } from 'grammy';
+import { Api, GrammyError } from 'grammy';
 import type { User } from 'grammy/types';
 import { Fault, reasonOf } from '../../base/fault.ts';
 import { isRevoked, noToken } from './poll-updates.ts';
@@ -40,6 +40,7 @@ export async function confirmUser(setUp: SetUp): Promise<{ bot: string; user: { 
   } catch (error) {
     if (error instanceof Fault || signal.aborted) throw error;
     if (isRevoked(error)) throw noToken(error);
+    if (error instanceof GrammyError && error.error_code === 409) throw isRead(error);
     throw new Fault('unreachable', `Telegram cannot be asked (${reasonOf(error)}).`, {
       hint: 'Look whether this machine reaches https://api.telegram.org, then try again.',
       cause: error,
@@ -74,6 +75,13 @@ async function whoStarts(api: Api, { say, ask, signal }: SetUp): Promise<{ id: n
   }
   throw new Fault('not-found', 'Nobody sent /start to the bot.', { hint: 'Start again: leveredge telegram setup' });
 }
+
+/** Of two who read the messages of a bot Telegram sends one away. */
+const isRead = (cause: unknown) =>
+  new Fault('conflict', 'Another program reads the messages of this bot, so /start cannot be seen here.', {
+    hint: 'If the bot runs already, stop it, run setup, and start it again: sudo systemctl stop leveredge-telegram, or Ctrl-C where leveredge up or leveredge telegram bot runs.',
+    cause,
+  });
 
 const nobodyConfirmed = () =>
   new Fault('usage', 'Nobody confirmed the number.', {
