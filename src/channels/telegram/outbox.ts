@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { reasonOf } from '../../base/fault.ts';
 import type { Log } from '../../base/log.ts';
 import type { Journal, Waiting } from './journal.ts';
+import { html } from './markup.ts';
 import { makePacer, type Pace } from './pace.ts';
 import { asSettled, tellEnd } from './settle.ts';
 
@@ -99,7 +100,7 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
 
   const takenAs = async (saying: Waiting): Promise<number> => {
     if (saying.edits === null) return sender.send(asSettled(journal, saying));
-    await (saying.shown.html === '' ? sender.remove(saying) : sender.edit(saying));
+    await (isRemoval(saying) ? sender.remove(saying) : sender.edit(saying));
     return saying.edits;
   };
 
@@ -113,7 +114,12 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
       pacer.hush(pauseAfter(error), clock());
     } else {
       log.error('a message cannot be delivered and is dropped', { id: saying.id, because: reasonOf(error) });
-      await written(() => journal.dropped(saying.seq, reasonOf(error)));
+      await written(() =>
+        journal.together(() => {
+          journal.dropped(saying.seq, reasonOf(error));
+          if (isRemoval(saying)) sayLeft(journal, saying);
+        }),
+      );
     }
   };
 
@@ -132,6 +138,15 @@ export function makeOutbox({ journal, sender, pace, log, clock, signal, sleep, o
   };
 }
 
+const isRemoval = ({ edits, shown }: Waiting) => edits !== null && shown.html === '';
+
+/** Telegram lets nobody but its writer take away what is older than two days. */
+function sayLeft(journal: Journal, { id, chat }: Waiting): void {
+  const { html: text } =
+    html`⚠️ Telegram does not let me take a message of yours out of the chat that may have a code in it. Delete it yourself.`;
+  journal.say({ id: `left ${id}`, chat, shown: { html: text, keys: [] }, isReply: true });
+}
+
 type Verdict = { kind: 'again' | 'settled' | 'refused' | 'hopeless' | 'fatal' };
 
 /** What a failure means for the message: Telegram's own words decide where its codes do not. */
@@ -142,8 +157,9 @@ function judge(error: unknown, { edits }: Waiting): Verdict {
   if (code === 401 || code === 404) return { kind: 'fatal' };
   if (code === 429 || code >= 500) return { kind: 'again' };
   if (edits !== null) {
-    if (/message is not modified/.test(description)) return { kind: 'settled' };
-    if (/message to (edit|delete) not found|message can't be (edited|deleted)|MESSAGE_ID_INVALID/.test(description))
+    // Taken away already: by whoever wrote it, or just before a kill.
+    if (/message is not modified|message to delete not found/.test(description)) return { kind: 'settled' };
+    if (/message to edit not found|message can't be (edited|deleted)|MESSAGE_ID_INVALID/.test(description))
       return { kind: 'hopeless' };
   }
   // Blocked by its reader or never begun: what was to be said is still to be read on every other channel.
