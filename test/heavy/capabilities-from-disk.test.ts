@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { allCapabilities } from '../../src/capabilities/all-capabilities.ts';
@@ -89,6 +89,18 @@ describe('what only reads, without a bus', { timeout: 240_000 }, () => {
     assert.equal(chronos.state, 'unknown');
     assert.ok(chronos.offers.includes('chronos.backup'));
     assert.match(agents.stderr, /\nWho is alive only a running bus knows: npx leveredge up\n$/);
+  });
+
+  it('shows of a rollback that would be refused why, in words', async () => {
+    const writer = openSync(join(story.stand.root, 'being-written'), 'w');
+    try {
+      const { exit, stdout, stderr } = await offline('hades', 'plan', 'dev', '--json');
+      assert.equal(exit, 0, stderr);
+      assert.match(JSON.parse(stdout).refusals[0], /^Files are open for writing: process /);
+    } finally {
+      closeSync(writer);
+      rmSync(join(story.stand.root, 'being-written'));
+    }
   });
 
   it('refuses what the bus would, and calls nothing that changes something', async () => {

@@ -4,6 +4,7 @@ import { Fault } from '../../base/fault.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { CapabilityCall } from '../../client/capability-calls.ts';
 import { defaultSubscriptions } from '../../events/defaults.ts';
+import type { Refusal } from '../../recovery/restore/plan.ts';
 import { anEvent } from '../agent.fixtures.ts';
 import type { GaiaEnd } from '../gaia-end.ts';
 import { hades } from './hades.ts';
@@ -17,6 +18,8 @@ const plan = {
   ...{ target: 'dev', backup: { name: 'dev-1', created_at: '2026-11-29T03:15:00.000Z' }, files: 2, bytes: 355 },
   ...{ replaces: ['/srv/dev'], stops: [], warnings: [], refusals: [], hash: 'p1', confirmation: 'not shown' },
 };
+/** As GAIA says why she would not do it. */
+const refusal = (says: string): Refusal => ({ code: 'conflict', says, hint: 'Stop it.' });
 const outcome = { outcome: 'committed', says: 'Restored.', run: 'r1', health: 'well', aside: ['/srv/dev.before'] };
 const ended = (exit: number | null, result?: JsonObject, error?: JsonObject): GaiaEnd => ({
   exit,
@@ -136,7 +139,9 @@ describe('HADES, when something fails', () => {
 
 describe('HADES, when it is called', () => {
   it('shows a plan, also one that would be refused, and does nothing', async () => {
-    const { offer, words } = stand({ ends: [ended(0, plan), ended(6, { ...plan, refusals: ['It is in use.'] })] });
+    const { offer, words } = stand({
+      ends: [ended(0, plan), ended(6, { ...plan, refusals: [refusal('It is in use.')] })],
+    });
     assert.deepEqual(await offer('plan').run({ target: 'dev' }, call), {
       ...{ target: 'dev', backup: 'dev-1', created_at: plan.backup.created_at, files: 2, bytes: 355 },
       ...{ replaces: ['/srv/dev'], stops: [], warnings: [], refusals: [], plan: 'p1' },
@@ -164,9 +169,11 @@ describe('HADES, when it is called', () => {
   });
 
   it('does not ask for what would be refused, nor for another plan than the one that was looked at', async () => {
-    const refusing = stand({ ends: [ended(6, { ...plan, refusals: ['One.', 'Two.'] })] }).offer('rollback');
+    const refusing = stand({ ends: [ended(6, { ...plan, refusals: [refusal('One.'), refusal('Two.')] })] }).offer(
+      'rollback',
+    );
     await assert.rejects(refusing.prepare?.({ target: 'dev' }, call) as Promise<unknown>, {
-      ...{ code: 'conflict', message: 'dev cannot be rolled back now: One. Two.' },
+      ...{ code: 'conflict', message: 'dev cannot be rolled back now: One. Two.', hint: 'Stop it.' },
     });
     const changed = stand({ ends: [ended(0, plan)] }).offer('rollback');
     await assert.rejects(changed.prepare?.({ target: 'dev', plan: 'p0' }, call) as Promise<unknown>, {

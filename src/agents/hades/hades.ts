@@ -5,6 +5,7 @@ import { patiently } from '../../client/patience.ts';
 import { approvalAction } from '../../events/capability.ts';
 import { busAgent, type Event } from '../../events/event.ts';
 import { endEventOf } from '../../recovery/events/run-events.ts';
+import type { Refusal } from '../../recovery/restore/plan.ts';
 import { type Agent, type Call, type Conclusion, done, type Handler, type Prepared } from '../agent.ts';
 import {
   failureOf,
@@ -100,7 +101,7 @@ type Plan = {
   replaces: string[];
   stops: string[];
   warnings: string[];
-  refusals: string[];
+  refusals: Pick<Refusal, 'says' | 'hint'>[];
   hash: string;
 };
 
@@ -114,15 +115,19 @@ async function planOf(effects: GaiaEffects, args: JsonObject, { signal }: Call):
 
 function shownPlan({ target, backup, files, bytes, replaces, stops, warnings, refusals, hash }: Plan): JsonObject {
   const { name, created_at } = backup;
-  return { target, backup: name, created_at, files, bytes, replaces, stops, warnings, refusals, plan: hash };
+  const why = refusals.map(({ says }) => says);
+  return { target, backup: name, created_at, files, bytes, replaces, stops, warnings, refusals: why, plan: hash };
 }
 
 function rollbackBy(effects: HadesEffects): Handler {
   return {
     async prepare(args, call): Promise<Prepared> {
       const plan = await planOf(effects, args, call);
-      if (plan.refusals.length > 0)
-        throw new Fault('conflict', `${plan.target} cannot be rolled back now: ${plan.refusals.join(' ')}`);
+      const [refusal] = plan.refusals;
+      if (refusal !== undefined) {
+        const why = plan.refusals.map(({ says }) => says).join(' ');
+        throw new Fault('conflict', `${plan.target} cannot be rolled back now: ${why}`, { hint: refusal.hint });
+      }
       if (typeof args.plan === 'string' && args.plan !== plan.hash)
         throw new Fault('conflict', 'What would be done is not what that plan showed.', {
           hint: 'Look at it again: hades.plan',
