@@ -63,6 +63,7 @@ const sqlRooms = [
   'src/bus/lock',
   // What the bot has still to send must outlive it.
   'src/channels/telegram/journal',
+  'src/channels/telegram/only-one',
   'src/recovery/source/',
   'src/recovery/run/lock',
   // A lock that ends with its process.

@@ -50,6 +50,9 @@ describe('leveredge telegram', { timeout: 120_000 }, () => {
     ]);
     const bot = run(['bot']);
     await bot.says('stdout', /@control_bot listens on Telegram/);
+    const second = await run(['bot']).ended;
+    assert.equal(second.exit, 6);
+    assert.match(second.stderr, /runs already, in another process/);
     fake.say('/help');
     await fake.eventually(() => fake.said().find(({ text }) => text.startsWith('LeverEdge')));
     assert.deepEqual(fake.said({ as: 'stranger' }), []);

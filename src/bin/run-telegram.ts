@@ -8,6 +8,7 @@ import { allCapabilities } from '../capabilities/all-capabilities.ts';
 import type { Conclusion } from '../channels/cli/conclusion.ts';
 import { runControlBot } from '../channels/telegram/control-bot.ts';
 import { openJournal } from '../channels/telegram/journal.ts';
+import { onlyOne } from '../channels/telegram/only-one.ts';
 import { telegramPlaces } from '../channels/telegram/places.ts';
 import { smallFetch } from '../channels/telegram/small-fetch.ts';
 import { makeClient } from '../client/client.ts';
@@ -39,6 +40,7 @@ export async function runTelegramBot(running: Running): Promise<Conclusion> {
   if (settings === undefined || token === undefined)
     throw new Fault('not-found', 'The control bot is not set up yet.', { hint: 'Set it up: leveredge telegram setup' });
   const person = files.personToken() ?? tokenIn(ownersTokenIn(home));
+  const letGo = onlyOne(telegramPlaces(home).journal);
   const journal = openJournal(telegramPlaces(home).journal, systemClock);
   try {
     await runControlBot({
@@ -59,6 +61,7 @@ export async function runTelegramBot(running: Running): Promise<Conclusion> {
     });
   } finally {
     journal.close();
+    letGo();
   }
   return { exit: Exit.ok, notes: ['Stopped. What was not sent yet goes out at the next start.'] };
 }
