@@ -38,7 +38,7 @@ export const hadesCapabilities: readonly Capability[] = [
     output: z.object({
       target: z.string(),
       backup: z.string(),
-      created_at: z.string(),
+      created_at: z.string().nullable().describe('Null where the backup does not say'),
       files: z.number(),
       bytes: z.number(),
       replaces: z.array(z.string()),

@@ -16,7 +16,15 @@ const failure = (fields: Parameters<typeof anEvent>[0] = {}) =>
 
 const plan = {
   ...{ target: 'dev', backup: { name: 'dev-1', created_at: '2026-11-29T03:15:00.000Z' }, files: 2, bytes: 355 },
-  ...{ replaces: ['/srv/dev'], stops: [], warnings: [], refusals: [], hash: 'p1', confirmation: 'not shown' },
+  ...{
+    databases: [],
+    replaces: ['/srv/dev'],
+    stops: [],
+    warnings: [],
+    refusals: [],
+    hash: 'p1',
+    confirmation: 'not shown',
+  },
 };
 /** As GAIA says why she would not do it. */
 const refusal = (says: string): Refusal => ({ code: 'conflict', says, hint: 'Stop it.' });
@@ -166,6 +174,17 @@ describe('HADES, when it is called', () => {
         'Stopped meanwhile: web, db.',
       ],
     });
+  });
+
+  it('names the databases that a rollback replaces, and asks also of a backup that does not say when it was taken', async () => {
+    const old = { ...plan, backup: { name: 'dev-1', created_at: null }, databases: ['app (service db)'] };
+    const { offer } = stand({ ends: [ended(0, old), ended(0, old)] });
+    const prepared = await offer('rollback').prepare?.({ target: 'dev' }, call);
+    const says = prepared?.says ?? [];
+    assert.match(says[0] ?? '', /does not say when it was taken/);
+    assert.equal(says[1], 'It replaces /srv/dev, the database app (service db); what is there now is put aside.');
+    const shown = await offer('plan').run({ target: 'dev' }, call);
+    assert.deepEqual([shown.created_at, shown.replaces], [null, ['/srv/dev', 'the database app (service db)']]);
   });
 
   it('does not ask for what would be refused, nor for another plan than the one that was looked at', async () => {

@@ -95,9 +95,12 @@ async function isAskedFor(client: HadesEffects['client'], question: string, fail
 
 type Plan = {
   target: string;
-  backup: { name: string; created_at: string };
+  /** Null of a backup of the first implementation, which says nothing of itself. */
+  backup: { name: string; created_at: string | null };
   files: number;
   bytes: number;
+  /** Of servers, as `app (service db)`. */
+  databases: string[];
   replaces: string[];
   stops: string[];
   warnings: string[];
@@ -113,10 +116,19 @@ async function planOf(effects: GaiaEffects, args: JsonObject, { signal }: Call):
   return resultOf(await untilEnded(effects, words, signal), [0, 6]) as Plan;
 }
 
-function shownPlan({ target, backup, files, bytes, replaces, stops, warnings, refusals, hash }: Plan): JsonObject {
+function shownPlan(plan: Plan): JsonObject {
+  const { target, backup, files, bytes, stops, warnings, refusals, hash } = plan;
   const { name, created_at } = backup;
+  const replaces = replacedBy(plan);
   const why = refusals.map(({ says }) => says);
   return { target, backup: name, created_at, files, bytes, replaces, stops, warnings, refusals: why, plan: hash };
+}
+
+const replacedBy = ({ replaces, databases }: Plan) => [...replaces, ...databases.map((each) => `the database ${each}`)];
+
+function contentsOf({ backup: { created_at }, files, bytes }: Plan): string {
+  if (created_at === null) return 'It is of an earlier version, and does not say when it was taken and what it holds.';
+  return `It was taken ${created_at.slice(0, 19).replace('T', ' ')} UTC, and has ${files} ${files === 1 ? 'file' : 'files'} of ${bytes} bytes.`;
 }
 
 function rollbackBy(effects: HadesEffects): Handler {
@@ -132,14 +144,13 @@ function rollbackBy(effects: HadesEffects): Handler {
         throw new Fault('conflict', 'What would be done is not what that plan showed.', {
           hint: 'Look at it again: hades.plan',
         });
-      const { name, created_at } = plan.backup;
       return {
-        arguments: { target: plan.target, backup: name, plan: plan.hash },
+        arguments: { target: plan.target, backup: plan.backup.name, plan: plan.hash },
         says: [
           // First: what is beyond the longest question is cut off.
           ...plan.warnings,
-          `It was taken ${created_at.slice(0, 19).replace('T', ' ')} UTC, and has ${plan.files} ${plan.files === 1 ? 'file' : 'files'} of ${plan.bytes} bytes.`,
-          `It replaces ${plan.replaces.join(', ')}; what is there now is put aside.`,
+          contentsOf(plan),
+          `It replaces ${replacedBy(plan).join(', ')}; what is there now is put aside.`,
           ...(plan.stops.length > 0 ? [`Stopped meanwhile: ${plan.stops.join(', ')}.`] : []),
         ],
       };
