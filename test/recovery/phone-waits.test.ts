@@ -113,6 +113,18 @@ describe('a restore that was confirmed by phone', { timeout: 300_000 }, () => {
     assert.equal(notes(), 'the second state\n');
   });
 
+  it('waits no more than a minute when the clock is set back by hours', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    await phone.tick();
+    stand.shiftMs -= 180 * minute;
+    await phone.tick();
+    assert.match(stand.text(), /restore prod: waits\nThe clock of the server was set back\. It begins in 1 min/);
+    stand.shiftMs += minute;
+    await phone.tick();
+    await phone.working();
+    assert.equal(notes(), 'the first state\n');
+  });
+
   it('goes to its end, and is told to who asked, when the list cannot be read any more', async (t) => {
     const { stand, phone, notes } = await confirmed(t, 'dev');
     await phone.tick();

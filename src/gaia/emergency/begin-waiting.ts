@@ -27,6 +27,8 @@ export function startOf(deps: PhoneDeps, operation: Operation): Start {
   const { stopping, user, target } = operation;
   if (stopping) return { kind: 'ended', as: 'cancelled', says: '' };
   const lateMs = clock() - (operation.startMs as number);
+  // It would begin that much later, and nobody knows when.
+  if (-lateMs > delayMs + maxLateMs) waitAnew(deps, operation, 'The clock of the server was set back.');
   if (lateMs < 0) return { kind: 'waits' };
   if (isStale(operation, clock())) {
     const says = `It should have begun ${showSpan(lateMs)} ago, and the server was away since. Ask for it again.`;
