@@ -126,6 +126,12 @@ describe('gaia 2fa enroll', () => {
     assert.match(readFileSync(on.secretFile, 'utf8'), /\neach: prod dev full Approvals\n$/);
   });
 
+  it('gives an entry for full also where there is one target, which may be asked for so', async (t) => {
+    const on = home(t);
+    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll', '--each')).exit, 0);
+    assert.match(readFileSync(on.secretFile, 'utf8'), /\neach: dev full Approvals\n$/);
+  });
+
   it('shows nothing while a run keeps what it would show from being kept', async (t) => {
     const on = home(t);
     const lock = takeLock(on.place, 'restore prod', () => nowMs);

@@ -112,10 +112,9 @@ function hadEach(files: RecoveryConfig['emergency']): boolean {
   }
 }
 
-/** What there is an entry for, with `--each`. */
+/** What there is an entry for, with `--each`. Of one target `full` is asked for as well. */
 function entriesOf({ targets }: RecoveryConfig): string[] {
-  const names = targets.map(({ name }) => name);
-  return [...names, ...(names.length > 1 ? ['full'] : []), approvals];
+  return [...targets.map(({ name }) => name), 'full', approvals];
 }
 
 /** Shows each secret and has it proven; the latest step of a code that was typed, undefined where one was not proven. */
