@@ -261,6 +261,18 @@ describe('by phone', { timeout: 600_000 }, () => {
     }
   });
 
+  it('a question that is replaced before anything was shown of it does not vanish without a word', async (t) => {
+    const { stand, ask } = await opened(t);
+    stand.ask({ verb: 'restore', target: 'prod' });
+    await ask({ verb: 'restore', target: 'dev' });
+    assert.match(stand.text(), /restore prod: replaced by a newer one, nothing was done/);
+    await ask({ verb: 'restore', target: 'dev' });
+    assert.equal(
+      stand.said().filter(({ key, title = '' }) => key === undefined && title.includes('replaced')).length,
+      1,
+    );
+  });
+
   it('neither code nor secret is in what is logged or kept', async (t) => {
     const { stand, phone, ask, confirm } = await opened(t);
     await ask({ verb: 'restore', target: 'dev' });
