@@ -127,15 +127,15 @@ function mibOf(pid: number, what: 'VmRSS' | 'RssAnon'): number {
 
 /** The part of docs/performance.md about what the bots take. */
 export function memoryLines({ messages: count, control, bundle, executable }: MemoryResult): string[] {
-  const row = (what: string, { first, last, own }: Taken, most?: number) =>
-    `| ${what} | ${first} | ${last} | ${own} | ${most === undefined ? '–' : `under ${most}`} | ${most === undefined ? '–' : last < most ? 'yes' : '**no**'} |`;
+  const row = (what: string, { first, last, own }: Taken, most: number) =>
+    `| ${what} | ${first} | ${last} | ${own} | under ${most} | ${last < most ? 'yes' : '**no**'} |`;
   return [
     `MiB resident, each a process beside its bus or runner as they are installed; after the first answer, and after ${count} messages at a message a second, each answered. The rest beside what is its own are pages of the program, which the kernel can drop.`,
     '',
     `| what | first | after ${count} | its own | wanted | met |`,
     '|---|---|---|---|---|---|',
     row('the control bot', control, 90),
-    row('the emergency bot, `gaia.mjs`', bundle),
-    row('the emergency bot, the executable `gaia`', executable),
+    row('the emergency bot, `gaia.mjs`', bundle, 70),
+    row('the emergency bot, the executable `gaia`', executable, 70),
   ];
 }
