@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { citedRefusals } from '../src/channels/telegram/fake/refusals.ts';
 import { start } from './cli-run.fixtures.ts';
 import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
@@ -41,6 +42,27 @@ describe('leveredge fake-telegram', { timeout: 60_000 }, () => {
     fake.child.kill('SIGINT');
     const { exit } = await fake.ended;
     assert.equal(exit, 0);
+  });
+
+  it('counts on where it is started anew, so that a bot that still runs takes nothing for old', async (t) => {
+    const first = async () => {
+      const fake = start(['fake-telegram', '--port', '0', '--json']);
+      t.after(() => fake.child.kill('SIGKILL'));
+      const [line] = await fake.says('stdout', /^\{.*\}$/);
+      const { url } = JSON.parse(line) as { url: string };
+      const play = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text":"/start"}' };
+      await fetch(`${url}/play/say`, play);
+      const { result } = (await (await fetch(`${url}/bot${fakeBots.control}/getUpdates`)).json()) as {
+        result: { update_id: number }[];
+      };
+      fake.child.kill('SIGINT');
+      await fake.ended;
+      return result[0]?.update_id as number;
+    };
+    const before = await first();
+    await pause(1_100);
+    const after = await first();
+    assert.ok(after > before, `${after} after ${before}`);
   });
 
   it('says that its port is taken', async (t) => {

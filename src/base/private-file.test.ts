@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { Fault } from './fault.ts';
 import { readPrivately, writePrivately } from './private-file.ts';
 
 function folder(t: TestContext): string {
@@ -43,6 +44,16 @@ describe('a file for its owner alone', () => {
       chmodSync(path, mode);
       assert.equal(readPrivately(path), 'sesame');
     }
+  });
+
+  it('says what to type for a path with blanks, too', (t) => {
+    const path = join(folder(t), 'my secret');
+    writeFileSync(path, 'sesame', { mode: 0o644 });
+    const typed = `chmod 600 '${path}'`;
+    assert.throws(
+      () => readPrivately(path),
+      (error) => error instanceof Fault && error.hint?.includes(typed) === true,
+    );
   });
 
   it('is undefined where there is none, and a sentence where it cannot be one', (t) => {

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, rmSync, writeF
 import { dirname } from 'node:path';
 import { Fault } from './fault.ts';
 import { makeFolder } from './files.ts';
+import { shellWord } from './shell-word.ts';
 
 /** Characters of a file that holds one secret; a larger one is something else. */
 const maxBytes = 64 * 1024;
@@ -48,7 +49,7 @@ export function readPrivately(path: string, { isBrought = false } = {}): string 
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new Fault('usage', `${path} cannot be read (${code}).`, {
-      hint: `Look at owner and mode: ls -l ${path}`,
+      hint: `Look at owner and mode: ls -l ${shellWord(path)}`,
       cause: error,
     });
   }
@@ -59,7 +60,7 @@ export function readPrivately(path: string, { isBrought = false } = {}): string 
     // Windows has no such modes, and reports all for everybody.
     if (process.platform !== 'win32' && !isBrought && (mode & 0o077) !== 0)
       throw new Fault('forbidden', `${path} can be read by other users, so what it holds is no secret.`, {
-        hint: `Make it yours alone: chmod 600 ${path}. If others may have read it, revoke what it holds and make a new one.`,
+        hint: `Make it yours alone: chmod 600 ${shellWord(path)}. If others may have read it, revoke what it holds and make a new one.`,
       });
     return readFileSync(fd, 'utf8');
   } catch (error) {

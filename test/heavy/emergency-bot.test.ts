@@ -62,9 +62,11 @@ describe('the emergency bot', { timeout: 120_000 }, () => {
     telegram.edit(written, '/restore full', emergency);
     telegram.say('/restore', emergency);
     telegram.say('/restore prod now', emergency);
+    telegram.say('/restore prod.', emergency);
     telegram.say('rm -rf /', emergency);
     await heard(/Which one\? \/restore prod/);
     await heard(/one word more than I understand/);
+    await heard(/No target is called so\. \/list/);
     await heard(/^I do not understand that\..* \/start says what there is\.$/);
     assert.deepEqual(
       (await asked(1)).map(({ verb }) => verb),

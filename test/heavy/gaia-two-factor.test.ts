@@ -8,6 +8,7 @@ import { run } from '../../src/gaia/program.ts';
 import { fromBase32 } from '../../src/gaia/two-factor/base32.ts';
 import { tryCode } from '../../src/gaia/two-factor/guard.ts';
 import { codeAt, stepAt } from '../../src/gaia/two-factor/totp.ts';
+import { takeLock } from '../../src/recovery/run/lock.ts';
 
 const nowMs = 1_764_412_345_000;
 
@@ -123,6 +124,22 @@ describe('gaia 2fa enroll', () => {
     // Replaced it stays so.
     assert.equal((await on.gaia(types, '2fa', 'enroll', '--replace')).exit, 0);
     assert.match(readFileSync(on.secretFile, 'utf8'), /\neach: prod dev full Approvals\n$/);
+  });
+
+  it('gives an entry for full also where there is one target, which may be asked for so', async (t) => {
+    const on = home(t);
+    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll', '--each')).exit, 0);
+    assert.match(readFileSync(on.secretFile, 'utf8'), /\neach: dev full Approvals\n$/);
+  });
+
+  it('shows nothing while a run keeps what it would show from being kept', async (t) => {
+    const on = home(t);
+    const lock = takeLock(on.place, 'restore prod', () => nowMs);
+    const { exit, stderr } = await on.gaia(() => on.code(), '2fa', 'enroll');
+    lock.release();
+    assert.deepEqual([exit, on.shown, existsSync(on.secretFile)], [6, [], false]);
+    assert.match(stderr, /Another run works on these backups \(restore prod/);
+    assert.equal((await on.gaia(() => on.code(), '2fa', 'enroll')).exit, 0);
   });
 
   it('needs a terminal, and a file that others cannot read', async (t) => {

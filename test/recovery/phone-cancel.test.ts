@@ -93,6 +93,18 @@ describe('in the middle, by phone', { timeout: 300_000 }, () => {
     assert.deepEqual([notesOf(stand.prod), notesOf(stand.root)], ['the first state\n', 'the second state\n']);
   });
 
+  it('full whose configuration is a mistake once one is done says what is done, and what is wrong', async (t) => {
+    const { stand, phone, pid } = await fullAt(t, 'between the renames');
+    writeFileSync(stand.config, 'emergency_telegram: { require_2fa: false }\n');
+    process.kill(pid, 'SIGCONT');
+    await phone.working();
+    assert.match(
+      stand.text(),
+      /restore full: FAILED\nprod: The backup is in its place\.\ndev: [\s\S]*require_2fa[\s\S]*gaia undo on the server/,
+    );
+    assert.deepEqual([notesOf(stand.prod), notesOf(stand.root)], ['the first state\n', 'the second state\n']);
+  });
+
   for (const { hours, what, ends, dev } of [
     {
       hours: 3,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { newBackupCodes } from '../../src/gaia/two-factor/backup-codes.ts';
@@ -89,6 +89,40 @@ describe('a restore that was confirmed by phone', { timeout: 300_000 }, () => {
     await phone.working();
     assert.match(stand.text(), /restore prod: cancelled\nThe second factor was replaced since/);
     assert.equal(notes(), 'the second state\n');
+  });
+
+  it('is done where the clock was ahead on the day on which the codes were set up', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    const tomorrow = (stand.now() + 24 * 60 * minute) / 1000;
+    utimesSync(stand.emergency.secretFile, tomorrow, tomorrow);
+    await phone.tick();
+    stand.shiftMs += minute;
+    await phone.tick();
+    await phone.working();
+    assert.equal(notes(), 'the first state\n');
+  });
+
+  it('is cancelled, and not forgotten, when the secret is damaged meanwhile', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    await phone.tick();
+    writeFileSync(stand.emergency.secretFile, 'no secret\n');
+    stand.shiftMs += minute;
+    await phone.tick();
+    await phone.working();
+    assert.match(stand.text(), /restore prod: cancelled\nThe second factor cannot be read any more/);
+    assert.equal(notes(), 'the second state\n');
+  });
+
+  it('waits no more than a minute when the clock is set back by hours', async (t) => {
+    const { stand, phone, notes } = await confirmed(t);
+    await phone.tick();
+    stand.shiftMs -= 180 * minute;
+    await phone.tick();
+    assert.match(stand.text(), /restore prod: waits\nThe clock of the server was set back\. It begins in 1 min/);
+    stand.shiftMs += minute;
+    await phone.tick();
+    await phone.working();
+    assert.equal(notes(), 'the first state\n');
   });
 
   it('goes to its end, and is told to who asked, when the list cannot be read any more', async (t) => {

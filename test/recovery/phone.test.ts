@@ -242,6 +242,37 @@ describe('by phone', { timeout: 600_000 }, () => {
     assert.equal(stand.asked(), undefined);
   });
 
+  it('a runner that is started with a damaged secret answers, says so, and restores nothing', async (t) => {
+    const stand = await phoneStand(t);
+    for (const text of ['no secret', '']) {
+      writeFileSync(stand.emergency.secretFile, text);
+      const phone = openPhone(t, stand);
+      const ask = async (what: Record<string, unknown>) => {
+        stand.ask(what);
+        await phone.tick();
+      };
+      await ask({ verb: 'start' });
+      await ask({ verb: 'restore', target: 'dev' });
+      const why = text === '' ? 'No second factor is set up' : '\\S+ holds no secret of an authenticator';
+      assert.match(stand.text(), new RegExp(`No restore by phone now: ${why}`));
+      assert.match(stand.text(), new RegExp(`No restore by phone: ${why}`));
+      assert.match(phone.log.join('\n'), /No second factor is set up|holds no secret/);
+      phone.close();
+    }
+  });
+
+  it('a question that is replaced before anything was shown of it does not vanish without a word', async (t) => {
+    const { stand, ask } = await opened(t);
+    stand.ask({ verb: 'restore', target: 'prod' });
+    await ask({ verb: 'restore', target: 'dev' });
+    assert.match(stand.text(), /restore prod: replaced by a newer one, nothing was done/);
+    await ask({ verb: 'restore', target: 'dev' });
+    assert.equal(
+      stand.said().filter(({ key, title = '' }) => key === undefined && title.includes('replaced')).length,
+      1,
+    );
+  });
+
   it('neither code nor secret is in what is logged or kept', async (t) => {
     const { stand, phone, ask, confirm } = await opened(t);
     await ask({ verb: 'restore', target: 'dev' });

@@ -31,7 +31,8 @@ function port(text: string): number {
 
 async function runFake({ print, json, quiet, signal, clock }: Door, at: number): Promise<Conclusion> {
   const { startFakeTelegram } = await import('../telegram/fake/start.ts');
-  const fake = await startFakeTelegram({ port: at, clock });
+  // Started anew it counts on: a bot that still runs would take lower numbers for old ones.
+  const fake = await startFakeTelegram({ port: at, clock, firstUpdate: Math.floor(clock() / 1000) });
   const bots = fake.world.bots.map(({ name, token }) => ({ name, token }));
   if (json) await print(`${JSON.stringify({ url: fake.url, bots, pid: process.pid })}\n`);
   else if (quiet) await print(`${fake.url}\n`);

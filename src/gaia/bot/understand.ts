@@ -76,8 +76,9 @@ function askOf(text: string, operation: () => string | null): PhoneAsk | string 
     .split(/\s+/)
     .filter((word) => word !== '');
   const [target] = words;
-  if (words.length > 1 || (target !== undefined && !/^[a-z0-9][a-z0-9-]{0,62}$/.test(target)))
-    return 'There is one word more than I understand. /start says what there is.';
+  if (words.length > 1) return 'There is one word more than I understand. /start says what there is.';
+  if (target !== undefined && !/^[a-z0-9][a-z0-9-]{0,62}$/.test(target))
+    return 'No target is called so. /list says which there are.';
   switch (verb.toLowerCase()) {
     case 'start':
     case 'help':

@@ -4,6 +4,7 @@ import { Exit } from '../../base/exit.ts';
 import { Fault } from '../../base/fault.ts';
 import { type Log, makeLog } from '../../base/log.ts';
 import { readPrivately } from '../../base/private-file.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import { requireToken, telegramApi, telegramRoot } from '../bot/api.ts';
 import { deliver } from '../bot/deliver.ts';
 import { memoryIn } from '../bot/memory.ts';
@@ -81,7 +82,7 @@ function printUnit({ around, config }: Call): Conclusion {
     ...{ exit: Exit.ok, raw },
     wrong: [
       `${botUser} may not pass ${folder}, so this unit would not start.`,
-      `  Put the program elsewhere, as gaia to /usr/local/bin, or: chmod o+x ${folder}`,
+      `  Put the program elsewhere, as gaia to /usr/local/bin, or: chmod o+x ${shellWord(folder)}`,
     ],
   };
 }

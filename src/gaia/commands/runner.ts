@@ -96,15 +96,20 @@ async function follow(phone: Phone, signal: AbortSignal, log: Log): Promise<void
 
 /** What keeps it from being of use; it runs all the same, and says so to whoever asks. @throws Fault `forbidden` */
 function notReady(emergency: RecoveryConfig['emergency']): string[] {
-  const missing: string[] = [];
-  if (readEnrolment(emergency) === undefined) missing.push('no second factor is set up yet: gaia 2fa enroll');
-  try {
-    authorizedUsers(emergency);
-  } catch (error) {
-    if (!(error instanceof Fault) || error.code !== 'not-found') throw error;
-    missing.push(error.message);
-  }
-  return missing;
+  const isEnrolled = () => {
+    if (readEnrolment(emergency) !== undefined) return;
+    throw new Fault('not-found', 'No second factor is set up yet: gaia 2fa enroll');
+  };
+  return [isEnrolled, () => authorizedUsers(emergency)].flatMap((look) => {
+    try {
+      look();
+      return [];
+    } catch (error) {
+      // A secret that is damaged keeps nobody from asking for a backup, or from hearing what is wrong.
+      if (error instanceof Fault && ['not-found', 'damaged'].includes(error.code)) return [error.message];
+      throw error;
+    }
+  });
 }
 
 /** Two of them would both do what is asked. */

@@ -9,6 +9,7 @@ import type { RecoveryConfig } from '../../recovery/config/config.ts';
 import { takeLock } from '../../recovery/run/lock.ts';
 import type { Call, Command } from '../command.ts';
 import { botUnitName, runnerUnitName } from '../emergency/units.ts';
+import { requireFree } from '../start-run.ts';
 import { newBackupCodes } from '../two-factor/backup-codes.ts';
 import { toBase32 } from '../two-factor/base32.ts';
 import { approvals, newSecret, readEnrolment, secretFor, writeEnrolment } from '../two-factor/enrolment.ts';
@@ -39,7 +40,7 @@ export const twoFactor: Command = {
   exits: [
     '0 it is set up',
     '2 no code was right, and nothing was changed',
-    '6 it is set up already',
+    '6 it is set up already, or another run works on the backups',
     '130 interrupted',
   ],
   isApart: true,
@@ -53,6 +54,8 @@ export const twoFactor: Command = {
         hint: 'Log in to the server, and type: gaia 2fa enroll',
       });
     requireNone(call, emergency);
+    // Said before anybody scans something that could not be kept.
+    requireFree(call);
     const secret = newSecret();
     const each = call.flags.each === true || hadEach(emergency) ? entriesOf(call.config()) : undefined;
     const step = await provenEntries(call, secret, each);
@@ -109,10 +112,9 @@ function hadEach(files: RecoveryConfig['emergency']): boolean {
   }
 }
 
-/** What there is an entry for, with `--each`. */
+/** What there is an entry for, with `--each`. Of one target `full` is asked for as well. */
 function entriesOf({ targets }: RecoveryConfig): string[] {
-  const names = targets.map(({ name }) => name);
-  return [...names, ...(names.length > 1 ? ['full'] : []), approvals];
+  return [...targets.map(({ name }) => name), 'full', approvals];
 }
 
 /** Shows each secret and has it proven; the latest step of a code that was typed, undefined where one was not proven. */

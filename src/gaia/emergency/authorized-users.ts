@@ -1,5 +1,6 @@
 import { Fault } from '../../base/fault.ts';
 import { readPrivately } from '../../base/private-file.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { EmergencyFiles } from '../../recovery/config/read-telegram.ts';
 
 /**
@@ -29,7 +30,7 @@ export function usersIn(file: string, text: string | undefined): ReadonlySet<num
   });
   if (users.length > 0) return new Set(users);
   throw new Fault('not-found', `Nobody is listed in ${file}, so nobody may ask.`, {
-    hint: `(umask 077; echo YOUR_TELEGRAM_ID > ${file})`,
+    hint: `(umask 077; echo YOUR_TELEGRAM_ID > ${shellWord(file)})`,
   });
 }
 

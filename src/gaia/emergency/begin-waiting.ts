@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
-import { reasonOf } from '../../base/fault.ts';
+import { Fault, reasonOf } from '../../base/fault.ts';
 import { showSpan } from '../amounts.ts';
+import { readEnrolment } from '../two-factor/enrolment.ts';
 import { maxStaleMs } from './carry-out.ts';
 import { delayMs } from './confirm-code.ts';
 import { everybody } from './everybody.ts';
@@ -27,13 +27,15 @@ export function startOf(deps: PhoneDeps, operation: Operation): Start {
   const { stopping, user, target } = operation;
   if (stopping) return { kind: 'ended', as: 'cancelled', says: '' };
   const lateMs = clock() - (operation.startMs as number);
+  // It would begin that much later, and nobody knows when.
+  if (-lateMs > delayMs + maxLateMs) waitAnew(deps, operation, 'The clock of the server was set back.');
   if (lateMs < 0) return { kind: 'waits' };
   if (isStale(operation, clock())) {
     const says = `It should have begun ${showSpan(lateMs)} ago, and the server was away since. Ask for it again.`;
     return { kind: 'ended', as: 'expired', says };
   }
-  if (isReplaced(deps, operation))
-    return { kind: 'ended', as: 'cancelled', says: 'The second factor was replaced since it was confirmed.' };
+  const unfit = whyConfirmedNoMore(deps, operation);
+  if (unfit !== undefined) return { kind: 'ended', as: 'cancelled', says: unfit };
   if (!isListed(deps, user))
     return { kind: 'ended', as: 'cancelled', says: 'Whoever asked for it is not on the list of users any more.' };
   const isStopUnread = takeRequests(spool.requests).some((each) => 'request' in each && each.request.verb === 'cancel');
@@ -48,10 +50,20 @@ export function isStale({ startMs }: Operation, nowMs: number): boolean {
   return nowMs - (startMs as number) > maxStaleMs;
 }
 
-/** Whoever gives another phone the codes means that nothing counts any more that the phone before has confirmed. */
-function isReplaced({ callFor }: PhoneDeps, { createdMs }: Operation): boolean {
-  const { secretFile } = callFor([], {}).config().emergency;
-  return (statSync(secretFile, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) > createdMs;
+/**
+ * Whoever gives another phone the codes means that nothing counts any more that the phone before has confirmed. No time is compared
+ * for that: a clock that was ahead on the day of enrolling would undo every confirmation since.
+ */
+function whyConfirmedNoMore({ callFor }: PhoneDeps, { factor }: Operation): string | undefined {
+  try {
+    const { fingerprint } = readEnrolment(callFor([], {}).config().emergency) ?? {};
+    // One that an older version has written down names none.
+    if (factor === null ? fingerprint !== undefined : fingerprint === factor) return undefined;
+    return 'The second factor was replaced since it was confirmed.';
+  } catch (error) {
+    if (error instanceof Fault) return `The second factor cannot be read any more. ${error.message}`;
+    throw error;
+  }
 }
 
 function isListed({ users, log }: PhoneDeps, user: number): boolean {

@@ -56,11 +56,7 @@ async function restoreParts(work: Work): Promise<Result | undefined> {
   const { parts, done } = work.current();
   for (const part of parts) {
     if (done.some(({ target }) => target === part.target)) continue;
-    const call = callOf(work, part);
-    const isBegun = runOf(call, part, work) !== undefined;
-    // What was begun is finished or taken back, and never left between two states.
-    if (!isBegun && isCalledOff(work)) break;
-    const ended = await restorePart(work, call, part, isBegun);
+    const ended = await onePart(work, part);
     if (ended === 'not begun') break;
     if (ended === undefined) return undefined;
     work.put({ ...work.current(), done: [...work.current().done, ended] });
@@ -70,6 +66,20 @@ async function restoreParts(work: Work): Promise<Result | undefined> {
   const isOther = work.current().done.some(({ target }) => target === 'control-plane');
   const lost = isOther ? lostByRestore(work.callFor([], {})) : [];
   return { ...result, says: [result.says, ...lost].join('\n') };
+}
+
+async function onePart(work: Work, part: Part): Promise<Ended> {
+  try {
+    const call = callOf(work, part);
+    const isBegun = runOf(call, part, work) !== undefined;
+    // What was begun is finished or taken back, and never left between two states.
+    if (!isBegun && isCalledOff(work)) return 'not begun';
+    return await restorePart(work, call, part, isBegun);
+  } catch (error) {
+    // As of a configuration that came back with control-plane, and that this version does not take.
+    if (error instanceof Fault) return { target: part.target, exit: Exit.failed, says: sentenceOf(error, part.target) };
+    throw error;
+  }
 }
 
 /** What was confirmed was meant for the state of then, and somebody may have wanted to stop it since. */
@@ -107,7 +117,6 @@ async function restorePart(work: Work, call: Call, part: Part, isBegun: boolean,
     // Its process was killed, and whoever has only a phone can type no gaia resume: it is finished, if that goes at the second try.
     if (error instanceof Fault && begun?.state === 'interrupted' && !isAgain)
       return restorePart(work, call, part, true, true);
-    if (error instanceof Fault) return { target: part.target, exit: Exit.failed, says: sentenceOf(error, part.target) };
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { showSpan } from '../amounts.ts';
-import { entryOf } from '../two-factor/enrolment.ts';
+import { entryOf, readEnrolment } from '../two-factor/enrolment.ts';
 import { tryCode, type Verdict } from '../two-factor/guard.ts';
 import type { HandlerDeps } from './handle-request.ts';
 import { type Operation, tagOf } from './operation.ts';
@@ -43,6 +43,8 @@ function judge({ replies, ...deps }: HandlerDeps, current: Operation, { user, co
   const { clock, callFor, log, pause } = deps;
   const { place, emergency } = callFor([], {}).config();
   const now = clock();
+  // Before it is judged: one that is replaced in between has not confirmed it.
+  const factor = readEnrolment(emergency)?.fingerprint ?? null;
   pause('phone judges');
   const verdict: Verdict = tryCode(place, emergency, code, now, current.target);
   pause('phone judged');
@@ -50,7 +52,7 @@ function judge({ replies, ...deps }: HandlerDeps, current: Operation, { user, co
   if (verdict.kind !== 'right')
     replies.say({ to: user, lines: refusedCode(verdict, now, entryOf(emergency, current)) });
   else
-    begin({ replies, ...deps }, current, [
+    begin({ replies, ...deps }, { ...current, factor }, [
       ...(verdict.by === 'backup code' ? [`That was a backup code; ${verdict.left} are left.`] : []),
     ]);
 }

@@ -117,7 +117,7 @@ function askForCode(deps: HandlerDeps, { id, user, target }: Ask<'restore'>): vo
 function fresh(request: string, user: number, target: string, now: number): Omit<Operation, 'verb'> {
   return {
     ...{ id: newOperationId(now), request, user, target, parts: [], state: 'resolving', createdMs: now },
-    ...{ expiresMs: now + resolvedWithinMs, startMs: null, asks: null, aliveMs: null },
+    ...{ expiresMs: now + resolvedWithinMs, startMs: null, factor: null, asks: null, aliveMs: null },
     ...{ stopping: false, done: [], outcome: null },
   };
 }

@@ -33,6 +33,8 @@ export type Operation = {
   createdMs: number;
   expiresMs: number;
   startMs: number | null;
+  /** The second factor whose code has confirmed it: its fingerprint. */
+  factor: string | null;
   /** What is to be asked, and was not said yet. */
   asks: readonly string[] | null;
   /** When a runner last looked after it while it ran. */
@@ -126,7 +128,8 @@ function parse(text: string): Operation | undefined {
       [user, createdMs, expiresMs].every(Number.isSafeInteger) &&
       [parts, done, outcome?.toTell ?? []].every(Array.isArray);
     // One of an older version has not all of them.
-    return isWhole ? { ...operation, asks: operation.asks ?? null, aliveMs: operation.aliveMs ?? null } : undefined;
+    const { asks = null, aliveMs = null, factor = null } = operation;
+    return isWhole ? { ...operation, asks, aliveMs, factor } : undefined;
   } catch {
     return undefined; // No JSON.
   }

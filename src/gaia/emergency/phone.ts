@@ -138,11 +138,12 @@ function tellEnd({ operations, replies }: PhoneDeps, ended: Operation): void {
   if (outcome === null) return;
   const { kind, says, toTell } = outcome;
   for (const to of toTell) {
+    // Nothing with a button was shown of a restore before its backup was known.
+    const isSeen = verb !== 'restore' || parts.length > 0;
     // What became of it is a message of its own, so that the phone rings; the one with the buttons loses them.
-    if (kind !== 'replaced') replies.say({ to, title: titleOf(ended), lines: says === '' ? [] : says.split('\n') });
-    // Nothing with a button was shown before its backup was known.
-    if (verb !== 'restore' || parts.length > 0)
-      replies.progress(id, { to, key: id, title: titleOf(ended), lines: [], buttons: [] });
+    if (kind !== 'replaced' || !isSeen)
+      replies.say({ to, title: titleOf(ended), lines: says === '' ? [] : says.split('\n') });
+    if (isSeen) replies.progress(id, { to, key: id, title: titleOf(ended), lines: [], buttons: [] });
   }
   operations.put({ ...ended, outcome: { ...outcome, toTell: [] } });
 }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import { maxRequestBytes, type PhoneRequest, parseRequest, requestName } from './request.ts';
 
 /** `refused`: why a file is none of the bot's requests. Nothing of what is in it is told. */
@@ -30,7 +31,9 @@ const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 export function takeRequests(folder: string): Taken[] {
   const { uid, mode } = folderOf(folder);
   if ((mode & 0o022) !== 0)
-    throw new Fault('forbidden', `Others than its owner can write into ${folder}.`, { hint: `chmod 700 ${folder}` });
+    throw new Fault('forbidden', `Others than its owner can write into ${folder}.`, {
+      hint: `chmod 700 ${shellWord(folder)}`,
+    });
   const requests: string[] = [];
   const others: string[] = [];
   const entries = opendirSync(folder);

@@ -126,6 +126,19 @@ describe('codes from the phone', () => {
     assert.notEqual(guardOf(on.place).enrolled, null);
   });
 
+  it('are judged again once a damaged file that only locks is away, as it is said', (t) => {
+    const on = machine(t);
+    const lock = join(on.guard, '..', 'guard-lock.db');
+    writeFileSync(lock, 'no database, and longer than the head of one');
+    for (const act of [() => on.try(on.code()), () => unlockGuard(on.place)])
+      assert.throws(
+        act,
+        (error) => error instanceof Fault && error.code === 'damaged' && error.hint?.includes(`rm ${lock}`) === true,
+      );
+    rmSync(lock);
+    assert.equal(on.try(on.code()).kind, 'right');
+  });
+
   it('are not looked at without a secret, with one that others can read, or when what was used is not known', (t) => {
     const on = machine(t);
     writeFileSync(on.guard, '{"format":1');

@@ -31,6 +31,8 @@ type Options = {
   port?: number;
   clock?: Clock;
   limits?: Partial<Limits>;
+  /** The number of the first update; a bot takes what has one that it knows for told already. */
+  firstUpdate?: number;
 };
 
 const maxPlayBytes = 1024 * 1024;
@@ -45,8 +47,9 @@ export async function startFakeTelegram({
   port = 0,
   clock = systemClock,
   limits = {},
+  firstUpdate,
 }: Options = {}): Promise<FakeTelegram> {
-  const world = makeWorld(clock, limits);
+  const world = makeWorld(clock, limits, firstUpdate);
   for (const [name, token] of Object.entries(fakeBots)) world.addBot(name, token);
   const playing: Playing = { world, play: makePlay(world), troubles: makeTroubles() };
   const server = createServer((request, response) => {

@@ -95,7 +95,7 @@ export type World = {
   put(bot: Bot, update: Record<string, unknown>): Update;
 };
 
-export function makeWorld(clock: Clock, limits: Partial<Limits> = {}): World {
+export function makeWorld(clock: Clock, limits: Partial<Limits> = {}, firstUpdate = 100_001): World {
   const bots: Bot[] = [];
   const waiting = new Set<() => void>();
   let version = 1;
@@ -131,7 +131,7 @@ export function makeWorld(clock: Clock, limits: Partial<Limits> = {}): World {
       if (bots.some((each) => each.name === name || each.user.id === id))
         throw new Fault('conflict', `There is a bot ${name} already, or one with that token.`);
       const user = { id, is_bot: true, first_name: name, username: `${name.replace(/\W/g, '_')}_bot` };
-      const bot = newBot(name, user, token, makeFlood({ ...telegramsLimits, ...limits }, clock));
+      const bot = newBot(name, user, token, makeFlood({ ...telegramsLimits, ...limits }, clock), firstUpdate);
       bots.push(bot);
       return bot;
     },
@@ -148,7 +148,7 @@ export function makeWorld(clock: Clock, limits: Partial<Limits> = {}): World {
   return world;
 }
 
-function newBot(name: string, user: User, token: string, flood: Flood): Bot {
+function newBot(name: string, user: User, token: string, flood: Flood, nextUpdate: number): Bot {
   return {
     name,
     user,
@@ -156,7 +156,7 @@ function newBot(name: string, user: User, token: string, flood: Flood): Bot {
     isRevoked: false,
     queue: [],
     confirmed: [],
-    nextUpdate: 100_001,
+    nextUpdate,
     allowed: undefined,
     poll: undefined,
     commands: {},
