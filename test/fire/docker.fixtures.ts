@@ -80,6 +80,7 @@ export async function startEngine(): Promise<Engine> {
       stop = await launch(folder);
     },
     async end() {
+      removeNetworks();
       await stop();
       removePlugin();
       // What the engine has mounted below it: containers' shared memory, its own data.
@@ -90,6 +91,13 @@ export async function startEngine(): Promise<Engine> {
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Else their bridges stay on this machine, and after thirty no engine finds addresses for another. */
+function removeNetworks(): void {
+  const script =
+    'docker ps -aq | xargs -r docker rm -f; docker network ls -q --filter type=custom | xargs -r docker network rm';
+  spawnSync('sh', ['-c', script]);
 }
 
 function makeImage(): void {
