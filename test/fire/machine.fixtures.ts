@@ -21,10 +21,8 @@ export type Machine = {
   terminal(command: string, options?: Parameters<typeof onTerminal>[2]): Promise<Terminal>;
   /** GAIA; other variables of its environment stand before it. */
   gaia(words: string, env?: string): Promise<Ended>;
-  /**
-   * GAIA in the shell's own process until it stops itself at that point (its name), where it is killed. Whether it came there.
-   */
-  dieAt(point: string, words: string): Promise<boolean>;
+  /** GAIA in the shell's own process until it stops itself at that point (its name), where it is killed. @throws when it ends before */
+  dieAt(point: string, words: string): Promise<void>;
   /** Power is lost and comes back: no process ends in order. */
   reboot(): Promise<void>;
   /** Nothing of it is left. */
@@ -142,19 +140,18 @@ async function booted(): Promise<void> {
   }
 }
 
-async function dieAt(point: string, words: string): Promise<boolean> {
+async function dieAt(point: string, words: string): Promise<void> {
   const command = `echo $$ >${pidFile}; GAIA_STOP_AT='${point}' exec gaia ${words} --here`;
-  let isOver = false;
-  const over = sh(command).then(() => {
-    isOver = true;
+  let ended: Awaited<ReturnType<typeof sh>> | undefined;
+  const over = sh(command).then((how) => {
+    ended = how;
   });
-  for (const end = performance.now() + stopLimitMs; !isOver && performance.now() < end; await pause(50)) {
+  for (const end = performance.now() + stopLimitMs; ended === undefined && performance.now() < end; await pause(50)) {
     const { stdout } = await sh(`cat /proc/$(cat ${pidFile})/status`);
     if (!/^State:\s+T/m.test(stdout)) continue;
     await well(`kill -9 $(cat ${pidFile})`);
-    await over;
-    return true;
+    return over;
   }
   await over;
-  return false;
+  throw new Error(`it did not stop ${point}: ${JSON.stringify(ended)}`);
 }
