@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { makeClient } from '../src/client/client.ts';
-import { type BusProcess, startBusProcess } from './bus-server.fixtures.ts';
-import { leveredge, start, temporaryFolder } from './cli-run.fixtures.ts';
+import { makeClient } from '../../src/client/client.ts';
+import { type BusProcess, startBusProcess } from '../bus-server.fixtures.ts';
+import { leveredge, start, temporaryFolder } from '../cli-run.fixtures.ts';
 
 const event = (fields: object = {}) => JSON.stringify({ source_agent: 'A', action: 'happened', ...fields });
 

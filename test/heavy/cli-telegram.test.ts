@@ -3,15 +3,15 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { systemClock } from '../src/base/clock.ts';
-import { listTokens, revokeTokens } from '../src/bus/store/sqlite/token-file.ts';
-import { people } from '../src/channels/telegram/fake/world.ts';
-import { telegramPlaces } from '../src/channels/telegram/places.ts';
-import { personScopes } from '../src/channels/telegram/scopes.ts';
-import { startBusProcess, temporaryHome } from './bus-server.fixtures.ts';
-import { tokenFor } from './bus-token.fixtures.ts';
-import { start } from './cli-run.fixtures.ts';
-import { fakeBots, startFakeTelegram } from './fake-telegram.fixtures.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { listTokens, revokeTokens } from '../../src/bus/store/sqlite/token-file.ts';
+import { people } from '../../src/channels/telegram/fake/world.ts';
+import { telegramPlaces } from '../../src/channels/telegram/places.ts';
+import { personScopes } from '../../src/channels/telegram/scopes.ts';
+import { startBusProcess, temporaryHome } from '../bus-server.fixtures.ts';
+import { tokenFor } from '../bus-token.fixtures.ts';
+import { start } from '../cli-run.fixtures.ts';
+import { fakeBots, startFakeTelegram } from '../fake-telegram.fixtures.ts';
 
 const olga = String(people.owner.id);
 
