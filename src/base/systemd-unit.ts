@@ -7,18 +7,21 @@ function protectHome(paths: readonly string[]): 'read-only' | 'yes' {
   return paths.some((path) => usersFolders.test(path)) ? 'read-only' : 'yes';
 }
 
+/** What a service, also one of root, must not change of the machine itself. */
+export const machineKept = `ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes`;
+
 /** Lines of a service that sees nothing of what it does not need. `paths`: where its program and its files lie. */
 export const closedOff = (paths: readonly string[]) => `ProtectSystem=strict
 ProtectHome=${protectHome(paths)}
 PrivateTmp=yes
 PrivateDevices=yes
 DevicePolicy=closed
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
+${machineKept}
 ProtectProc=invisible
 ${inBoth}
 RemoveIPC=yes`;

@@ -41,22 +41,28 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 /** Asks and confirms as a person does, who sends the next code when the first was used up; until it is over. */
-async function untilOver(stand: Stand, text: () => string, isStopped: () => boolean): Promise<void> {
+async function untilOver(stand: Stand, isStopped = () => false): Promise<void> {
   let confirmed = '';
   let again = false;
-  await until(`over: ${text()}`, () => {
+  await until(`over: ${text(stand)}`, () => {
     const asked = stand.asked();
     if (asked !== undefined && asked !== confirmed) {
       confirmed = asked;
       stand.ask({ verb: 'confirm', operation: asked, code: stand.code() });
     }
-    if (!again && /used already/.test(text())) {
+    if (!again && /used already/.test(text(stand))) {
       again = true;
       stand.ask({ verb: 'confirm', operation: asked, code: stand.code(1) });
     }
-    return isStopped() || /restore dev: (done|FAILED)\ndev: /.test(text());
+    return isStopped() || /restore dev: (done|FAILED)\ndev: /.test(text(stand));
   });
 }
+
+/** The process of the restore, as its lock has it. */
+const holder = (stand: Stand) => holderOf({ state: join(stand.backups, '.gaia') });
+
+/** Until that process stands still where it was told to. */
+const untilStopped = (stand: Stand) => untilOver(stand, () => stateOf(holder(stand)?.pid ?? 0) === 'T');
 
 const text = (stand: Stand) => {
   try {
@@ -118,15 +124,11 @@ describe('a restore by phone', { timeout: 900_000 }, () => {
     it(`whose runner is killed at “${point}” is done once`, async (t) => {
       const { stand, first } = await opened(t, point);
       const isStopped = () => stateOf(first.pid as number) === 'T';
-      await untilOver(stand, () => text(stand), isStopped);
+      await untilOver(stand, isStopped);
       assert.ok(isStopped(), `it never came to ${point}: ${text(stand)}`);
       await kill(first);
       const second = start(t, stand);
-      await untilOver(
-        stand,
-        () => text(stand),
-        () => false,
-      );
+      await untilOver(stand);
       await kill(second);
       await endsOnce(t, stand);
     });
@@ -134,79 +136,52 @@ describe('a restore by phone', { timeout: 900_000 }, () => {
   for (const point of ['after lock done', 'after stage begin', 'after swap begin', 'after commit begin'])
     it(`whose runner is killed, and the restore itself at “${point}”, is finished once`, async (t) => {
       const { stand, first } = await opened(t, point);
-      const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
-      const isStopped = () => stateOf(holder()?.pid ?? 0) === 'T';
-      await untilOver(stand, () => text(stand), isStopped);
+      await untilStopped(stand);
       await kill(first);
-      const run = holder();
+      const run = holder(stand);
       assert.ok(run !== undefined && isAlive(run));
       process.kill(run.pid, 'SIGKILL');
       const second = start(t, stand);
-      await untilOver(
-        stand,
-        () => text(stand),
-        () => false,
-      );
+      await untilOver(stand);
       await kill(second);
       await endsOnce(t, stand);
     });
 
   it('goes on while its runner is dead, and is told when there is one again', async (t) => {
     const { stand, first } = await opened(t, 'after stage begin');
-    const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
-    await untilOver(
-      stand,
-      () => text(stand),
-      () => stateOf(holder()?.pid ?? 0) === 'T',
-    );
+    await untilStopped(stand);
     await kill(first);
-    const run = holder();
+    const run = holder(stand);
     process.kill(run?.pid as number, 'SIGCONT');
-    await until('the end of the run', () => holder() === undefined);
+    await until('the end of the run', () => holder(stand) === undefined);
     assert.equal(readFileSync(join(stand.root, 'notes'), 'utf8'), 'the first state\n');
     assert.doesNotMatch(text(stand), /restore dev: done/);
     const second = start(t, stand);
-    await untilOver(
-      stand,
-      () => text(stand),
-      () => false,
-    );
+    await untilOver(stand);
     await kill(second);
     await endsOnce(t, stand);
   });
 
   it('goes on while its runner is killed, and the next one watches it to its end', async (t) => {
     const { stand, first } = await opened(t, 'after stage begin');
-    const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
-    const isStopped = () => stateOf(holder()?.pid ?? 0) === 'T';
-    await untilOver(stand, () => text(stand), isStopped);
+    await untilStopped(stand);
     await kill(first);
     const second = start(t, stand);
     stand.ask({ verb: 'status' });
     await until('an answer', () => readdirSync(stand.requests).length === 0);
     await pause(500);
     assert.doesNotMatch(text(stand), /restore dev: (done|FAILED)/);
-    process.kill(holder()?.pid as number, 'SIGCONT');
-    await untilOver(
-      stand,
-      () => text(stand),
-      () => false,
-    );
+    process.kill(holder(stand)?.pid as number, 'SIGCONT');
+    await untilOver(stand);
     await kill(second);
     await endsOnce(t, stand);
   });
 
   it('that is killed itself, and its runner is not, is finished once', async (t) => {
     const { stand, first } = await opened(t, 'after swap begin');
-    const holder = () => holderOf({ state: join(stand.backups, '.gaia') });
-    const isStopped = () => stateOf(holder()?.pid ?? 0) === 'T';
-    await untilOver(stand, () => text(stand), isStopped);
-    process.kill(holder()?.pid as number, 'SIGKILL');
-    await untilOver(
-      stand,
-      () => text(stand),
-      () => false,
-    );
+    await untilStopped(stand);
+    process.kill(holder(stand)?.pid as number, 'SIGKILL');
+    await untilOver(stand);
     await kill(first);
     await endsOnce(t, stand);
   });

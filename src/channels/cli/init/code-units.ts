@@ -1,4 +1,4 @@
-import { commandLine, unitWord } from '../../../base/systemd-unit.ts';
+import { commandLine, machineKept, unitWord } from '../../../base/systemd-unit.ts';
 import { credentialsIn } from '../find-token.ts';
 import { unitHead } from './unit-text.ts';
 
@@ -56,12 +56,7 @@ ProtectSystem=full
 PrivateNetwork=yes
 PrivateTmp=yes
 PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
+${machineKept}
 NoNewPrivileges=yes
 RestrictAddressFamilies=AF_UNIX
 RestrictNamespaces=yes
